@@ -1,0 +1,39 @@
+// Package fsm decides. It holds the state that the log has agreed on and the
+// one function, State.Apply, that takes an entry to the next state. It is pure:
+// no clock, no I/O, no lock, no goroutine, nothing of ours imported. What a rule
+// needs (time, steps, addresses) stands in the command.
+//
+// An action's life:
+//
+//	          Claim{token, act, version}        Settle{waiting, checkpoint, refresh?}
+//	pending ───────────────────────▶ claimed ───────────────────▶ waiting ──┐ reads only, needs no window
+//	 ▲  ▲                             │  │                            │     │ (a provider's task, a refresh)
+//	 │  └── Settle{pending, after, ◀──┘  │ Settle{done: changed|already}◀───┘
+//	 │          doubt?}                  └──────────────▶ done
+//	 │ Retry (human)                  Settle{stuck, reason, doubt?} ──▶ stuck ── Abandon (human, reason) ──▶ abandoned
+//	 └───────────────────────────────────────────────────────────────────┘       (also from pending)
+//	every non-final state ── a newer failover of the master is accepted ──▶ superseded
+//
+// A waiting action may also settle pending (what was staged is gone) or waiting
+// again (another refresh is needed, at most MaxRounds).
+//
+// An object is busy from a claim on, until the claiming process logs Release
+// (every request answered) or somebody names the claim in Claim.Expired or
+// Release{Expired} because its window has run out:
+//
+//	holder:  act          counted from before it proposed
+//	others:  (act + hold) × 1.05 + 1 s   counted from when they applied the claim
+//
+// The state holds no deadline: who counts is the executor, and what it counted
+// stands in its command.
+//
+// What can go wrong, and why it is safe:
+//   - A claim is delayed over an election: its term is not its entry's, refused (ErrTerm).
+//   - A deposed leader settles late: its token is not the current one, refused (ErrNotHolder);
+//     if nobody claimed meanwhile, its word is true and counts.
+//   - Two coordinators report one switch: the second finds another base (ErrBase).
+//   - A leader dies between claim and answer: the action stays claimed; the next leader
+//     inspects, then settles from the read or claims again. The object stays busy for other values.
+//   - A command is proposed twice: the same id gets the first answer, for AnswersKept of log clock.
+//   - A refused entry changes nothing but index, term, clock and the remembered answer.
+package fsm

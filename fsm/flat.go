@@ -1,0 +1,66 @@
+package fsm
+
+// Flat is a state as plain lists in key order: what a snapshot writes, what a
+// hash is taken over. Derived trees are left out.
+type Flat struct {
+	Cluster    ClusterID
+	Generation uint16
+	Index      uint64
+	Term       Term
+	Clock      Clock
+	Spec       Spec
+	Masters    []Master
+	Failovers  []Failover
+	Actions    []Action
+	Objects    []Object
+	Refreshes  []Refreshes
+	Settings   []Setting
+	Members    []Member
+	Answers    []Kept
+}
+
+// Flatten lists the state in key order, the same on every node.
+func (s State) Flatten() Flat {
+	return Flat{
+		Cluster: s.cluster, Generation: s.generation, Index: s.index, Term: s.term, Clock: s.clock, Spec: s.spec,
+		Masters:   values(s.masters, nil),
+		Failovers: values(s.failovers, nil),
+		Actions:   values(s.actions, nil),
+		Objects:   values(s.objects, nil),
+		Refreshes: values(s.refreshes, nil),
+		Settings:  values(s.settings, nil),
+		Members:   values(s.members, nil),
+		Answers:   values(s.answers, nil),
+	}
+}
+
+// Unflatten builds the state that Flatten listed.
+func Unflatten(f Flat) State {
+	s := New()
+	s.cluster, s.generation, s.index, s.term, s.clock, s.spec = f.Cluster, f.Generation, f.Index, f.Term, f.Clock, f.Spec
+	for _, m := range f.Masters {
+		s.masters, _, _ = s.masters.Insert([]byte(m.ID), m)
+	}
+	for _, v := range f.Failovers {
+		s.failovers, _, _ = s.failovers.Insert(v.ID.key(), v)
+	}
+	for _, a := range f.Actions {
+		s = s.with(a)
+	}
+	for _, o := range f.Objects {
+		s = s.withObject(o)
+	}
+	for _, r := range f.Refreshes {
+		s.refreshes, _, _ = s.refreshes.Insert([]byte(r.Target), r)
+	}
+	for _, v := range f.Settings {
+		s.settings, _, _ = s.settings.Insert([]byte(v.Key), v)
+	}
+	for _, m := range f.Members {
+		s.members, _, _ = s.members.Insert([]byte(m.Node), m)
+	}
+	for _, k := range f.Answers {
+		s = s.remember(k)
+	}
+	return s
+}
