@@ -1,0 +1,145 @@
+package actuators
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// Kind is one kind of object, by the name of its field in the spec's oneof
+// (such as "ovh_iplb"). All methods may be called concurrently.
+type Kind interface {
+	// CheckTarget finds every problem of a target's message before any use.
+	// Paths are relative to the message.
+	CheckTarget(msg proto.Message) []Problem
+	// Plan finds a step's object and class, or every problem of its message.
+	Plan(in StepInput) (Planned, []Problem)
+	// Render makes the wanted value of a step for one failover. Pure.
+	Render(step fsm.Step, facts Facts) (fsm.Value, error)
+	// Open makes an actuator for one target, resolving its secrets. It sends
+	// nothing. The error names a reference that does not resolve, never a value.
+	Open(target fsm.TargetSpec, budget Budget) (Actuator, error)
+}
+
+// Kinds holds the kinds that this program was built with, by name.
+type Kinds map[string]Kind
+
+// Actuator reads and writes the objects of one target. All methods may be
+// called concurrently, Act never twice at once for one object.
+type Actuator interface {
+	// Read looks at the object. It never changes anything.
+	Read(ctx context.Context, s Subject) (Reading, error)
+	// Judge says how a reading stands to what an action wants. Pure.
+	Judge(r Reading, w Work) Sight
+	// Act makes at most one request that could change the object.
+	Act(ctx context.Context, w Work, seen Sight) (Outcome, error)
+	// Follow asks how the provider's task in the action's checkpoint goes.
+	Follow(ctx context.Context, w Work) (Progress, error)
+}
+
+// Budget paces requests to one target. Every request waits for it first.
+type Budget interface {
+	// Wait returns when one more request may be sent, or with ctx's error.
+	Wait(ctx context.Context) error
+}
+
+// StepInput is a step as the spec has it.
+type StepInput struct {
+	Master     fsm.MasterID
+	Candidates []fsm.Candidate
+	Step       string
+	Target     fsm.TargetID
+	Message    proto.Message // the kind's own, out of the step's oneof
+	TargetMsg  proto.Message // the target's own; nil for an effect inside the log
+}
+
+// Planned is what the log must know of a step.
+type Planned struct {
+	Object fsm.ObjectID
+	Class  fsm.Class
+}
+
+// Problem is one thing wrong in a message; Path is relative to it, such as
+// `farms["10.0.1.20:6379"]`.
+type Problem struct {
+	Path, Message string
+}
+
+// Facts are what a failover is about.
+type Facts struct {
+	Failover fsm.FailoverID
+	From, To fsm.Address
+	Epoch    fsm.Epoch
+	Zone     string // of the new master
+}
+
+// Subject names an object to look at, before or for an action.
+type Subject struct {
+	Step       fsm.Step
+	Candidates []fsm.Address // whose place in the object should be read too: the new master's, or all that could become it
+}
+
+// Reading is what Read saw. Body is the actuator's own.
+type Reading struct {
+	At       time.Time // when the read began
+	Body     any
+	Requests []string // ids that the provider gave its answers
+}
+
+// Verdict is how an object stands to what an action wants.
+type Verdict uint8
+
+// Verdicts.
+const (
+	Absent  Verdict = iota + 1 // not as wanted: a write is due
+	Staged                     // as wanted in what the provider stored, not proven applied
+	Applied                    // as wanted, in effect
+	Foreign                    // not ours by policy: never write, a human decides
+	Newer                      // a newer failover or another cluster wrote it: never write
+	Busy                       // not now: the provider is at something that must end first
+)
+
+func (v Verdict) String() string {
+	names := [...]string{"unknown", "absent", "staged", "applied", "foreign", "newer", "busy"}
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return names[0]
+}
+
+// Sight is a judged reading.
+type Sight struct {
+	Verdict Verdict
+	Detail  string        // for people: what stands there
+	Version string        // for compare-and-swap: goes into the claim
+	Refresh *fsm.Refresh  // with Staged: what would apply it
+	After   time.Duration // with Busy: look again then
+	Reading Reading
+}
+
+// Work is an action to judge or to act on.
+type Work struct {
+	Cluster fsm.ClusterID
+	Action  fsm.Action
+	Covered bool // the refresh that the action stood on is done, and was claimed after the value was staged
+}
+
+// Outcome is what Act did.
+type Outcome struct {
+	Waiting    bool               // a provider's task must end: Follow it
+	Checkpoint []byte             // its identity, kept in the log
+	Settings   []fsm.SettingWrite // the effect of class InLog, which rides in the Settle entry
+	Requests   []string           // ids that the provider gave its answers
+}
+
+// Progress is how a followed task goes.
+type Progress struct {
+	Done     bool
+	Again    bool          // it ended without effect, or nobody knows of it: act again under a new claim
+	After    time.Duration // otherwise: ask again then
+	Reason   string
+	Requests []string
+}
