@@ -346,75 +346,6 @@ func (GateKind) EnumDescriptor() ([]byte, []int) {
 	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{4}
 }
 
-// AttemptResult is what came of one attempt.
-type AttemptResult int32
-
-const (
-	// It runs, or its holder died.
-	AttemptResult_ATTEMPT_RESULT_UNSPECIFIED AttemptResult = 0
-	// Done by a write of this attempt.
-	AttemptResult_ATTEMPT_RESULT_CHANGED AttemptResult = 1
-	// Done by a read alone.
-	AttemptResult_ATTEMPT_RESULT_ALREADY AttemptResult = 2
-	// Written; the provider has not finished.
-	AttemptResult_ATTEMPT_RESULT_WAITING AttemptResult = 3
-	// Failed, to be tried again.
-	AttemptResult_ATTEMPT_RESULT_RETRY AttemptResult = 4
-	// Failed in a way that trying again does not mend.
-	AttemptResult_ATTEMPT_RESULT_STUCK AttemptResult = 5
-	// Ended without a clear answer: in doubt until a read.
-	AttemptResult_ATTEMPT_RESULT_DOUBT AttemptResult = 6
-)
-
-// Enum value maps for AttemptResult.
-var (
-	AttemptResult_name = map[int32]string{
-		0: "ATTEMPT_RESULT_UNSPECIFIED",
-		1: "ATTEMPT_RESULT_CHANGED",
-		2: "ATTEMPT_RESULT_ALREADY",
-		3: "ATTEMPT_RESULT_WAITING",
-		4: "ATTEMPT_RESULT_RETRY",
-		5: "ATTEMPT_RESULT_STUCK",
-		6: "ATTEMPT_RESULT_DOUBT",
-	}
-	AttemptResult_value = map[string]int32{
-		"ATTEMPT_RESULT_UNSPECIFIED": 0,
-		"ATTEMPT_RESULT_CHANGED":     1,
-		"ATTEMPT_RESULT_ALREADY":     2,
-		"ATTEMPT_RESULT_WAITING":     3,
-		"ATTEMPT_RESULT_RETRY":       4,
-		"ATTEMPT_RESULT_STUCK":       5,
-		"ATTEMPT_RESULT_DOUBT":       6,
-	}
-)
-
-func (x AttemptResult) Enum() *AttemptResult {
-	p := new(AttemptResult)
-	*p = x
-	return p
-}
-
-func (x AttemptResult) String() string {
-	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
-}
-
-func (AttemptResult) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_failover_proto_enumTypes[5].Descriptor()
-}
-
-func (AttemptResult) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_failover_proto_enumTypes[5]
-}
-
-func (x AttemptResult) Number() protoreflect.EnumNumber {
-	return protoreflect.EnumNumber(x)
-}
-
-// Deprecated: Use AttemptResult.Descriptor instead.
-func (AttemptResult) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{5}
-}
-
 // Failover is an accepted change of a master's address.
 type Failover struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -432,8 +363,9 @@ type Failover struct {
 	SentinelEpoch uint64 `protobuf:"varint,6,opt,name=sentinel_epoch,json=sentinelEpoch,proto3" json:"sentinel_epoch,omitempty"`
 	// By which rule it was accepted.
 	Kind FailoverKind `protobuf:"varint,7,opt,name=kind,proto3,enum=pointsman.v1.FailoverKind" json:"kind,omitempty"`
-	// What it was accepted upon, in the order in which it came.
-	Evidence []*Evidence `protobuf:"bytes,8,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	// What it was accepted upon, one sentence for each fact: who said what, at
+	// which config-epoch, seen by which node.
+	Evidence []string `protobuf:"bytes,8,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	// Raft term in which it was accepted.
 	AcceptedTerm uint64 `protobuf:"varint,9,opt,name=accepted_term,json=acceptedTerm,proto3" json:"accepted_term,omitempty"`
 	// Log index of its acceptance.
@@ -538,7 +470,7 @@ func (x *Failover) GetKind() FailoverKind {
 	return FailoverKind_FAILOVER_KIND_UNSPECIFIED
 }
 
-func (x *Failover) GetEvidence() []*Evidence {
+func (x *Failover) GetEvidence() []string {
 	if x != nil {
 		return x.Evidence
 	}
@@ -615,116 +547,18 @@ func (x *Failover) GetActions() []*Action {
 	return nil
 }
 
-// Evidence is one fact that a failover was accepted upon.
-type Evidence struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Who said it: a Sentinel's or a Redis node's address.
-	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	// What was asked or heard: getter, event, role, hello, hook.
-	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	// Address that it names, host:port.
-	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	// Config-epoch that came with it; 0 when none did.
-	Epoch uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Node that saw it.
-	NodeId string `protobuf:"bytes,5,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	// Time between seeing it and proposing the failover.
-	Age *durationpb.Duration `protobuf:"bytes,6,opt,name=age,proto3" json:"age,omitempty"`
-	// More, for people.
-	Detail        string `protobuf:"bytes,7,opt,name=detail,proto3" json:"detail,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Evidence) Reset() {
-	*x = Evidence{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Evidence) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Evidence) ProtoMessage() {}
-
-func (x *Evidence) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
-func (*Evidence) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Evidence) GetSource() string {
-	if x != nil {
-		return x.Source
-	}
-	return ""
-}
-
-func (x *Evidence) GetKind() string {
-	if x != nil {
-		return x.Kind
-	}
-	return ""
-}
-
-func (x *Evidence) GetAddress() string {
-	if x != nil {
-		return x.Address
-	}
-	return ""
-}
-
-func (x *Evidence) GetEpoch() uint64 {
-	if x != nil {
-		return x.Epoch
-	}
-	return 0
-}
-
-func (x *Evidence) GetNodeId() string {
-	if x != nil {
-		return x.NodeId
-	}
-	return ""
-}
-
-func (x *Evidence) GetAge() *durationpb.Duration {
-	if x != nil {
-		return x.Age
-	}
-	return nil
-}
-
-func (x *Evidence) GetDetail() string {
-	if x != nil {
-		return x.Detail
-	}
-	return ""
-}
-
-// Action is one step of one failover: the unit of the action log.
+// Action is one step of one failover: the unit of the action log. A refresh of
+// a staged target, shared by the actions that stand on it, is an action too.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// failover/step, for instance cache/7/lb.
+	// failover/step, for instance cache/7/lb; target/refresh/number for a
+	// refresh.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The failover's id.
+	// The failover's id; empty for a refresh.
 	Failover string `protobuf:"bytes,2,opt,name=failover,proto3" json:"failover,omitempty"`
-	// Name of its stage.
+	// Name of its stage; empty for a refresh.
 	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
-	// Name of its step.
+	// Name of its step; empty for a refresh.
 	Step string `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`
 	// Kind of the actuator: setting, ovh_iplb, ....
 	Kind string `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
@@ -759,7 +593,7 @@ type Action struct {
 	Checkpoint string `protobuf:"bytes,18,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// For an action that waits on a shared refresh: the id of that refresh.
 	Refresh string `protobuf:"bytes,19,opt,name=refresh,proto3" json:"refresh,omitempty"`
-	// Every attempt, oldest first; bounded to the newest 32.
+	// Its settled attempts, oldest first; only the newest are kept.
 	History []*Attempt `protobuf:"bytes,20,rep,name=history,proto3" json:"history,omitempty"`
 	// Log clock when it was planned.
 	PlannedAt *durationpb.Duration `protobuf:"bytes,21,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
@@ -775,7 +609,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +621,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +634,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Action) GetId() string {
@@ -986,7 +820,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +832,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +845,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Gate) GetKind() GateKind {
@@ -1035,7 +869,7 @@ func (x *Gate) GetRemaining() *durationpb.Duration {
 	return nil
 }
 
-// Attempt is one claim of an action and what came of it.
+// Attempt is one settled claim of an action.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its fencing token.
@@ -1046,19 +880,25 @@ type Attempt struct {
 	NodeId string `protobuf:"bytes,3,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	// Log index of the claim.
 	Index uint64 `protobuf:"varint,4,opt,name=index,proto3" json:"index,omitempty"`
-	// What came of it; unspecified while it runs.
-	Result AttemptResult `protobuf:"varint,5,opt,name=result,proto3,enum=pointsman.v1.AttemptResult" json:"result,omitempty"`
+	// Where it left the action: PENDING means that it is to be tried again.
+	Outcome ActionState `protobuf:"varint,5,opt,name=outcome,proto3,enum=pointsman.v1.ActionState" json:"outcome,omitempty"`
 	// Why, for people; without secrets.
 	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The provider's ids of its requests, for support cases.
-	RequestIds    []string `protobuf:"bytes,7,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
+	RequestIds []string `protobuf:"bytes,7,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
+	// True when it ended without a clear answer.
+	InDoubt bool `protobuf:"varint,8,opt,name=in_doubt,json=inDoubt,proto3" json:"in_doubt,omitempty"`
+	// Log clock when it was settled.
+	SettledAt *durationpb.Duration `protobuf:"bytes,9,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
+	// Wall time of that, for display only.
+	SettledTime   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=settled_time,json=settledTime,proto3" json:"settled_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[4]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +910,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[4]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +923,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{4}
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Attempt) GetToken() uint64 {
@@ -1114,11 +954,11 @@ func (x *Attempt) GetIndex() uint64 {
 	return 0
 }
 
-func (x *Attempt) GetResult() AttemptResult {
+func (x *Attempt) GetOutcome() ActionState {
 	if x != nil {
-		return x.Result
+		return x.Outcome
 	}
-	return AttemptResult_ATTEMPT_RESULT_UNSPECIFIED
+	return ActionState_ACTION_STATE_UNSPECIFIED
 }
 
 func (x *Attempt) GetReason() string {
@@ -1135,11 +975,32 @@ func (x *Attempt) GetRequestIds() []string {
 	return nil
 }
 
+func (x *Attempt) GetInDoubt() bool {
+	if x != nil {
+		return x.InDoubt
+	}
+	return false
+}
+
+func (x *Attempt) GetSettledAt() *durationpb.Duration {
+	if x != nil {
+		return x.SettledAt
+	}
+	return nil
+}
+
+func (x *Attempt) GetSettledTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SettledTime
+	}
+	return nil
+}
+
 var File_pointsman_v1_failover_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe8\x05\n" +
+	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x05\n" +
 	"\bFailover\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06master\x18\x02 \x01(\tR\x06master\x12\x16\n" +
@@ -1147,8 +1008,8 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\x04from\x18\x04 \x01(\tR\x04from\x12\x0e\n" +
 	"\x02to\x18\x05 \x01(\tR\x02to\x12%\n" +
 	"\x0esentinel_epoch\x18\x06 \x01(\x04R\rsentinelEpoch\x12.\n" +
-	"\x04kind\x18\a \x01(\x0e2\x1a.pointsman.v1.FailoverKindR\x04kind\x122\n" +
-	"\bevidence\x18\b \x03(\v2\x16.pointsman.v1.EvidenceR\bevidence\x12#\n" +
+	"\x04kind\x18\a \x01(\x0e2\x1a.pointsman.v1.FailoverKindR\x04kind\x12\x1a\n" +
+	"\bevidence\x18\b \x03(\tR\bevidence\x12#\n" +
 	"\raccepted_term\x18\t \x01(\x04R\facceptedTerm\x12%\n" +
 	"\x0eaccepted_index\x18\n" +
 	" \x01(\x04R\racceptedIndex\x12#\n" +
@@ -1161,15 +1022,7 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"settled_at\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\tsettledAt\x12=\n" +
 	"\fsettled_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime\x121\n" +
 	"\x05state\x18\x11 \x01(\x0e2\x1b.pointsman.v1.FailoverStateR\x05state\x12.\n" +
-	"\aactions\x18\x12 \x03(\v2\x14.pointsman.v1.ActionR\aactions\"\xc4\x01\n" +
-	"\bEvidence\x12\x16\n" +
-	"\x06source\x18\x01 \x01(\tR\x06source\x12\x12\n" +
-	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x17\n" +
-	"\anode_id\x18\x05 \x01(\tR\x06nodeId\x12+\n" +
-	"\x03age\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x16\n" +
-	"\x06detail\x18\a \x01(\tR\x06detail\"\x8f\x06\n" +
+	"\aactions\x18\x12 \x03(\v2\x14.pointsman.v1.ActionR\aactions\"\x8f\x06\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfailover\x18\x02 \x01(\tR\bfailover\x12\x14\n" +
@@ -1203,16 +1056,21 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\x04Gate\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.pointsman.v1.GateKindR\x04kind\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x127\n" +
-	"\tremaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xd0\x01\n" +
+	"\tremaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xe4\x02\n" +
 	"\aAttempt\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x17\n" +
 	"\anode_id\x18\x03 \x01(\tR\x06nodeId\x12\x14\n" +
 	"\x05index\x18\x04 \x01(\x04R\x05index\x123\n" +
-	"\x06result\x18\x05 \x01(\x0e2\x1b.pointsman.v1.AttemptResultR\x06result\x12\x16\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x19.pointsman.v1.ActionStateR\aoutcome\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1f\n" +
 	"\vrequest_ids\x18\a \x03(\tR\n" +
-	"requestIds*c\n" +
+	"requestIds\x12\x19\n" +
+	"\bin_doubt\x18\b \x01(\bR\ainDoubt\x128\n" +
+	"\n" +
+	"settled_at\x18\t \x01(\v2\x19.google.protobuf.DurationR\tsettledAt\x12=\n" +
+	"\fsettled_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime*c\n" +
 	"\fFailoverKind\x12\x1d\n" +
 	"\x19FAILOVER_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15FAILOVER_KIND_ADVANCE\x10\x01\x12\x19\n" +
@@ -1246,15 +1104,7 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\x10GATE_KIND_BUDGET\x10\x05\x12\x13\n" +
 	"\x0fGATE_KIND_PAUSE\x10\x06\x12\x12\n" +
 	"\x0eGATE_KIND_HOLD\x10\a\x12\x16\n" +
-	"\x12GATE_KIND_APPROVAL\x10\b*\xd1\x01\n" +
-	"\rAttemptResult\x12\x1e\n" +
-	"\x1aATTEMPT_RESULT_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16ATTEMPT_RESULT_CHANGED\x10\x01\x12\x1a\n" +
-	"\x16ATTEMPT_RESULT_ALREADY\x10\x02\x12\x1a\n" +
-	"\x16ATTEMPT_RESULT_WAITING\x10\x03\x12\x18\n" +
-	"\x14ATTEMPT_RESULT_RETRY\x10\x04\x12\x18\n" +
-	"\x14ATTEMPT_RESULT_STUCK\x10\x05\x12\x18\n" +
-	"\x14ATTEMPT_RESULT_DOUBT\x10\x06B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\x12GATE_KIND_APPROVAL\x10\bB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_failover_proto_rawDescOnce sync.Once
@@ -1268,43 +1118,41 @@ func file_pointsman_v1_failover_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_failover_proto_rawDescData
 }
 
-var file_pointsman_v1_failover_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_pointsman_v1_failover_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_pointsman_v1_failover_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_pointsman_v1_failover_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_pointsman_v1_failover_proto_goTypes = []any{
 	(FailoverKind)(0),             // 0: pointsman.v1.FailoverKind
 	(FailoverState)(0),            // 1: pointsman.v1.FailoverState
 	(ActionState)(0),              // 2: pointsman.v1.ActionState
 	(ActionEffect)(0),             // 3: pointsman.v1.ActionEffect
 	(GateKind)(0),                 // 4: pointsman.v1.GateKind
-	(AttemptResult)(0),            // 5: pointsman.v1.AttemptResult
-	(*Failover)(nil),              // 6: pointsman.v1.Failover
-	(*Evidence)(nil),              // 7: pointsman.v1.Evidence
-	(*Action)(nil),                // 8: pointsman.v1.Action
-	(*Gate)(nil),                  // 9: pointsman.v1.Gate
-	(*Attempt)(nil),               // 10: pointsman.v1.Attempt
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*Failover)(nil),              // 5: pointsman.v1.Failover
+	(*Action)(nil),                // 6: pointsman.v1.Action
+	(*Gate)(nil),                  // 7: pointsman.v1.Gate
+	(*Attempt)(nil),               // 8: pointsman.v1.Attempt
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_pointsman_v1_failover_proto_depIdxs = []int32{
 	0,  // 0: pointsman.v1.Failover.kind:type_name -> pointsman.v1.FailoverKind
-	7,  // 1: pointsman.v1.Failover.evidence:type_name -> pointsman.v1.Evidence
-	11, // 2: pointsman.v1.Failover.accepted_at:type_name -> google.protobuf.Duration
-	12, // 3: pointsman.v1.Failover.accepted_time:type_name -> google.protobuf.Timestamp
-	11, // 4: pointsman.v1.Failover.settled_at:type_name -> google.protobuf.Duration
-	12, // 5: pointsman.v1.Failover.settled_time:type_name -> google.protobuf.Timestamp
-	1,  // 6: pointsman.v1.Failover.state:type_name -> pointsman.v1.FailoverState
-	8,  // 7: pointsman.v1.Failover.actions:type_name -> pointsman.v1.Action
-	11, // 8: pointsman.v1.Evidence.age:type_name -> google.protobuf.Duration
-	2,  // 9: pointsman.v1.Action.state:type_name -> pointsman.v1.ActionState
-	3,  // 10: pointsman.v1.Action.effect:type_name -> pointsman.v1.ActionEffect
-	9,  // 11: pointsman.v1.Action.gates:type_name -> pointsman.v1.Gate
-	10, // 12: pointsman.v1.Action.history:type_name -> pointsman.v1.Attempt
-	11, // 13: pointsman.v1.Action.planned_at:type_name -> google.protobuf.Duration
-	11, // 14: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
-	12, // 15: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
-	4,  // 16: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
-	11, // 17: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
-	5,  // 18: pointsman.v1.Attempt.result:type_name -> pointsman.v1.AttemptResult
+	9,  // 1: pointsman.v1.Failover.accepted_at:type_name -> google.protobuf.Duration
+	10, // 2: pointsman.v1.Failover.accepted_time:type_name -> google.protobuf.Timestamp
+	9,  // 3: pointsman.v1.Failover.settled_at:type_name -> google.protobuf.Duration
+	10, // 4: pointsman.v1.Failover.settled_time:type_name -> google.protobuf.Timestamp
+	1,  // 5: pointsman.v1.Failover.state:type_name -> pointsman.v1.FailoverState
+	6,  // 6: pointsman.v1.Failover.actions:type_name -> pointsman.v1.Action
+	2,  // 7: pointsman.v1.Action.state:type_name -> pointsman.v1.ActionState
+	3,  // 8: pointsman.v1.Action.effect:type_name -> pointsman.v1.ActionEffect
+	7,  // 9: pointsman.v1.Action.gates:type_name -> pointsman.v1.Gate
+	8,  // 10: pointsman.v1.Action.history:type_name -> pointsman.v1.Attempt
+	9,  // 11: pointsman.v1.Action.planned_at:type_name -> google.protobuf.Duration
+	9,  // 12: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
+	10, // 13: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
+	4,  // 14: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
+	9,  // 15: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
+	2,  // 16: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
+	9,  // 17: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
+	10, // 18: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
 	19, // [19:19] is the sub-list for method output_type
 	19, // [19:19] is the sub-list for method input_type
 	19, // [19:19] is the sub-list for extension type_name
@@ -1322,8 +1170,8 @@ func file_pointsman_v1_failover_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_failover_proto_rawDesc), len(file_pointsman_v1_failover_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   5,
+			NumEnums:      5,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

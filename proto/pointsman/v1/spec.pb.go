@@ -852,11 +852,11 @@ var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\n" +
-	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xcb\x02\n" +
+	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xce\x02\n" +
 	"\x04Spec\x12\x83\x01\n" +
 	"\amasters\x18\x01 \x03(\v2\x18.pointsman.v1.MasterSpecBO\xbaHL\xba\x01C\n" +
-	"\tunique.id\x12\x1amust not name one id twice\x1a\x1athis.map(m, m.id).unique()\x92\x01\x03\x10\x90NR\amasters\x12k\n" +
-	"\atargets\x18\x02 \x03(\v2\x1f.pointsman.v1.Spec.TargetsEntryB0\xbaH-\x9a\x01*\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\atargets\x1aP\n" +
+	"\tunique.id\x12\x1amust not name one id twice\x1a\x1athis.map(m, m.id).unique()\x92\x01\x03\x10\x80 R\amasters\x12n\n" +
+	"\atargets\x18\x02 \x03(\v2\x1f.pointsman.v1.Spec.TargetsEntryB3\xbaH0\x9a\x01-\x10\x80\b\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\atargets\x1aP\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
 	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xd9\x05\n" +
@@ -867,7 +867,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05redis\x18\x03 \x01(\v2\x17.pointsman.v1.RedisSpecR\x05redis\x12\x98\x01\n" +
 	"\n" +
 	"candidates\x18\x04 \x03(\v2\x17.pointsman.v1.CandidateB_\xbaH\\\xba\x01R\n" +
-	"\x0eunique.address\x12\x1fmust not name one address twice\x1a\x1fthis.map(c, c.address).unique()\x92\x01\x04\b\x01\x10@R\n" +
+	"\x0eunique.address\x12\x1fmust not name one address twice\x1a\x1fthis.map(c, c.address).unique()\x92\x01\x04\b\x01\x10\x10R\n" +
 	"candidates\x12\xdd\x02\n" +
 	"\x04plan\x18\x05 \x03(\v2\x13.pointsman.v1.StageB\xb3\x02\xbaH\xaf\x02\xba\x01L\n" +
 	"\funique.stage\x12\x1dmust not name one stage twice\x1a\x1dthis.map(s, s.stage).unique()\xba\x01\xd7\x01\n" +
