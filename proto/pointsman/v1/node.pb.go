@@ -671,10 +671,11 @@ var File_pointsman_v1_node_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x17pointsman/v1/node.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xda\x05\n" +
+	"\x17pointsman/v1/node.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb0\x06\n" +
 	"\n" +
-	"NodeConfig\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xbaH+\xc8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12\x1e\n" +
+	"NodeConfig\x12\x93\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x02id\x12\x1e\n" +
 	"\x04zone\x18\x02 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x04zone\x12c\n" +
 	"\bdata_dir\x18\x03 \x01(\tBH\xbaHE\xba\x01?\n" +
@@ -698,9 +699,10 @@ const file_pointsman_v1_node_proto_rawDesc = "" +
 	"\tAdvertise\x12\x1f\n" +
 	"\x04raft\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x04raft\x12\x1f\n" +
 	"\x04grpc\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x04grpc\x12\x1f\n" +
-	"\x04http\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x04http\"\xa8\x01\n" +
-	"\x04Peer\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xbaH+\xc8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12\x1e\n" +
+	"\x04http\x18\x03 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x04http\"\xfe\x01\n" +
+	"\x04Peer\x12\x93\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x02id\x12\x1e\n" +
 	"\x04zone\x18\x02 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x04zone\x12\x1f\n" +
 	"\x04raft\x18\x03 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x80\x02\x01R\x04raft\x12\x1f\n" +

@@ -837,9 +837,10 @@ const file_pointsman_v1_setting_service_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x03key\"{\n" +
 	"\x12GetSettingResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12/\n" +
-	"\asetting\x18\x02 \x01(\v2\x15.pointsman.v1.SettingR\asetting\"\x8e\x02\n" +
-	"\x11PutSettingRequest\x12C\n" +
-	"\x03key\x18\x01 \x01(\tB1\xbaH.\xc8\x01\x01r)\x18\x80\x022$^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$R\x03key\x12\x1f\n" +
+	"\asetting\x18\x02 \x01(\v2\x15.pointsman.v1.SettingR\asetting\"\xeb\x02\n" +
+	"\x11PutSettingRequest\x12\x9f\x01\n" +
+	"\x03key\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01\xba\x01}\n" +
+	"\x03key\x12@must be words of letters, digits, '.', '_' and '-' joined by '/'\x1a4this.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x12\x1f\n" +
 	"\x05value\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04R\x05value\x120\n" +
 	"\x11expected_revision\x18\x03 \x01(\x04H\x00R\x10expectedRevision\x88\x01\x01\x12&\n" +
 	"\n" +

@@ -852,17 +852,19 @@ var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\n" +
-	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xce\x02\n" +
+	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xa6\x03\n" +
 	"\x04Spec\x12\x83\x01\n" +
 	"\amasters\x18\x01 \x03(\v2\x18.pointsman.v1.MasterSpecBO\xbaHL\xba\x01C\n" +
-	"\tunique.id\x12\x1amust not name one id twice\x1a\x1athis.map(m, m.id).unique()\x92\x01\x03\x10\x80 R\amasters\x12n\n" +
-	"\atargets\x18\x02 \x03(\v2\x1f.pointsman.v1.Spec.TargetsEntryB3\xbaH0\x9a\x01-\x10\x80\b\"(r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\atargets\x1aP\n" +
+	"\tunique.id\x12\x1amust not name one id twice\x1a\x1athis.map(m, m.id).unique()\x92\x01\x03\x10\x80 R\amasters\x12\xc5\x01\n" +
+	"\atargets\x18\x02 \x03(\v2\x1f.pointsman.v1.Spec.TargetsEntryB\x89\x01\xbaH\x85\x01\x9a\x01\x81\x01\x10\x80\b\"|\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')R\atargets\x1aP\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
-	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xd9\x05\n" +
+	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xaf\x06\n" +
 	"\n" +
-	"MasterSpec\x12>\n" +
-	"\x02id\x18\x01 \x01(\tB.\xbaH+\xc8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x02id\x12>\n" +
+	"MasterSpec\x12\x93\x01\n" +
+	"\x02id\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x02id\x12>\n" +
 	"\bsentinel\x18\x02 \x01(\v2\x1a.pointsman.v1.SentinelSpecB\x06\xbaH\x03\xc8\x01\x01R\bsentinel\x12-\n" +
 	"\x05redis\x18\x03 \x01(\v2\x17.pointsman.v1.RedisSpecR\x05redis\x12\x98\x01\n" +
 	"\n" +
@@ -872,9 +874,10 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04plan\x18\x05 \x03(\v2\x13.pointsman.v1.StageB\xb3\x02\xbaH\xaf\x02\xba\x01L\n" +
 	"\funique.stage\x12\x1dmust not name one stage twice\x1a\x1dthis.map(s, s.stage).unique()\xba\x01\xd7\x01\n" +
 	"\x11unique.steps.name\x120must not name one step twice, whatever its stage\x1a\x8f\x01this.all(s, s.steps.all(t, s.steps.filter(u, u.name == t.name).size() == 1 && this.filter(o, o.steps.exists(u, u.name == t.name)).size() == 1))\x92\x01\x02\x10\x10R\x04plan\x12!\n" +
-	"\fobserve_only\x18\x06 \x01(\bR\vobserveOnly\"\x8f\x03\n" +
-	"\fSentinelSpec\x125\n" +
-	"\x04name\x18\x01 \x01(\tB!\xbaH\x1e\xc8\x01\x01r\x192\x17^[A-Za-z0-9._-]{1,128}$R\x04name\x121\n" +
+	"\fobserve_only\x18\x06 \x01(\bR\vobserveOnly\"\xd9\x03\n" +
+	"\fSentinelSpec\x12\x7f\n" +
+	"\x04name\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xc8\x01\x01R\x04name\x121\n" +
 	"\taddresses\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\b\x01\x10\x0f\x18\x01\"\x05r\x03\x80\x02\x01R\taddresses\x12\x1c\n" +
 	"\x04user\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
 	"\bpassword\x18\x04 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
@@ -899,13 +902,15 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\tCandidate\x12%\n" +
 	"\aaddress\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x80\x02\x01R\aaddress\x12\x1e\n" +
 	"\x04zone\x18\x02 \x01(\tB\n" +
-	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x04zone\"\x83\x01\n" +
-	"\x05Stage\x12D\n" +
-	"\x05stage\x18\x01 \x01(\tB.\xbaH+\xc8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x05stage\x124\n" +
+	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x04zone\"\xd9\x01\n" +
+	"\x05Stage\x12\x99\x01\n" +
+	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xcc\x03\n" +
-	"\x04Step\x12B\n" +
-	"\x04name\x18\x01 \x01(\tB.\xbaH+\xc8\x01\x01r&2$^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$R\x04name\x12\x16\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xa2\x04\n" +
+	"\x04Step\x12\x97\x01\n" +
+	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12F\n" +
 	"\atimeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xc2\xd7/R\atimeout\x12$\n" +
 	"\battempts\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\battempts\x12@\n" +

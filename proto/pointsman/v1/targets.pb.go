@@ -268,11 +268,12 @@ var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
-	"\x1apointsman/v1/targets.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\"\xe3\x03\n" +
+	"\x1apointsman/v1/targets.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\"\xae\x04\n" +
 	"\rOvhIplbTarget\x12\xc0\x01\n" +
 	"\bendpoint\x18\x01 \x01(\tB\xa3\x01\xbaH\x9f\x01\xba\x01\x98\x01\n" +
-	"\fovh_endpoint\x120must be ovh-eu, ovh-ca, ovh-us or an http(s) URL\x1aVthis in ['ovh-eu', 'ovh-ca', 'ovh-us'] || (this.matches('^https?://') && this.isUri())\xc8\x01\x01R\bendpoint\x12;\n" +
-	"\aservice\x18\x02 \x01(\tB!\xbaH\x1e\xc8\x01\x01r\x192\x17^[A-Za-z0-9._-]{1,128}$R\aservice\x12\xd1\x01\n" +
+	"\fovh_endpoint\x120must be ovh-eu, ovh-ca, ovh-us or an http(s) URL\x1aVthis in ['ovh-eu', 'ovh-ca', 'ovh-us'] || (this.matches('^https?://') && this.isUri())\xc8\x01\x01R\bendpoint\x12\x85\x01\n" +
+	"\aservice\x18\x02 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xc8\x01\x01R\aservice\x12\xd1\x01\n" +
 	"\vcredentials\x18\x03 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\vcredentials\"\xfd\x01\n" +
 	"\vOvhIplbStep\x12&\n" +
@@ -283,9 +284,10 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
 	"FarmsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"u\n" +
-	"\vSettingStep\x12C\n" +
-	"\x03key\x18\x01 \x01(\tB1\xbaH.\xc8\x01\x01r)\x18\x80\x022$^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$R\x03key\x12!\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd2\x01\n" +
+	"\vSettingStep\x12\x9f\x01\n" +
+	"\x03key\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01\xba\x01}\n" +
+	"\x03key\x12@must be words of letters, digits, '.', '_' and '-' joined by '/'\x1a4this.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x12!\n" +
 	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value*H\n" +
 	"\aForeign\x12\x17\n" +
 	"\x13FOREIGN_UNSPECIFIED\x10\x00\x12\x11\n" +
