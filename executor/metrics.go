@@ -1,0 +1,46 @@
+package executor
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+type meters struct {
+	running  prometheus.Gauge
+	settles  *prometheus.CounterVec
+	requests *prometheus.HistogramVec
+}
+
+func newMeters(r prometheus.Registerer) *meters {
+	m := &meters{
+		running: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "pointsman_executor_attempts_running", Help: "Attempts at actions that run now on this node.",
+		}),
+		settles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pointsman_executor_settled_total", Help: "Attempts that this node settled, by kind, phase and whether in doubt.",
+		}, []string{"kind", "phase", "doubt"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "pointsman_executor_act_seconds", Help: "Length of the calls that may change an object.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 13),
+		}, []string{"kind"}),
+	}
+	if r != nil {
+		r.MustRegister(m.running, m.settles, m.requests)
+	}
+	return m
+}
+
+func (m *meters) settled(a fsm.Action, c fsm.Settle) {
+	doubt := "no"
+	if c.Doubt {
+		doubt = "yes"
+	}
+	m.settles.WithLabelValues(a.Step.Kind, c.To.String(), doubt).Inc()
+}
+
+func (m *meters) acted(a fsm.Action, d time.Duration) {
+	m.requests.WithLabelValues(a.Step.Kind).Observe(d.Seconds())
+}

@@ -1,0 +1,144 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// Sighting is what the Sentinels agree on, judged and ready for the log.
+type Sighting struct {
+	Master   fsm.MasterID
+	As       fsm.ObservedAs
+	Address  fsm.Address
+	Epoch    fsm.Epoch
+	Evidence []string
+}
+
+// Observe logs a sighting with the claims of the plan's first stage, and acts
+// on those that were granted. It returns when the entry is decided; the deeds
+// go on under Run's context. A refusal by base means that somebody else was
+// first. It blocks until ctx ends unless Run of the same term runs.
+func (e *Executor) Observe(ctx context.Context, term fsm.Term, s Sighting) (fsm.Answer, error) {
+	type said struct {
+		fsm.Answer
+		error
+	}
+	reply := make(chan said, 1)
+	err := e.hand(ctx, func(ctx context.Context) {
+		answer, err := e.rebuild(ctx, term, s)
+		reply <- said{answer, err}
+	})
+	if err != nil {
+		return fsm.Answer{}, err
+	}
+	select {
+	case r := <-reply:
+		return r.Answer, r.error
+	case <-ctx.Done():
+		return fsm.Answer{}, context.Cause(ctx)
+	}
+}
+
+// rebuild proposes again where the spec changed under the sighting.
+func (e *Executor) rebuild(ctx context.Context, term fsm.Term, s Sighting) (answer fsm.Answer, err error) {
+	const most = 5
+	for range most {
+		state, _ := e.Journal.Watch()
+		answer, err = e.observe(ctx, term, state, s)
+		if !errors.Is(err, fsm.ErrRevision) {
+			return answer, err
+		}
+	}
+	return answer, err
+}
+
+func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, s Sighting) (fsm.Answer, error) {
+	now, _ := state.Master(s.Master)
+	c := fsm.Observe{
+		Master: s.Master, Base: now.Number, Revision: state.Spec().Revision, Address: s.Address,
+		Epoch: s.Epoch, As: s.As, Evidence: s.Evidence, Term: term,
+	}
+	var first []fsm.Action
+	if s.As == fsm.Advance || s.As == fsm.Resolve {
+		first = e.plan(state, now, s, &c)
+		crashAtAny(beforeObserve, first)
+	}
+	span := startSpan()
+	answer, err := e.propose(ctx, term, c)
+	if err == nil {
+		crashAtAny(observed, first)
+	}
+	granted := map[fsm.ActionID]fsm.Token{}
+	for _, g := range answer.Claims {
+		granted[g.Action] = g.Token
+	}
+	var idle []fsm.ActionID
+	for _, a := range first {
+		token, ok := granted[a.ID]
+		if err != nil || !ok {
+			idle = append(idle, a.ID)
+			continue
+		}
+		t := try{Executor: e, term: term, id: a.ID, token: token, span: span, reading: e.tools.take(a.Step.Object)}
+		e.start(ctx, a.ID, t.perform)
+	}
+	e.ended(idle...)
+	return answer, err
+}
+
+// plan renders every step's value, asks for the claims of the first stage, and
+// reserves their actions, so that Run does not take them for orphans.
+func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Observe) (first []fsm.Action) {
+	m, _ := state.Spec().Master(s.Master)
+	facts := actuators.Facts{Failover: fsm.FailoverID{Master: s.Master, Number: now.Number + 1}, From: now.Address, To: s.Address, Epoch: s.Epoch}
+	for _, candidate := range m.Candidates {
+		if candidate.Address == s.Address {
+			facts.Zone = candidate.Zone
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for at, stage := range m.Plan {
+		for _, step := range stage.Steps {
+			c.Values = append(c.Values, e.render(step, facts))
+			if at > 0 || step.Class == fsm.Fenced || e.draining {
+				continue // a version must be read before its claim
+			}
+			target, _ := state.Spec().Target(step.Target)
+			a := fsm.Action{ID: facts.Failover.Action(step.Name), For: facts.Failover, Phase: fsm.Pending, Step: step, Target: target}
+			gates, expired := state.Gates(a, e.now(c.Term))
+			if len(gates) > 0 {
+				continue
+			}
+			c.Claims = append(c.Claims, fsm.Ride{Step: step.Name, Act: e.span(step), Expired: expired})
+			e.running[a.ID] = true
+			first = append(first, a)
+		}
+	}
+	return first
+}
+
+// render never holds a failover back: a value that cannot be made leaves its
+// action to be stuck with the reason.
+func (e *Executor) render(step fsm.Step, facts actuators.Facts) fsm.Value {
+	kind, ok := e.Kinds[step.Kind]
+	if !ok {
+		return fsm.Value{Step: step.Name, Wanted: fmt.Sprintf("this build has no actuator of kind %q", step.Kind)}
+	}
+	v, err := kind.Render(step, facts)
+	if err != nil {
+		return fsm.Value{Step: step.Name, Wanted: "cannot be rendered: " + err.Error()}
+	}
+	v.Step = step.Name
+	return v
+}
+
+func crashAtAny(p point, actions []fsm.Action) {
+	for _, a := range actions {
+		crashAt(p, a)
+	}
+}

@@ -1,0 +1,119 @@
+package executor
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// span is how long a claim's requests may take.
+func (e *Executor) span(step fsm.Step) time.Duration {
+	if step.Act > 0 {
+		return step.Act
+	}
+	return e.Act
+}
+
+func (t try) work(state fsm.State, a fsm.Action, covered bool) actuators.Work {
+	a.Doubt = a.Doubt || t.doubt
+	return actuators.Work{Cluster: state.Cluster(), Action: a, Covered: covered}
+}
+
+// look judges the object: the reading that the try has if it is young enough,
+// else a new one, which must come within the span of a claim.
+func (t try) look(ctx context.Context, state fsm.State, a fsm.Action, covered bool) (actuators.Sight, actuators.Actuator, error) {
+	tool, err := t.tools.of(a.Step, a.Target)
+	if err != nil {
+		return actuators.Sight{}, nil, err
+	}
+	r := t.reading
+	if r == nil || time.Since(r.At) > t.WarmFor {
+		ctx, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step))
+		defer cancel()
+		subject := actuators.Subject{Step: a.Step}
+		if f, ok := state.Failover(a.For); ok {
+			subject.Candidates = []fsm.Address{f.To}
+		}
+		fresh, err := tool.Read(ctx, subject)
+		if err != nil {
+			return actuators.Sight{}, tool, err
+		}
+		r = &fresh
+	}
+	seen := tool.Judge(*r, t.work(state, a, covered))
+	seen.Reading = *r
+	return seen, tool, nil
+}
+
+// await gives the action as it stands after the claim was applied here.
+func (t try) await(ctx context.Context) (fsm.State, fsm.Action, bool) {
+	for {
+		state, changed := t.Journal.Watch()
+		if state.Index() >= t.token.Index() {
+			a, ok := state.Action(t.id)
+			return state, a, ok && a.Phase == fsm.Claimed && a.Token == t.token
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return state, fsm.Action{}, false
+		}
+	}
+}
+
+// settle logs what came of the attempt. A refusal means that somebody else's
+// word was first (a newer failover, a human): nothing is left to do.
+func (t try) settle(ctx context.Context, a fsm.Action, c fsm.Settle) {
+	c.Action, c.Token = a.ID, t.token
+	crashAt(beforeSettle, a)
+	if _, err := t.propose(ctx, t.term, c); err != nil {
+		return
+	}
+	crashAt(settled, a)
+	t.meters.settled(a, c)
+	t.Logger.Info("settled", "action", string(a.ID), "to", c.To.String(), "effect", effect(c), "term", uint64(t.term),
+		"token", uint64(t.token), "attempt", a.Attempts, "reason", c.Reason)
+}
+
+func effect(c fsm.Settle) string {
+	if c.To != fsm.Done {
+		return ""
+	}
+	return c.Effect.String()
+}
+
+// free logs that every request of the claim has been answered.
+func (t try) free(ctx context.Context, a fsm.Action) {
+	state, _ := t.Journal.Watch()
+	o, _ := state.Object(a.Step.Object)
+	held := slices.ContainsFunc(o.Held, func(h fsm.Hold) bool { return h.Token == t.token })
+	if !held {
+		return
+	}
+	if _, err := t.propose(ctx, t.term, fsm.Release{Object: o.ID, Token: t.token}); err == nil {
+		crashAt(released, a)
+	}
+}
+
+// freeing is free beside the read after the write; the channel closes when it is logged.
+func (t try) freeing(ctx context.Context, a fsm.Action) <-chan struct{} {
+	done := make(chan struct{})
+	t.wg.Go(func() {
+		defer close(done)
+		t.free(ctx, a)
+	})
+	return done
+}
+
+// settingEffect tells whether an effect inside the log changes anything.
+func settingEffect(state fsm.State, out actuators.Outcome) fsm.Effect {
+	for _, w := range out.Settings {
+		if now, ok := state.Setting(w.Key); !ok || now.Value != w.Value {
+			return fsm.Changed
+		}
+	}
+	return fsm.Already
+}

@@ -1,0 +1,154 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// tools keeps what outlives an action: an open actuator and a rate budget per
+// target, and the warm-up reads.
+type tools struct {
+	Config
+	mu      sync.Mutex
+	open    map[fsm.TargetID]tool // at most fsm.MaxTargets
+	budgets map[fsm.TargetID]*rate.Limiter
+	warm    map[fsm.ObjectID]actuators.Reading // forgotten after WarmFor
+}
+
+type tool struct {
+	actuators.Actuator
+	kind, params string // what it was opened from: another spec opens it anew
+}
+
+func newTools(c Config) *tools {
+	return &tools{Config: c, open: map[fsm.TargetID]tool{}, budgets: map[fsm.TargetID]*rate.Limiter{}, warm: map[fsm.ObjectID]actuators.Reading{}}
+}
+
+// of gives the actuator of a step's target. Secrets are resolved when it is
+// opened; a failed opening is tried again at the next use.
+func (t *tools) of(step fsm.Step, target fsm.TargetSpec) (actuators.Actuator, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := target.ID
+	if key == "" {
+		key = fsm.TargetID("in-log/" + step.Kind)
+	}
+	if have, ok := t.open[key]; ok && have.kind == step.Kind && have.params == string(target.Params) {
+		return have.Actuator, nil
+	}
+	kind, ok := t.Kinds[step.Kind]
+	if !ok {
+		return nil, actuators.Permanent(fmt.Errorf("this build has no actuator of kind %q", step.Kind))
+	}
+	a, err := kind.Open(target, t.budget(target))
+	if err != nil {
+		return nil, fmt.Errorf("open target %s: %w", target.ID, err)
+	}
+	t.open[key] = tool{Actuator: a, kind: step.Kind, params: string(target.Params)}
+	return a, nil
+}
+
+// budget is the target's pace: its rate a minute, as a bucket of one minute.
+// The caller holds mu.
+func (t *tools) budget(target fsm.TargetSpec) actuators.Budget {
+	perMinute := target.Rate
+	if perMinute <= 0 {
+		perMinute = t.Rate
+	}
+	limit := rate.Limit(float64(perMinute) / time.Minute.Seconds())
+	b, ok := t.budgets[target.ID]
+	if !ok {
+		b = rate.NewLimiter(limit, perMinute)
+		t.budgets[target.ID] = b
+	}
+	b.SetLimit(limit)
+	b.SetBurst(perMinute)
+	return b
+}
+
+// left is how long until the target may be asked again.
+func (t *tools) left(id fsm.TargetID) time.Duration {
+	t.mu.Lock()
+	b, ok := t.budgets[id]
+	t.mu.Unlock()
+	if !ok {
+		return 0
+	}
+	if missing := 1 - b.Tokens(); missing > 0 {
+		return time.Duration(missing / float64(b.Limit()) * float64(time.Second))
+	}
+	return 0
+}
+
+// Warm reads the objects of the first stage of a master's plan, since a switch
+// is coming: what it saw counts as the look before, for WarmFor. It changes
+// nothing and may be called as often as the Sentinels give cause. It blocks
+// until ctx ends unless Run runs.
+func (e *Executor) Warm(ctx context.Context, id fsm.MasterID) {
+	state, _ := e.Journal.Watch()
+	m, ok := state.Spec().Master(id)
+	now, known := state.Master(id)
+	if !ok || !known || len(m.Plan) == 0 {
+		return
+	}
+	var others []fsm.Address
+	for _, c := range m.Candidates {
+		if c.Address != now.Address {
+			others = append(others, c.Address)
+		}
+	}
+	for _, step := range m.Plan[0].Steps {
+		if step.Target == "" || e.tools.fresh(step.Object, e.WarmFor/2) {
+			continue
+		}
+		target, _ := state.Spec().Target(step.Target)
+		err := e.hand(ctx, func(ctx context.Context) { e.tools.look(ctx, step, target, others) })
+		if err != nil {
+			return
+		}
+	}
+}
+
+// look keeps a reading; errors are of no interest, since the attempt looks again.
+func (t *tools) look(ctx context.Context, step fsm.Step, target fsm.TargetSpec, candidates []fsm.Address) {
+	a, err := t.of(step, target)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.WarmFor)
+	defer cancel()
+	r, err := a.Read(ctx, actuators.Subject{Step: step, Candidates: candidates})
+	if err != nil {
+		t.Logger.Debug("warm-up read", "object", string(step.Object), "error", err)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.warm[step.Object] = r
+}
+
+func (t *tools) fresh(o fsm.ObjectID, within time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.warm[o]
+	return ok && time.Since(r.At) < within
+}
+
+// take gives a warm-up read once, if it is young enough.
+func (t *tools) take(o fsm.ObjectID) *actuators.Reading {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.warm[o]
+	delete(t.warm, o)
+	if !ok || time.Since(r.At) > t.WarmFor {
+		return nil
+	}
+	return &r
+}

@@ -1,0 +1,224 @@
+package executor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// try is one attempt at one action, in one goroutine.
+type try struct {
+	*Executor
+	term    fsm.Term
+	id      fsm.ActionID
+	token   fsm.Token // of the claim it acts under
+	span    span      // since before that claim was proposed
+	reading *actuators.Reading
+	doubt   bool // an earlier claim may have written
+}
+
+var (
+	errSpan   = errors.New("the claim's span ran out before the request")
+	errNoTask = errors.New("the provider named no task to follow")
+)
+
+// fresh claims a pending action and performs it.
+func (t try) fresh(ctx context.Context) {
+	state, _ := t.Journal.Watch()
+	a, ok := state.Action(t.id)
+	if !ok || a.Phase != fsm.Pending {
+		return
+	}
+	t.doubt = a.Doubt
+	t.claim(ctx, state, a)
+}
+
+// inherited takes over an action that was claimed and not settled: it looks
+// first, and settles from the read alone where that tells enough.
+func (t try) inherited(ctx context.Context) {
+	state, _ := t.Journal.Watch()
+	a, ok := state.Action(t.id)
+	if !ok || a.Phase != fsm.Claimed {
+		return
+	}
+	t.token, t.doubt = a.Token, true
+	if a.Step.Class == fsm.Blind && a.Term != t.term {
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s died after its claim in term %d; a blind write is never repeated", a.Node, a.Term)})
+		return
+	}
+	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger {
+		seen, tool, err := t.look(ctx, state, a, false)
+		if tool == nil || err != nil {
+			t.Logger.Warn("look at an inherited action", "action", string(a.ID), "error", err)
+			t.postpone(a.ID, t.backoff(1))
+			return
+		}
+		if seen.Verdict == actuators.Applied || seen.Verdict == actuators.Staged {
+			t.conclude(ctx, a, seen)
+			return
+		}
+		t.reading = &seen.Reading
+	}
+	t.claim(ctx, state, a)
+}
+
+// claim asks the log for the action and performs it once granted.
+func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
+	gates, expired := state.Gates(a, t.now(t.term))
+	if len(gates) > 0 {
+		t.postpone(a.ID, min(max(longest(gates), 50*time.Millisecond), time.Second))
+		return
+	}
+	c := fsm.Claim{Action: a.ID, Term: t.term, Act: t.Executor.span(a.Step), Expired: expired}
+	if a.Step.Class == fsm.Fenced { // the version must be read before the claim and stand in it
+		seen, _, err := t.look(ctx, state, a, false)
+		if err != nil {
+			t.postpone(a.ID, t.backoff(a.Attempts))
+			return
+		}
+		c.Version, t.reading = seen.Version, &seen.Reading
+	}
+	crashAt(beforeClaim, a)
+	t.span = startSpan()
+	answer, err := t.propose(ctx, t.term, c)
+	if err != nil {
+		if isRefusal(err) {
+			t.postpone(a.ID, 200*time.Millisecond)
+		}
+		return
+	}
+	crashAt(claimed, a)
+	t.token = answer.Token
+	t.perform(ctx)
+}
+
+// perform acts under the granted claim: judge, act, release, read back, settle.
+// What is wanted is read from the state after the claim was applied.
+func (t try) perform(ctx context.Context) {
+	state, a, ok := t.await(ctx)
+	if !ok {
+		return
+	}
+	within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step)-t.span.elapsed())
+	defer cancel()
+	seen, tool, err := t.look(within, state, a, false)
+	if err != nil {
+		t.fail(ctx, a, err)
+		return
+	}
+	switch seen.Verdict {
+	case actuators.Absent:
+		t.act(ctx, within, state, a, tool, seen)
+	case actuators.Busy:
+		t.free(ctx, a)
+		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: seen.After, Reason: seen.Detail, Doubt: a.Doubt, Requests: seen.Reading.Requests})
+	default:
+		t.free(ctx, a)
+		t.conclude(ctx, a, seen)
+	}
+}
+
+// act sends the one request that may change the object.
+func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, tool actuators.Actuator, seen actuators.Sight) {
+	if t.span.elapsed() >= t.Executor.span(a.Step) {
+		t.fail(ctx, a, errSpan)
+		return
+	}
+	crashAt(looked, a)
+	began := time.Now()
+	out, err := tool.Act(within, t.work(state, a, false), seen)
+	t.meters.acted(a, time.Since(began))
+	crashAt(acted, a)
+	x := actuators.Explain(err)
+	if err != nil && !x.Doubt {
+		t.fail(ctx, a, err)
+		return
+	}
+	if x.Doubt {
+		t.Logger.Warn("request got no clear answer", "action", string(a.ID), "token", uint64(t.token), "error", err)
+	} else {
+		done := t.freeing(ctx, a)
+		defer func() { <-done }()
+	}
+	switch {
+	case out.Waiting:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Waiting, Checkpoint: out.Checkpoint, Requests: out.Requests})
+	case a.Step.Class == fsm.InLog:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: settingEffect(state, out), Settings: out.Settings})
+	case a.Step.Class == fsm.Trigger: // has no value to read back
+		t.fail(ctx, a, cmp.Or(err, errNoTask))
+	default:
+		t.check(ctx, a, append(out.Requests, x.Requests...), err)
+	}
+}
+
+// check reads back after a write: done only when a read saw the value.
+func (t try) check(ctx context.Context, a fsm.Action, requests []string, acted error) {
+	state, _ := t.Journal.Watch()
+	t.reading = nil
+	seen, _, err := t.look(ctx, state, a, false)
+	crashAt(readBack, a)
+	seen.Reading.Requests = append(requests, seen.Reading.Requests...)
+	after := t.backoff(a.Attempts)
+	switch {
+	case err != nil:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: after, Doubt: true, Requests: requests, Reason: fmt.Sprintf("written, not read back: %v", errors.Join(acted, err))})
+	case seen.Verdict == actuators.Absent || seen.Verdict == actuators.Busy:
+		reason := "read back another value: " + seen.Detail
+		if acted != nil {
+			reason = acted.Error()
+		}
+		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: after, Doubt: acted != nil, Reason: reason, Requests: seen.Reading.Requests})
+	default:
+		t.doubt = true // this claim has written: the effect is a change
+		t.conclude(ctx, a, seen)
+	}
+}
+
+// conclude settles what a sight decides by itself.
+func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
+	c := fsm.Settle{Reason: seen.Detail, Requests: seen.Reading.Requests}
+	switch seen.Verdict {
+	case actuators.Applied:
+		c.To, c.Effect, c.Reason = fsm.Done, fsm.Already, ""
+		if t.doubt || a.Attempts > 1 {
+			c.Effect = fsm.Changed
+		}
+	case actuators.Staged:
+		c.To, c.Refresh = fsm.Waiting, seen.Refresh
+	case actuators.Newer, actuators.Foreign:
+		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%s: %s", seen.Verdict, seen.Detail)
+	default:
+		c.To, c.After = fsm.Pending, t.backoff(a.Attempts)
+	}
+	t.settle(ctx, a, c)
+}
+
+// fail settles an attempt that ended without a change or without an answer.
+func (t try) fail(ctx context.Context, a fsm.Action, err error) {
+	x := actuators.Explain(err)
+	if !x.Doubt {
+		t.free(ctx, a)
+	}
+	c := fsm.Settle{To: fsm.Pending, After: max(x.After, t.backoff(a.Attempts)), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}
+	switch {
+	case x.Permanent:
+		c.To = fsm.Stuck
+	case a.Limit > 0 && a.Attempts >= a.Limit:
+		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%d attempts: %v", a.Attempts, err)
+	}
+	t.settle(ctx, a, c)
+}
+
+// backoff is a random part of base << attempts ("full jitter"), so that many
+// actions that failed together do not come back together.
+func (e *Executor) backoff(attempts int) time.Duration {
+	most := e.BackoffBase << min(max(attempts-1, 0), 20)
+	return rand.N(min(most, e.BackoffCap)) + time.Millisecond
+}

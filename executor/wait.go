@@ -1,0 +1,99 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// settleLag is how long a provider's counter of unapplied changes may lag
+// behind a refresh that is done, before another refresh is asked for.
+const settleLag = 2 * time.Second
+
+// waiting says what a waiting action needs now; nil: nothing yet.
+func (t try) waiting(state fsm.State, a fsm.Action) func(context.Context) {
+	t.token = a.Token
+	r, ok := state.Action(a.On)
+	switch {
+	case a.On == "" && len(a.Checkpoint) > 0:
+		return t.unchanged(a, func(ctx context.Context) { t.follow(ctx, state, a) })
+	case ok && r.Phase == fsm.Done:
+		// It was pending when this action joined it, so its claim came after the value was staged.
+		return t.unchanged(a, func(ctx context.Context) { t.finish(ctx, state, a, true, r.Changed) })
+	case !ok || r.Phase.Final():
+		return t.unchanged(a, func(ctx context.Context) { t.finish(ctx, state, a, false, 0) })
+	case r.Phase == fsm.Stuck:
+		return t.unchanged(a, func(ctx context.Context) {
+			t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: fmt.Sprintf("%s is stuck: %s", r.ID, r.Reason)})
+		})
+	}
+	return nil
+}
+
+// unchanged does nothing when an entry changed the action since it was looked
+// at: a waiting action keeps its token over several refreshes.
+func (t try) unchanged(a fsm.Action, do func(context.Context)) func(context.Context) {
+	return func(ctx context.Context) {
+		state, _ := t.Journal.Watch()
+		if now, ok := state.Action(a.ID); ok && now.Index == a.Index {
+			do(ctx)
+		}
+	}
+}
+
+// finish reads once more after the refresh: only that read makes it done.
+func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered bool, refreshed fsm.Clock) {
+	seen, _, err := t.look(ctx, state, a, covered)
+	if err != nil {
+		t.Logger.Warn("read after refresh", "action", string(a.ID), "error", err)
+		t.postpone(a.ID, t.backoff(3))
+		return
+	}
+	if covered && seen.Verdict == actuators.Staged && t.Journal.Clock()-refreshed < fsm.Clock(settleLag) {
+		t.postpone(a.ID, settleLag/8)
+		return
+	}
+	t.doubt = true // it waited for what it had written
+	t.conclude(ctx, a, seen)
+}
+
+// follow asks once how the provider's task goes.
+func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
+	tool, err := t.tools.of(a.Step, a.Target)
+	if err == nil {
+		within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step))
+		defer cancel()
+		var p actuators.Progress
+		if p, err = tool.Follow(within, t.work(state, a, false)); err == nil {
+			t.progress(ctx, a, p)
+			return
+		}
+	}
+	x := actuators.Explain(err)
+	if x.Permanent {
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: err.Error(), Requests: x.Requests})
+		return
+	}
+	t.Logger.Warn("follow", "action", string(a.ID), "error", err)
+	t.postpone(a.ID, max(x.After, t.backoff(3)))
+}
+
+func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
+	switch {
+	case p.Done:
+		crashAt(followed, a)
+		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed, Requests: p.Requests})
+	case p.Again && a.Limit > 0 && a.Attempts >= a.Limit:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: fmt.Sprintf("%d attempts: %s", a.Attempts, p.Reason), Requests: p.Requests})
+	case p.Again:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: t.backoff(a.Attempts), Reason: p.Reason, Requests: p.Requests})
+	default:
+		if p.Reason != "" {
+			t.Logger.Warn("provider's task", "action", string(a.ID), "reason", p.Reason)
+		}
+		t.postpone(a.ID, max(p.After, 10*time.Millisecond))
+	}
+}

@@ -1,0 +1,40 @@
+package executor
+
+import (
+	"time"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// window is what is left of a claim that was not released, as this process
+// counts it: from when it applied the claim, with room for clocks 5 % apart.
+func (e *Executor) window(h fsm.Hold) time.Duration {
+	at, ok := e.Journal.Applied(h.Token)
+	if !ok {
+		return Window(h) // applied in this instant, as far as anybody knows
+	}
+	return Window(h) - time.Since(at)
+}
+
+// Window is the whole span that others than the holder wait before they write
+// another value: (act + hold) × 1.05 + 1 s.
+func Window(h fsm.Hold) time.Duration {
+	return (h.Act+h.Keep)*105/100 + time.Second
+}
+
+func (e *Executor) now(term fsm.Term) fsm.Now {
+	return fsm.Now{Clock: e.Journal.Clock(), Term: term, Window: e.window, Budget: e.tools.left}
+}
+
+// span measures from its start by the larger of the monotonic and the boot
+// clock: a machine that was suspended must not believe its claim.
+type span struct {
+	mono time.Time
+	boot time.Duration
+}
+
+func startSpan() span { return span{mono: time.Now(), boot: bootTime()} }
+
+func (s span) elapsed() time.Duration {
+	return max(time.Since(s.mono), bootTime()-s.boot)
+}
