@@ -1,0 +1,208 @@
+package ovh
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// ErrorForm says which of the two generations of error bodies is answered.
+type ErrorForm string
+
+// The error forms.
+const (
+	FormMixed ErrorForm = "mixed" // errors of authentication in the old form, all others in the new one
+	FormNew   ErrorForm = "new"   // {"class","message"}
+	FormOld   ErrorForm = "old"   // {"errorCode","httpCode","message"}
+)
+
+// Strictness says what becomes of a field that may not be set.
+type Strictness string
+
+// The two strictnesses.
+const (
+	Ignore Strictness = "ignore"
+	Refuse Strictness = "refuse" // 400
+)
+
+// VoidBody is what a call without result answers with its 200.
+type VoidBody string
+
+// The void bodies.
+const (
+	VoidNull  VoidBody = "null"
+	VoidEmpty VoidBody = "empty"
+)
+
+// Second says what a refresh does that finds another one unfinished in the same service.
+type Second string
+
+// The policies for a second refresh.
+const (
+	SecondQueue  Second = "queue"  // a task of its own, started after the other
+	SecondMerge  Second = "merge"  // the unfinished task is answered again
+	SecondRefuse Second = "refuse" // 409
+)
+
+// Snapshot says as of when a refresh takes the staged configuration.
+type Snapshot string
+
+// The moments of a snapshot.
+const (
+	SnapshotStart Snapshot = "start" // when its task begins to be doing
+	SnapshotPost  Snapshot = "post"  // when the POST was carried out
+)
+
+// Clears says when an edit that a refresh has taken leaves pendingChanges.
+type Clears string
+
+// The moments at which pendingChanges is cleared.
+const (
+	ClearsDone     Clears = "done"
+	ClearsSnapshot Clears = "snapshot" // and it comes back if the task fails
+)
+
+// InUse says what deleting a farm does that a frontend points at.
+type InUse string
+
+// The policies for a farm in use.
+const (
+	InUseRefuse   InUse = "refuse"   // 400
+	InUseConflict InUse = "conflict" // 409
+	InUseAllow    InUse = "allow"    // the frontend then points at nothing
+)
+
+// Maintenance makes every call answer 503 without effect.
+type Maintenance string
+
+// The shapes of a maintenance answer.
+const (
+	MaintenanceOff  Maintenance = "off"
+	MaintenanceHTML Maintenance = "html"
+	MaintenanceJSON Maintenance = "json"
+)
+
+// Knobs are the behaviours that public material does not settle, and those a test wants to turn. They may be
+// changed at any time with SetKnobs; a task keeps the durations and the outcome it was created with.
+type Knobs struct {
+	ClockSkew  time.Duration `json:"clock_skew"`  // the provider's clock minus ours
+	TimeWindow time.Duration `json:"time_window"` // how far a signed timestamp may be off; 0: any
+
+	ErrorForm   ErrorForm   `json:"error_form"`
+	VoidBody    VoidBody    `json:"void_body"`
+	ReadOnly    Strictness  `json:"read_only"` // a PUT that changes a readOnly field
+	Unknown     Strictness  `json:"unknown"`   // a body with a field the model lacks
+	DeleteInUse InUse       `json:"delete_in_use"`
+	Maintenance Maintenance `json:"maintenance"`
+
+	PendingLag      time.Duration `json:"pending_lag"` // how old the answer of pendingChanges is
+	PendingClears   Clears        `json:"pending_clears"`
+	HideNameEdits   bool          `json:"hide_name_edits"` // an edit of displayName alone is not counted
+	CreateLag       time.Duration `json:"create_lag"`      // how long a created object still answers 404
+	SecondRefresh   Second        `json:"second_refresh"`
+	RefreshSnapshot Snapshot      `json:"refresh_snapshot"`
+
+	TaskTodo    time.Duration            `json:"task_todo"`    // from POST, or from the end of the task before, to doing
+	TaskDoing   time.Duration            `json:"task_doing"`   // from doing to applied
+	ZoneDelay   map[string]time.Duration `json:"zone_delay"`   // added to TaskDoing for that zone
+	TaskOutcome TaskStatus               `json:"task_outcome"` // done, error, cancelled or blocked
+	TaskListLag time.Duration            `json:"task_list_lag"`
+	TaskTTL     time.Duration            `json:"task_ttl"` // after its end a task answers 404; 0: never
+
+	RatePerMinute int `json:"rate_per_minute"` // per consumer key, 429 beyond; 0: no limit
+}
+
+// DefaultKnobs are the most ordinary behaviours: half a second from refresh to applied.
+func DefaultKnobs() Knobs {
+	return Knobs{
+		TimeWindow: time.Minute, ErrorForm: FormMixed, VoidBody: VoidNull, ReadOnly: Ignore, Unknown: Ignore,
+		DeleteInUse: InUseRefuse, Maintenance: MaintenanceOff, PendingClears: ClearsDone,
+		SecondRefresh: SecondQueue, RefreshSnapshot: SnapshotStart,
+		TaskTodo: 100 * time.Millisecond, TaskDoing: 400 * time.Millisecond, TaskOutcome: TaskDone,
+	}
+}
+
+// Validate refuses unknown words and negative durations.
+func (k Knobs) Validate() error {
+	words := []error{
+		oneOf("error form", k.ErrorForm, FormMixed, FormNew, FormOld),
+		oneOf("void body", k.VoidBody, VoidNull, VoidEmpty),
+		oneOf("read only", k.ReadOnly, Ignore, Refuse),
+		oneOf("unknown", k.Unknown, Ignore, Refuse),
+		oneOf("delete in use", k.DeleteInUse, InUseRefuse, InUseConflict, InUseAllow),
+		oneOf("maintenance", k.Maintenance, MaintenanceOff, MaintenanceHTML, MaintenanceJSON),
+		oneOf("pending clears", k.PendingClears, ClearsDone, ClearsSnapshot),
+		oneOf("second refresh", k.SecondRefresh, SecondQueue, SecondMerge, SecondRefuse),
+		oneOf("refresh snapshot", k.RefreshSnapshot, SnapshotStart, SnapshotPost),
+		oneOf("task outcome", k.TaskOutcome, TaskDone, TaskError, TaskCancelled, TaskBlocked),
+	}
+	for _, err := range words {
+		if err != nil {
+			return err
+		}
+	}
+	spans := append(slices.Collect(maps.Values(k.ZoneDelay)),
+		k.TimeWindow, k.PendingLag, k.CreateLag, k.TaskTodo, k.TaskDoing, k.TaskListLag, k.TaskTTL)
+	for _, d := range spans {
+		if d < 0 {
+			return fmt.Errorf("duration %s: want 0 or more", d)
+		}
+	}
+	if k.RatePerMinute < 0 {
+		return fmt.Errorf("rate per minute %d: want 0 or more", k.RatePerMinute)
+	}
+	return nil
+}
+
+func oneOf[T ~string](name string, got T, words ...T) error {
+	if slices.Contains(words, got) {
+		return nil
+	}
+	return fmt.Errorf("%s %q: want one of %q", name, string(got), words)
+}
+
+// UnmarshalJSON takes durations as text ("1.5s") or nanoseconds, and leaves what is not named as it is.
+func (k *Knobs) UnmarshalJSON(b []byte) error {
+	type plain Knobs
+	p := plain(*k)
+	if err := decodeSpans(b, &p); err != nil {
+		return err
+	}
+	*k = Knobs(p)
+	return nil
+}
+
+// decodeSpans decodes an object into v, after turning every text that reads as a duration into nanoseconds,
+// one level of objects deep. No word of Knobs, TaskPlan or Fault reads as a duration, except where one is meant.
+func decodeSpans(b []byte, v any) error {
+	var raw map[string]any
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	spans(raw)
+	b, err := json.Marshal(raw)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, v)
+}
+
+func spans(raw map[string]any) {
+	for key, value := range raw {
+		switch value := value.(type) {
+		case map[string]any:
+			if key == "zone_delay" {
+				spans(value)
+			}
+		case string:
+			if key == "body" || key == "retry_after" {
+				continue
+			}
+			if d, err := time.ParseDuration(value); err == nil {
+				raw[key] = int64(d)
+			}
+		}
+	}
+}
