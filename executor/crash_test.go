@@ -1,0 +1,252 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+func seeded(t *testing.T) *world {
+	w := newWorld()
+	spec := fsm.Spec{
+		Targets: []fsm.TargetSpec{{ID: "lb-par", Kind: "lb", Hold: 10 * time.Second, Rate: 6000}},
+		Masters: []fsm.MasterSpec{{ID: "cache", Candidates: []fsm.Candidate{{Address: "a:1"}, {Address: "b:1"}, {Address: "c:1"}}, Plan: []fsm.Stage{
+			{Name: "cutover", Steps: []fsm.Step{
+				{Name: "lb", Target: "lb-par", Kind: "lb", Object: "lb-par/frontend/1", Class: fsm.Readable, Act: 5 * time.Second},
+				{Name: "url", Kind: "note", Object: fsm.SettingObject("url"), Class: fsm.InLog},
+			}},
+			{Name: "announce", Steps: []fsm.Step{
+				{Name: "second", Kind: "note", Object: fsm.SettingObject("second"), Class: fsm.InLog},
+			}},
+		}}},
+	}
+	spec.Masters[0].Plan[1].Steps[0].Object = fsm.SettingObject("url2")
+	for _, c := range []fsm.Command{
+		fsm.InitCluster{Cluster: "c1"}, fsm.PutSpec{Spec: spec},
+		fsm.Observe{Master: "cache", Revision: 1, Address: "a:1", Epoch: 1, As: fsm.Seed},
+	} {
+		if err := w.commit(1, c).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return w
+}
+
+// live runs one process as leader of a term, sees each switch that the log
+// has not accepted, and stops when the log is settled or the process dies.
+func live(ctx context.Context, l *life, term fsm.Term, switches []Sighting) {
+	ctx, l.cancel = context.WithCancelCause(ctx)
+	defer l.cancel(nil)
+	c := DefaultConfig()
+	c.Journal, c.Kinds = l, actuators.Kinds{"lb": lb{l}, "note": second{note{lb{l}}}}
+	e := New(c)
+	over := make(chan struct{})
+	go func() { defer close(over); _ = e.Run(ctx, term) }()
+	defer func() { l.cancel(nil); <-over }()
+	for _, s := range switches {
+		if m, _ := l.state.Master("cache"); m.Epoch >= s.Epoch {
+			continue
+		}
+		e.Warm(ctx, "cache")
+		if _, err := e.Observe(ctx, term, s); err != nil {
+			return
+		}
+		if s.Epoch == 2 && len(switches) > 1 {
+			time.Sleep(30 * time.Millisecond) // the first is under way when the second comes
+		}
+	}
+	for {
+		state, changed := l.Watch()
+		if len(state.Open()) == 0 {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// second writes its own key.
+type second struct{ note }
+
+func (s second) Open(fsm.TargetSpec, actuators.Budget) (actuators.Actuator, error) { return s, nil }
+
+func (s second) Act(_ context.Context, w actuators.Work, _ actuators.Sight) (actuators.Outcome, error) {
+	key := string(w.Action.Step.Object[len("setting/"):])
+	return actuators.Outcome{Settings: []fsm.SettingWrite{{Key: key, Value: string(w.Action.Value)}}}, nil
+}
+
+func sightings(n int) (all []Sighting) {
+	for i, to := range []fsm.Address{"b:1", "c:1"}[:n] {
+		all = append(all, Sighting{Master: "cache", As: fsm.Advance, Address: to, Epoch: fsm.Epoch(i + 2)})
+	}
+	return all
+}
+
+// TestOneEffectWhereverTheLeaderDies kills the first leader, and then also the
+// second, at each call that it makes to the log or the provider, before and
+// after the call's effect, and with the write on the wire to land late.
+func TestOneEffectWhereverTheLeaderDies(t *testing.T) {
+	for _, n := range []int{1, 2} {
+		for _, how := range []string{"before", "after", "late"} {
+			for at := 1; ; at++ {
+				died := false
+				synctest.Test(t, func(t *testing.T) { died = oneLife(t, n, at, how) })
+				if !died {
+					t.Logf("%d failovers, %s: %d crash points", n, how, at-1)
+					break
+				}
+			}
+		}
+	}
+}
+
+func oneLife(t *testing.T, n, at int, how string) bool {
+	w := seeded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	first := &life{world: w, dieAt: at, how: how, late: 14 * time.Second}
+	live(ctx, first, 1, sightings(n))
+	next := &life{world: w, dieAt: at / 2, how: how, late: 14 * time.Second}
+	live(ctx, next, 2, sightings(n))
+	live(ctx, &life{world: w}, 3, sightings(n))
+	time.Sleep(30 * time.Second) // what is on the wire lands
+	name := fmt.Sprintf("%d failovers, dead %s call %d (%s), then at %s", n, how, at, first.at, next.at)
+	judge(t, w, n, name)
+	return first.dead
+}
+
+// judge counts at the provider and reads the log.
+func judge(t *testing.T, w *world, n int, name string) {
+	t.Helper()
+	changes, stale := w.changes()
+	for m, c := range changes {
+		if c > 1 {
+			t.Errorf("%s: failover %s changed the value %d times: %q", name, m, c, w.writes)
+		}
+	}
+	want := fmt.Sprintf("%s %08d", sightings(n)[n-1].Address, n)
+	if stale > 0 || w.applied != want || w.pending {
+		t.Errorf("%s: applied %q (pending %v), want %q; %d stale; writes %q", name, w.applied, w.pending, want, stale, w.writes)
+	}
+	for _, f := range w.state.Failovers("cache") {
+		for _, a := range w.state.Actions(f.ID) {
+			if a.Phase != fsm.Done && (a.Phase != fsm.Superseded || int(f.ID.Number) == n) {
+				t.Errorf("%s: %s is %s: %s", name, a.ID, a.Phase, a.Reason)
+			}
+		}
+	}
+	if len(w.state.Failovers("cache")) != n {
+		t.Errorf("%s: %d failovers accepted for %d switches", name, len(w.state.Failovers("cache")), n)
+	}
+	if v, _ := w.state.Setting("url2"); v.Value != want {
+		t.Errorf("%s: setting is %q, want %q", name, v.Value, want)
+	}
+}
+
+// TestNewerValueWaitsForADeadClaimsWindow pins the price of G3.
+func TestNewerValueWaitsForADeadClaimsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := seeded(t)
+		first := &life{world: w, dieAt: 3, how: "before"}
+		live(t.Context(), first, 1, sightings(1))
+		if first.at != "act" {
+			t.Fatalf("died at %s", first.at)
+		}
+		began := time.Now()
+		live(t.Context(), &life{world: w}, 2, sightings(2)[1:])
+		window := Window(fsm.Hold{Act: 5 * time.Second, Keep: 10 * time.Second})
+		if took := time.Since(began); took < window-time.Second || took > window+3*time.Second {
+			t.Fatalf("took %s, the window is %s", took, window)
+		}
+	})
+}
+
+// TestSameActionIsTakenOverAtOnce pins that a load balancer which waits is an outage.
+func TestSameActionIsTakenOverAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := seeded(t)
+		live(t.Context(), &life{world: w, dieAt: 3, how: "before"}, 1, sightings(1))
+		began := time.Now()
+		live(t.Context(), &life{world: w}, 2, sightings(1))
+		if took := time.Since(began); took > 3*time.Second {
+			t.Fatalf("took %s", took)
+		}
+		judge(t, w, 1, "taken over")
+	})
+}
+
+func TestPermanentErrorIsStuckAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := seeded(t)
+		l := &life{world: w}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		c := DefaultConfig()
+		c.Journal, c.Kinds = l, actuators.Kinds{"lb": refusing{lb{l}}, "note": second{note{lb{l}}}}
+		e := New(c)
+		go func() { _ = e.Run(ctx, 1) }()
+		if _, err := e.Observe(ctx, 1, sightings(1)[0]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if a, _ := w.state.Action("cache/1/lb"); a.Phase != fsm.Stuck || a.Attempts != 1 {
+			t.Fatalf("%s after %d attempts", a.Phase, a.Attempts)
+		}
+		if a, _ := w.state.Action("cache/1/second"); a.Phase != fsm.Done {
+			t.Fatalf("a stuck step held back the next stage: %s", a.Phase)
+		}
+		if o := w.state.Objects(); len(o) != 0 {
+			t.Fatalf("busy after a clean answer: %+v", o)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+type refusing struct{ lb }
+
+func (r refusing) Open(fsm.TargetSpec, actuators.Budget) (actuators.Actuator, error) { return r, nil }
+
+func (r refusing) Act(context.Context, actuators.Work, actuators.Sight) (actuators.Outcome, error) {
+	return actuators.Outcome{}, actuators.Permanent(errors.New("403 Forbidden"))
+}
+
+func TestDrainWaitsForRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := seeded(t)
+		l := &life{world: w}
+		ctx, cancel := context.WithCancel(t.Context())
+		c := DefaultConfig()
+		c.Journal, c.Kinds = l, actuators.Kinds{"lb": lb{l}, "note": second{note{lb{l}}}}
+		e := New(c)
+		go func() { _ = e.Run(ctx, 1) }()
+		if _, err := e.Observe(ctx, 1, sightings(1)[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Drain(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range w.state.Open() {
+			if a.Phase == fsm.Claimed {
+				t.Fatalf("%s is claimed after the drain", a.ID)
+			}
+		}
+		if len(w.state.Objects()) != 0 {
+			t.Fatal("an object is busy after the drain")
+		}
+		e.Resume()
+		time.Sleep(5 * time.Second)
+		cancel()
+		synctest.Wait()
+		judge(t, w, 1, "drained and resumed")
+	})
+}
