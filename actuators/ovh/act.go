@@ -1,0 +1,148 @@
+package ovh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// Act implements actuators.Actuator.
+func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
+	if ctx.Err() != nil {
+		return actuators.Outcome{}, fmt.Errorf("act on %s: not sent: %w", w.Action.Step.Object, context.Cause(ctx))
+	}
+	var out actuators.Outcome
+	var err error
+	if w.Action.Step.Class == fsm.Trigger {
+		out, err = a.refresh(ctx, w, seen)
+	} else {
+		out, err = a.repoint(ctx, w, seen)
+	}
+	if err != nil {
+		e := actuators.Explain(fmt.Errorf("act on %s: %w", w.Action.Step.Object, err))
+		e.Requests = out.Requests
+		return actuators.Outcome{}, &e
+	}
+	return out, nil
+}
+
+// repoint is the one write: farm and marker in one PUT, nothing else, since a
+// field that is left out stays as it is. What was seen is judged once more, so
+// that no wrong turn of a caller writes over a newer failover.
+func (a *actuator) repoint(ctx context.Context, w actuators.Work, seen actuators.Sight) (out actuators.Outcome, err error) {
+	want, err := wantedOf(w.Action)
+	if err != nil {
+		return out, actuators.Permanent(err)
+	}
+	v, ok := seen.Reading.Body.(*view)
+	if !ok {
+		return out, fmt.Errorf("frontend %d was not read: %w", want.Frontend, ErrNotDue)
+	}
+	if wrong := v.farms[want.Farm]; wrong != "" {
+		return out, actuators.Permanent(fmt.Errorf("%s: %w", wrong, ErrFarm))
+	}
+	switch now := a.Judge(seen.Reading, w); now.Verdict {
+	case actuators.Absent:
+	case actuators.Foreign, actuators.Newer:
+		return out, actuators.Permanent(fmt.Errorf("%s, %s: %w", now.Verdict, now.Detail, ErrNotDue))
+	default:
+		return out, fmt.Errorf("%s, %s: %w", now.Verdict, now.Detail, ErrNotDue)
+	}
+	a.remember(v)
+	body := struct {
+		DefaultFarmID int64  `json:"defaultFarmId"`
+		DisplayName   string `json:"displayName"`
+	}{want.Farm, mark(v.name, markerOf(w.Cluster, w.Action.For))}
+	out.Requests, err = a.client.do(ctx, call{method: http.MethodPut, path: a.frontendPath(want.Frontend), body: body})
+	return out, err
+}
+
+// remember keeps the fields that a write must leave alone, for the read after it.
+func (a *actuator) remember(v *view) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.before) >= MaxRemembered {
+		clear(a.before)
+	}
+	a.before[v.id] = v.rest
+}
+
+// task is the checkpoint of a refresh.
+type task struct {
+	ID     int64 `json:"id"`
+	Merged bool  `json:"merged,omitempty"` // it ran before we asked
+}
+
+// refresh asks for everything staged, in all zones. The body is empty JSON:
+// the schema wants one, and a zone would leave the others behind.
+func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators.Sight) (out actuators.Outcome, err error) {
+	var t task
+	out.Requests, err = a.client.do(ctx, call{method: http.MethodPost, path: a.path + "/refresh", body: struct{}{}, out: &t})
+	if err != nil {
+		return out, err
+	}
+	if t.ID <= 0 {
+		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", t.ID, ErrAnswer))
+	}
+	before, _ := seen.Reading.Body.(running)
+	_, t.Merged = before[t.ID]
+	t.Merged = t.Merged && w.Action.Attempts <= MaxMerged
+	a.since(t.ID)
+	out.Waiting = true
+	out.Checkpoint, err = json.Marshal(t)
+	return out, err
+}
+
+// Follow implements actuators.Actuator.
+func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Progress, error) {
+	var t task
+	if err := json.Unmarshal(w.Action.Checkpoint, &t); err != nil || t.ID <= 0 {
+		return actuators.Progress{Again: true, Reason: "no task is known"}, nil //nolint:nilerr // acting again is the answer
+	}
+	path := a.path + "/task/" + strconv.FormatInt(t.ID, 10)
+	var answer struct {
+		Status string `json:"status"`
+	}
+	ids, err := a.client.do(ctx, call{method: http.MethodGet, path: path, out: &answer})
+	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound {
+		answer.Status, err = statusGone, nil
+	}
+	if err != nil {
+		e := actuators.Explain(fmt.Errorf("follow task %d: %w", t.ID, err))
+		e.Requests = ids
+		return actuators.Progress{}, &e
+	}
+	p := t.progress(answer.Status)
+	p.Requests = ids
+	if !p.Done && !p.Again && p.After == 0 {
+		p.After = pollDelay(a.since(t.ID))
+	}
+	return p, nil
+}
+
+// statusGone is a task that OVH no longer lists: it ended, and how is for
+// pendingChanges to say.
+const statusGone = "gone"
+
+func (t task) progress(status string) actuators.Progress {
+	switch status {
+	case "done", statusGone:
+		if t.Merged {
+			return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ran before ours and may have come too early", t.ID)}
+		}
+		return actuators.Progress{Done: true, Reason: fmt.Sprintf("task %d is %s", t.ID, status)}
+	case "error", "cancelled":
+		return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ended: %s", t.ID, status)}
+	case "todo", "doing":
+		return actuators.Progress{}
+	case "blocked":
+		return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is blocked at OVH", t.ID)}
+	}
+	return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is %q, which is not known here", t.ID, cut(status, 32))}
+}

@@ -1,0 +1,140 @@
+package ovh
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pointsman/pointsman/actuators"
+)
+
+// apiError is a refusal, in either generation of OVH's error bodies.
+type apiError struct {
+	call    string
+	status  int
+	code    string // errorCode of the old form, class of the new one
+	message string
+}
+
+func (e *apiError) Error() string {
+	text := fmt.Sprintf("%s: %d", e.call, e.status)
+	if e.code != "" {
+		text += " " + e.code
+	}
+	if e.message != "" {
+		text += ": " + e.message
+	}
+	return text
+}
+
+// understand decodes an answer or says what it means for the object.
+func (c *client) understand(r call, resp *http.Response, body []byte, broken error) error {
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return c.accept(r, body, broken)
+	}
+	return c.refuse(r, resp, body)
+}
+
+// accept reads a good answer. A call without result needs no body: OVH answers
+// null, nothing, or what a proxy made of it, and the status has said it all.
+func (c *client) accept(r call, body []byte, broken error) error {
+	if r.out == nil {
+		return nil
+	}
+	err := broken
+	if trimmed := bytes.TrimSpace(body); err == nil && (len(trimmed) == 0 || string(trimmed) == "null") {
+		err = errors.New("empty body")
+	}
+	if err == nil {
+		err = json.Unmarshal(body, r.out)
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w: %s", r, ErrAnswer, c.quote(err.Error()))
+	if r.mutates() {
+		return actuators.InDoubt(err)
+	}
+	return err
+}
+
+func (c *client) refuse(r call, resp *http.Response, body []byte) error {
+	e := c.apiError(r, resp, body)
+	out := &actuators.Error{Err: e, After: retryAfter(resp.Header), Requests: nonempty(resp.Header.Get("X-Ovh-Queryid"))}
+	switch status := resp.StatusCode; {
+	case c.login.stale(e) && !r.open: // refused before any effect; signed anew it may pass
+	case status == http.StatusConflict:
+		out.After = max(out.After, refusedDelay)
+	case status == http.StatusTooManyRequests: // not carried out
+	case status == http.StatusRequestTimeout, status >= 500: // a front proxy's: what lies behind may go on
+		out.Doubt = r.mutates()
+	case status >= 400: // 460 too: expired or suspended for billing
+		out.Permanent = true
+	default: // a redirect of something in between; the API never saw it
+	}
+	return out
+}
+
+// apiError takes words out of a body field by field: one that is not as
+// described must not spoil the others, and a field "code" says nothing.
+func (c *client) apiError(r call, resp *http.Response, body []byte) *apiError {
+	e := &apiError{call: r.String(), status: resp.StatusCode}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		e.message = http.StatusText(resp.StatusCode)
+		return e
+	}
+	text := func(name string) string {
+		var s string
+		_ = json.Unmarshal(fields[name], &s) // not text: not said
+		return c.quote(s)
+	}
+	if e.code = text("errorCode"); e.code == "" {
+		e.code = text("class")
+	}
+	e.message = text("message")
+	return e
+}
+
+// quote makes somebody else's words fit for a log: short, one line, no secret.
+func (c *client) quote(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+			return ' '
+		}
+		return r
+	}, c.hide(text))
+	return cut(strings.TrimSpace(text), MaxMessage)
+}
+
+// cut shortens text to a number of bytes, at a rune's start.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "")
+}
+
+// retryAfter reads seconds, or a date, which is held against the answer's own
+// Date: this machine's clock has no say in it.
+func retryAfter(h http.Header) time.Duration {
+	given := h.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(given, 10, 32); err == nil {
+		return min(max(0, time.Duration(seconds)*time.Second), MaxRetryAfter)
+	}
+	until, err := http.ParseTime(given)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return busyDelay
+	}
+	return min(max(0, until.Sub(now)), MaxRetryAfter)
+}
