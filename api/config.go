@@ -176,20 +176,20 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	orInt(&l.Streams, 256)
-	orInt(&l.StreamBuffer, 64)
-	orInt(&l.SlowConsumer, 30*time.Second)
-	orInt(&l.Bookmark, 10*time.Second)
-	orInt(&l.Coalesce, 20*time.Millisecond)
-	orInt(&l.CatchUp, 5*time.Second)
-	orInt(&l.ReadWait, 5*time.Second)
-	orInt(&l.CallTime, 30*time.Second)
-	orInt(&l.VerifyTime, 10*time.Minute)
-	orInt(&l.PeerTime, 500*time.Millisecond)
+	orElse(&l.Streams, 256)
+	orElse(&l.StreamBuffer, 64)
+	orElse(&l.SlowConsumer, 30*time.Second)
+	orElse(&l.Bookmark, 10*time.Second)
+	orElse(&l.Coalesce, 20*time.Millisecond)
+	orElse(&l.CatchUp, 5*time.Second)
+	orElse(&l.ReadWait, 5*time.Second)
+	orElse(&l.CallTime, 30*time.Second)
+	orElse(&l.VerifyTime, 10*time.Minute)
+	orElse(&l.PeerTime, 500*time.Millisecond)
 	return l
 }
 
-func orInt[T ~int | ~int64](v *T, otherwise T) {
+func orElse[T ~int | ~int64](v *T, otherwise T) {
 	if *v <= 0 {
 		*v = otherwise
 	}

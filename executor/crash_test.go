@@ -50,7 +50,7 @@ func live(ctx context.Context, l *life, term fsm.Term, switches []Sighting) {
 	go func() { defer close(over); _ = e.Run(ctx, term) }()
 	defer func() { l.cancel(nil); <-over }()
 	for _, s := range switches {
-		if m, _ := l.state.Master("cache"); m.Epoch >= s.Epoch {
+		if m, _ := l.now().Master("cache"); m.Epoch >= s.Epoch {
 			continue
 		}
 		e.Warm(ctx, "cache")
@@ -137,17 +137,17 @@ func judge(t *testing.T, w *world, n int, name string) {
 	if stale > 0 || w.applied != want || w.pending {
 		t.Errorf("%s: applied %q (pending %v), want %q; %d stale; writes %q", name, w.applied, w.pending, want, stale, w.writes)
 	}
-	for _, f := range w.state.Failovers("cache") {
-		for _, a := range w.state.Actions(f.ID) {
+	for _, f := range w.now().Failovers("cache") {
+		for _, a := range w.now().Actions(f.ID) {
 			if a.Phase != fsm.Done && (a.Phase != fsm.Superseded || int(f.ID.Number) == n) {
 				t.Errorf("%s: %s is %s: %s", name, a.ID, a.Phase, a.Reason)
 			}
 		}
 	}
-	if len(w.state.Failovers("cache")) != n {
-		t.Errorf("%s: %d failovers accepted for %d switches", name, len(w.state.Failovers("cache")), n)
+	if len(w.now().Failovers("cache")) != n {
+		t.Errorf("%s: %d failovers accepted for %d switches", name, len(w.now().Failovers("cache")), n)
 	}
-	if v, _ := w.state.Setting("url2"); v.Value != want {
+	if v, _ := w.now().Setting("url2"); v.Value != want {
 		t.Errorf("%s: setting is %q, want %q", name, v.Value, want)
 	}
 }
@@ -156,11 +156,8 @@ func judge(t *testing.T, w *world, n int, name string) {
 func TestNewerValueWaitsForADeadClaimsWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
-		first := &life{world: w, dieAt: 3, how: "before"}
+		first := &life{world: w, dieOn: "act", how: "before"}
 		live(t.Context(), first, 1, sightings(1))
-		if first.at != "act" {
-			t.Fatalf("died at %s", first.at)
-		}
 		began := time.Now()
 		live(t.Context(), &life{world: w}, 2, sightings(2)[1:])
 		window := Window(fsm.Hold{Act: 5 * time.Second, Keep: 10 * time.Second})
@@ -174,7 +171,7 @@ func TestNewerValueWaitsForADeadClaimsWindow(t *testing.T) {
 func TestSameActionIsTakenOverAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
-		live(t.Context(), &life{world: w, dieAt: 3, how: "before"}, 1, sightings(1))
+		live(t.Context(), &life{world: w, dieOn: "act", how: "before"}, 1, sightings(1))
 		began := time.Now()
 		live(t.Context(), &life{world: w}, 2, sightings(1))
 		if took := time.Since(began); took > 3*time.Second {
@@ -198,13 +195,13 @@ func TestPermanentErrorIsStuckAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if a, _ := w.state.Action("cache/1/lb"); a.Phase != fsm.Stuck || a.Attempts != 1 {
+		if a, _ := w.now().Action("cache/1/lb"); a.Phase != fsm.Stuck || a.Attempts != 1 {
 			t.Fatalf("%s after %d attempts", a.Phase, a.Attempts)
 		}
-		if a, _ := w.state.Action("cache/1/second"); a.Phase != fsm.Done {
+		if a, _ := w.now().Action("cache/1/second"); a.Phase != fsm.Done {
 			t.Fatalf("a stuck step held back the next stage: %s", a.Phase)
 		}
-		if o := w.state.Objects(); len(o) != 0 {
+		if o := w.now().Objects(); len(o) != 0 {
 			t.Fatalf("busy after a clean answer: %+v", o)
 		}
 		cancel()
@@ -235,12 +232,12 @@ func TestDrainWaitsForRequests(t *testing.T) {
 		if err := e.Drain(ctx); err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range w.state.Open() {
+		for _, a := range w.now().Open() {
 			if a.Phase == fsm.Claimed {
 				t.Fatalf("%s is claimed after the drain", a.ID)
 			}
 		}
-		if len(w.state.Objects()) != 0 {
+		if len(w.now().Objects()) != 0 {
 			t.Fatal("an object is busy after the drain")
 		}
 		e.Resume()

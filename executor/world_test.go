@@ -55,6 +55,12 @@ func (w *world) commit(term fsm.Term, c fsm.Command) fsm.Answer {
 	return answer
 }
 
+func (w *world) now() fsm.State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state
+}
+
 func (w *world) write(value string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,7 +114,8 @@ type life struct {
 	cancel context.CancelCauseFunc
 	mu     sync.Mutex
 	calls  int
-	dieAt  int // 0: never
+	dieAt  int    // 0: never
+	dieOn  string // or at the first call of this name
 	how    string
 	late   time.Duration
 	dead   bool
@@ -123,7 +130,7 @@ func (l *life) call(name string, effect func()) error {
 		return errDead
 	}
 	l.calls++
-	if l.calls != l.dieAt {
+	if l.calls != l.dieAt && name != l.dieOn {
 		effect()
 		return nil
 	}

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"buf.build/go/protoyaml"
 	goccy "github.com/goccy/go-yaml"
@@ -61,7 +64,11 @@ func read(name string) ([]byte, error) {
 // A nil map says that nothing was filled, so that no rule can be judged.
 func decode(name string, source []byte, into proto.Message) (*File, []Problem, map[string]bool) {
 	file := &File{name: name, source: source, spans: map[string]span{}}
-	root, problems := parse(source)
+	text, problem := plain(source)
+	if problem != nil {
+		return file, []Problem{*problem}, nil
+	}
+	root, problems := parse(text)
 	if problems != nil {
 		return file, problems, nil
 	}
@@ -72,9 +79,29 @@ func decode(name string, source []byte, into proto.Message) (*File, []Problem, m
 	err := protoyaml.UnmarshalOptions{
 		DiscardUnknown:    true, // the walker tells them
 		CustomUnmarshaler: spelling{},
-	}.Unmarshal(source, into)
+	}.Unmarshal(text, into)
 	w.explain(err)
 	return file, w.problems, w.touched
+}
+
+// plain answers the text with line feeds only, and refuses what the parsers
+// below do not agree on: other line breaks, control characters, broken UTF-8.
+func plain(source []byte) ([]byte, *Problem) {
+	text := bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
+	line, col := 1, 1
+	for rest := text; len(rest) > 0; {
+		r, size := utf8.DecodeRune(rest)
+		switch {
+		case r == '\n':
+			line, col = line+1, 0
+		case r == utf8.RuneError && size == 1:
+			return nil, &Problem{Message: "not UTF-8", at: place{line, col}}
+		case unicode.IsControl(r) && r != '\t', r == '\u2028', r == '\u2029', r == '\ufeff':
+			return nil, &Problem{Message: fmt.Sprintf("must not hold the character %U", r), at: place{line, col}}
+		}
+		rest, col = rest[size:], col+1
+	}
+	return text, nil
 }
 
 // parse checks the syntax, and answers the root mapping of the only document.
