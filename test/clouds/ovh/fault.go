@@ -63,9 +63,9 @@ func (f *Fault) UnmarshalJSON(b []byte) error {
 
 // FaultState is a rule with its number and the calls it has struck.
 type FaultState struct {
-	ID   int64 `json:"id"`
-	Hits int   `json:"hits"`
-	Fault
+	ID    int64 `json:"id"`
+	Hits  int   `json:"hits"`
+	Fault Fault `json:"fault"`
 }
 
 type rule struct {
@@ -157,16 +157,17 @@ func (s *Sim) matchFault(x *exchange) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.faults {
-		if r.Method != "" && r.Method != x.call.Method || !wildcard(r.Path, x.call.Path) {
+		f := r.Fault
+		if f.Method != "" && f.Method != x.call.Method || !wildcard(f.Path, x.call.Path) {
 			continue
 		}
 		r.seen++
-		if r.seen <= r.Skip || r.Count != Unlimited && r.Hits >= r.Count {
+		if r.seen <= f.Skip || f.Count != Unlimited && r.Hits >= f.Count {
 			continue
 		}
 		r.Hits++
-		x.call.Fault = fmt.Sprintf("%d: %s %s", r.ID, r.Do, r.When)
-		return new(r.Fault)
+		x.call.Fault = fmt.Sprintf("%d: %s %s", r.ID, f.Do, f.When)
+		return &f
 	}
 	return nil
 }
