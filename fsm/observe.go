@@ -52,7 +52,7 @@ func (c Observe) apply(s State, e Entry) (State, Answer) {
 		return refused(s, err)
 	}
 	from := m.Address
-	m.ID, m.Epoch, m.Since, m.Wall = c.Master, c.Epoch, s.clock, e.Wall
+	m.ID, m.Epoch, m.As, m.Since, m.Wall = c.Master, c.Epoch, c.As, s.clock, e.Wall
 	if c.As != Rebase {
 		m.Address = c.Address
 	}

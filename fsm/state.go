@@ -35,6 +35,7 @@ type Master struct {
 	Number  Number // of the last accepted failover
 	Address Address
 	Epoch   Epoch
+	As      ObservedAs // how Epoch was accepted; after a rebase, Address is of an older history
 	Since   Clock
 	Wall    time.Time // display only
 }
