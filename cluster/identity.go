@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+const (
+	storeFile       = "raft.db"
+	identityFile    = "identity.json"
+	identityVersion = 1
+	keyIdentity     = "Identity" // in the store's own bucket, beside raft's keys
+)
+
+// identity says whose store this is. It stands twice: in the store, and in a
+// file beside it, so that a store that was emptied, removed or swapped is
+// noticed. Without that a node would forget its votes and vote again.
+type identity struct {
+	Version int           `json:"version"`
+	Node    fsm.NodeID    `json:"node"`
+	Store   fsm.StoreID   `json:"store"`
+	Cluster fsm.ClusterID `json:"cluster,omitempty"` // empty until the log has told
+}
+
+// claimIdentity reads both places, makes them agree, and refuses a store that
+// is not this node's. It is called before raft sees the store.
+func claimIdentity(dir string, node fsm.NodeID, store Store) (identity, error) {
+	file, err := readIdentityFile(dir)
+	if err != nil {
+		return identity{}, err
+	}
+	inside, err := readIdentityRecord(store)
+	if err != nil {
+		return identity{}, err
+	}
+	switch {
+	case inside == nil && file != nil:
+		return identity{}, fmt.Errorf("%w: %s names store %s, but %s is new; restore it, or run `pointsman nodes replace %s`",
+			ErrStoreGone, identityFile, file.Store, storeFile, node)
+	case inside == nil:
+		inside = &identity{Version: identityVersion, Node: node, Store: fsm.StoreID(randomID())}
+	case file != nil && file.Store != inside.Store:
+		return identity{}, fmt.Errorf("%w: %s names store %s, %s is store %s", ErrStoreGone, identityFile, file.Store, storeFile, inside.Store)
+	}
+	if inside.Node != node {
+		return identity{}, fmt.Errorf("%w: %s is of node %q, this is node %q", ErrOtherNode, dir, inside.Node, node)
+	}
+	if file != nil && file.Cluster != "" && inside.Cluster == "" {
+		inside.Cluster = file.Cluster
+	}
+	if file != nil && file.Cluster != "" && file.Cluster != inside.Cluster {
+		return identity{}, fmt.Errorf("%w: %s names cluster %s, %s is of cluster %s", ErrOtherCluster, identityFile, file.Cluster, storeFile, inside.Cluster)
+	}
+	return *inside, writeIdentity(dir, store, *inside)
+}
+
+// writeIdentity writes the store first: a file without its store is refused
+// at the next start, a store without its file is given one.
+func writeIdentity(dir string, store raft.StableStore, id identity) error {
+	data, err := json.Marshal(id)
+	if err != nil {
+		return fmt.Errorf("encode identity: %w", err)
+	}
+	if err := catch(func() error { return store.Set([]byte(keyIdentity), data) }); err != nil {
+		return fmt.Errorf("%w: write identity: %w", ErrStoreWrite, err)
+	}
+	if err := writeFile(filepath.Join(dir, identityFile), append(data, '\n')); err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	return nil
+}
+
+func readIdentityFile(dir string) (*identity, error) {
+	path := filepath.Join(dir, identityFile)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // absent is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	return parseIdentity(path, data)
+}
+
+func readIdentityRecord(store Store) (*identity, error) {
+	var data []byte
+	err := catch(func() (err error) { data, err = store.Get([]byte(keyIdentity)); return err })
+	if err != nil && err.Error() == errNotFound.Error() {
+		return nil, nil //nolint:nilnil // absent is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: read identity: %w", ErrCorrupt, err)
+	}
+	return parseIdentity(storeFile, data)
+}
+
+func parseIdentity(where string, data []byte) (*identity, error) {
+	var id identity
+	if err := json.Unmarshal(data, &id); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrCorrupt, where, err)
+	}
+	if id.Version > identityVersion {
+		return nil, fmt.Errorf("%w: %s has version %d", ErrUpgrade, where, id.Version)
+	}
+	if id.Version != identityVersion || id.Node == "" || id.Store == "" {
+		return nil, fmt.Errorf("%w: %s names no node or no store", ErrCorrupt, where)
+	}
+	return &id, nil
+}
+
+// writeFile replaces a file so that a crash leaves the old one or the new one.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone after the rename
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// randomID is 128 random bits in hex.
+func randomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,185 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// lockWait is how long Start waits for another process to let go of the store.
+const lockWait = time.Second
+
+// openStore opens the bolt store of a data directory, checks what bolt does not
+// check, and settles whose it is. A store that is not exactly what was written
+// is refused here, never repaired.
+func openStore(dir string, node fsm.NodeID, wrap func(Store) Store) (Store, identity, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, identity{}, fmt.Errorf("data directory: %w", err)
+	}
+	path := filepath.Join(dir, storeFile)
+	if err := checkFile(dir, path, node); err != nil {
+		return nil, identity{}, err
+	}
+	var store Store
+	err := catch(func() error {
+		bolt, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+			Timeout: lockWait, FreelistType: bbolt.FreelistMapType,
+		}})
+		if err == nil {
+			store = bolt
+		}
+		return err
+	})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, identity{}, fmt.Errorf("%w: %s", ErrStoreLocked, path)
+	}
+	if err != nil {
+		return nil, identity{}, fmt.Errorf("%w: open %s: %w; restore it, or run `pointsman nodes replace %s`", ErrCorrupt, path, err, node)
+	}
+	if wrap != nil {
+		store = wrap(store)
+	}
+	id, err := claimIdentity(dir, node, store)
+	if err == nil {
+		err = sweep(store)
+	}
+	if err != nil {
+		return nil, identity{}, errors.Join(err, store.Close())
+	}
+	return store, id, nil
+}
+
+// checkFile looks at the bytes before bolt does. A first start that was cut
+// short leaves a file without an identity and without both meta pages: it holds
+// nothing and is begun anew.
+func checkFile(dir, path string, node fsm.NodeID) error {
+	known, err := readIdentityFile(dir)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && known == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), err == nil && info.Size() == 0 && known != nil:
+		return fmt.Errorf("%w: %s names store %s, but %s is missing or empty; restore it, or run `pointsman nodes replace %s`",
+			ErrStoreGone, identityFile, known.Store, storeFile, node)
+	case err != nil:
+		return fmt.Errorf("read store: %w", err)
+	}
+	err = checkMetas(path)
+	if err != nil && known == nil && info.Size() < int64(4*os.Getpagesize()) {
+		return os.Remove(path)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w; restore it, or run `pointsman nodes replace %s`", ErrCorrupt, path, err, node)
+	}
+	return nil
+}
+
+// Layout of a bolt meta page (bbolt internal/common/meta.go): a page header of
+// 16 bytes, then magic, version, page size and flags of 4 bytes each, root
+// bucket of 16, freelist, high-water page, transaction, checksum of 8 each.
+const (
+	boltMagic     = 0xED0CDAED
+	boltHeader    = 16
+	boltMetaBytes = 64
+)
+
+// checkMetas requires both meta pages to be whole. bolt itself is content with
+// one: when the newest is damaged it opens the commit before, and a node would
+// silently forget entries, or a vote, that it has acknowledged.
+func checkMetas(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	first := make([]byte, boltMetaBytes)
+	if _, err := f.ReadAt(first, boltHeader); err != nil {
+		return fmt.Errorf("first meta page: %w", err)
+	}
+	pages, err := checkMeta(first)
+	if err != nil {
+		return fmt.Errorf("first meta page: %w", err)
+	}
+	size := int64(binary.NativeEndian.Uint32(first[8:]))
+	second := make([]byte, boltMetaBytes)
+	if _, err := f.ReadAt(second, size+boltHeader); err != nil {
+		return fmt.Errorf("second meta page: %w", err)
+	}
+	more, err := checkMeta(second)
+	if err != nil {
+		return fmt.Errorf("second meta page: %w", err)
+	}
+	if need := int64(max(pages, more)) * size; info.Size() < need {
+		return fmt.Errorf("file has %d bytes, %d are in use", info.Size(), need)
+	}
+	return nil
+}
+
+// checkMeta verifies one meta page and returns how many pages are in use.
+func checkMeta(meta []byte) (uint64, error) {
+	if magic := binary.NativeEndian.Uint32(meta); magic != boltMagic {
+		return 0, fmt.Errorf("magic is %08x", magic)
+	}
+	sum := fnv.New64a()
+	_, _ = sum.Write(meta[:boltMetaBytes-8])
+	if stored := binary.NativeEndian.Uint64(meta[boltMetaBytes-8:]); stored != sum.Sum64() {
+		return 0, fmt.Errorf("checksum is %016x, stored was %016x", sum.Sum64(), stored)
+	}
+	return binary.NativeEndian.Uint64(meta[40:]), nil
+}
+
+// sweep reads every entry once, so that a damaged one stops the start and not
+// the work: some ten thousand entries take some tens of milliseconds. Holes are
+// left to raft, which knows where its snapshot ends: a crash after an installed
+// snapshot leaves older entries in front of one.
+func sweep(store Store) error {
+	_, err := newGuard(store, 0, nil).verify(nil)
+	return err
+}
+
+// swept is what a walk over the entries found.
+type swept struct{ Entries, First, Last uint64 }
+
+// verify reads back every entry and hands it to look, which may be nil.
+func (g *guard) verify(look func(*raft.Log) error) (found swept, err error) {
+	if found.First, err = g.FirstIndex(); err != nil {
+		return found, err
+	}
+	if found.Last, err = g.LastIndex(); err != nil || found.Last == 0 {
+		return found, err
+	}
+	for index := found.First; index <= found.Last; index++ {
+		var l raft.Log
+		err := g.check(index, &l)
+		if errors.Is(err, raft.ErrLogNotFound) {
+			continue
+		}
+		if err == nil && look != nil {
+			err = look(&l)
+		}
+		if err != nil {
+			return found, err
+		}
+		found.Entries++
+	}
+	return found, nil
+}
