@@ -101,7 +101,9 @@ func plain(source []byte) ([]byte, *Problem) {
 		}
 		rest, col = rest[size:], col+1
 	}
-	return text, nil
+	// protoyaml looks up the line of each error, and an empty value at the end
+	// stands in the line after it.
+	return append(text, "\n\n"...), nil
 }
 
 // parse checks the syntax, and answers the root mapping of the only document.

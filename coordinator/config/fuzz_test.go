@@ -8,7 +8,7 @@ import (
 // FuzzParseSpec: any bytes give a spec or problems, and each problem has a
 // place inside of the file or none.
 func FuzzParseSpec(f *testing.F) {
-	for _, seed := range []string{goodSpec, goodNode, "", "---", "a: &x 1\nb: *x", "masters: [", "{", "- 1", "masters: {a: [}", "? a\n: b", "\x00", "masters:\n- id: !!binary aGk="} {
+	for _, seed := range []string{goodSpec, goodNode, "", "---", "a: &x 1\nb: *x", "masters: [", "{", "- 1", "masters: {a: [}", "? a\n: b", "? 1", "masters:\r1", "a\r\nb: 1", "\x00", "masters:\n- id: !!binary aGk="} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {

@@ -64,6 +64,16 @@ func TestGoodSpec(t *testing.T) {
 	}
 }
 
+func TestLineEndsOfWindows(t *testing.T) {
+	_, file, err := ParseSpec("s", []byte(strings.ReplaceAll(goodSpec, "\n", "\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := file.Locate(Problem{Path: "targets", Message: "m"}), "s:22:3: targets: m"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestSpecSurvivesPrinting(t *testing.T) {
 	spec, _, err := ParseSpec("spec.yaml", []byte(goodSpec))
 	if err != nil {
@@ -153,6 +163,10 @@ func TestBadSpec(t *testing.T) {
 			"s:19:88: " + step + `.ovh_iplb.farms["10.0.2.20:6379"]: must be greater than 0, is 0`}},
 		{"alias", []string{"      - {address: 10.0.2.20:6379, zone: b}", "      - *other"}, []string{
 			`s:10:9: anchors (&) and aliases (*) are not supported; quote a value that begins with one of them`}},
+		{"broken UTF-8", []string{"zone: a}", "zone: \xff}"}, []string{
+			"s:9:41: not UTF-8"}},
+		{"control character", []string{"zone: a}", "zone: \x07}"}, []string{
+			"s:9:41: must not hold the character U+0007"}},
 		{"scalar instead of a file", []string{goodSpec, "hello"}, []string{
 			"s:1:1: must be a mapping of fields to values"}},
 	} {
