@@ -82,7 +82,7 @@ func (c Observe) fits(m Master, known bool, spec MasterSpec) error {
 	case Advance:
 		ok = known && c.Epoch > m.Epoch
 	case Resolve:
-		ok = known && c.Epoch == m.Epoch && c.Address != m.Address
+		ok = known && m.As != Rebase && c.Epoch == m.Epoch && c.Address != m.Address
 	case Rebase:
 		ok = known && c.Epoch < m.Epoch
 	}
