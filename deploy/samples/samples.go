@@ -1,0 +1,33 @@
+package samples
+
+import _ "embed"
+
+// The files, as text. Nothing assigns to these after go:embed has.
+
+//go:embed node.yaml
+var node string
+
+//go:embed spec.yaml
+var spec string
+
+//go:embed redis.conf
+var redisConf string
+
+//go:embed sentinel.conf
+var sentinelConf string
+
+// ObserverPassword is the password that redis.conf and sentinel.conf give the
+// user "observer", as a placeholder to be changed.
+const ObserverPassword = "change-me"
+
+// Node is the node file of the first coordinator.
+func Node() string { return node }
+
+// Spec is the cluster-wide configuration.
+func Spec() string { return spec }
+
+// Redis is the configuration of a Redis node that may become master.
+func Redis() string { return redisConf }
+
+// Sentinel is the configuration of a Sentinel.
+func Sentinel() string { return sentinelConf }

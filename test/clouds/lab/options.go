@@ -1,0 +1,85 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// Program is the name of the coordinator's binary.
+const Program = "pointsman"
+
+// Options of a Lab. The zero value is the demo's playground.
+type Options struct {
+	// Pointsman is the program that the coordinators run; empty: Find.
+	Pointsman string
+	// Dir takes all files. Empty: a new temporary folder. Close removes what
+	// the Lab made in it.
+	Dir string
+	// Env is added to the coordinators' environment.
+	Env []string
+	// DownAfter is the Sentinels' down-after; 0: 2 s. 1 s provokes needless
+	// failovers.
+	DownAfter time.Duration
+	// Rejoin makes a restarted Redis node a replica at once, as an operator
+	// would, instead of waiting some 10 s until a Sentinel does.
+	Rejoin bool
+	// Quiet leaves out the writing client.
+	Quiet bool
+	// Events is told what happens, in the order of arrival, by one call at a
+	// time. nil: nobody is told.
+	Events func(Event)
+}
+
+// Event is one line of the timeline.
+type Event struct {
+	At   time.Time // when it happened, with its monotonic part
+	Who  Who
+	Text string
+}
+
+// Who says in whose hands an Event lay.
+type Who string
+
+// Those who act in a lab.
+const (
+	ByLab         Who = "lab"
+	BySentinel    Who = "sentinel"
+	ByCoordinator Who = "pointsman"
+	ByProvider    Who = "ovh"
+)
+
+// Find returns the pointsman program that lies beside the running one, or the
+// one in PATH. The error is ErrNoProgram.
+func Find() (string, error) {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), Program)
+		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
+			return beside, nil
+		}
+	}
+	path, err := exec.LookPath(Program)
+	if err != nil {
+		return "", fmt.Errorf("%w: none beside this program and none in PATH; build it with `make build` or name it with --pointsman", ErrNoProgram)
+	}
+	return filepath.Abs(path)
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Pointsman == "" {
+		path, err := Find()
+		if err != nil {
+			return o, err
+		}
+		o.Pointsman = path
+	}
+	if info, err := os.Stat(o.Pointsman); err != nil || !info.Mode().IsRegular() {
+		return o, fmt.Errorf("%w at %s", ErrNoProgram, o.Pointsman)
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	return o, nil
+}
