@@ -362,7 +362,9 @@ type MasterView struct {
 	// What each Sentinel says.
 	Sentinels []*SentinelReport `protobuf:"bytes,2,rep,name=sentinels,proto3" json:"sentinels,omitempty"`
 	// What each Redis node says.
-	Roles         []*RoleReport `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	Roles []*RoleReport `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// True while votes, a selected replica or a failover under way were seen.
+	Switching     bool `protobuf:"varint,4,opt,name=switching,proto3" json:"switching,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +418,13 @@ func (x *MasterView) GetRoles() []*RoleReport {
 		return x.Roles
 	}
 	return nil
+}
+
+func (x *MasterView) GetSwitching() bool {
+	if x != nil {
+		return x.Switching
+	}
+	return false
 }
 
 // ReportViewResponse acknowledges a report.
@@ -499,12 +508,13 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\x06run_id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x05runId\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12#\n" +
 	"\rspec_revision\x18\x04 \x01(\x04R\fspecRevision\x12=\n" +
-	"\amasters\x18\x05 \x03(\v2\x18.pointsman.v1.MasterViewB\t\xbaH\x06\x92\x01\x03\x10\x80 R\amasters\"\x98\x01\n" +
+	"\amasters\x18\x05 \x03(\v2\x18.pointsman.v1.MasterViewB\t\xbaH\x06\x92\x01\x03\x10\x80 R\amasters\"\xb6\x01\n" +
 	"\n" +
 	"MasterView\x12\x1e\n" +
 	"\x06master\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06master\x12:\n" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportR\tsentinels\x12.\n" +
-	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportR\x05roles\"b\n" +
+	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportR\x05roles\x12\x1c\n" +
+	"\tswitching\x18\x04 \x01(\bR\tswitching\"b\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent2\x82\x02\n" +
