@@ -1,0 +1,71 @@
+package api
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pointsman/pointsman/fsm"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+// Codes of the alerts that this package raises; sentinel has its own.
+const (
+	AlertNoLeader    = "NO_LEADER"
+	AlertDegraded    = "NODE_DEGRADED"
+	AlertUnreachable = "NODE_UNREACHABLE"
+	AlertStuck       = "ACTION_STUCK"
+	AlertDoubt       = "ACTION_IN_DOUBT"
+	AlertNoSpec      = "NO_SPEC"
+)
+
+const (
+	warning  = pointsmanv1.AlertSeverity_ALERT_SEVERITY_WARNING
+	critical = pointsmanv1.AlertSeverity_ALERT_SEVERITY_CRITICAL
+)
+
+// clusterAlerts says what is wrong with the cluster as a whole.
+func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alerts []*pointsmanv1.Alert) {
+	if st.Leader == "" {
+		alerts = append(alerts, &pointsmanv1.Alert{
+			Code: AlertNoLeader, Severity: critical, Subject: string(st.Node),
+			Message: "no leader is known: nothing new is begun", Age: durationpb.New(st.LastContact),
+		})
+	}
+	if state.Spec().Revision == 0 {
+		alerts = append(alerts, &pointsmanv1.Alert{Code: AlertNoSpec, Severity: warning, Message: "no spec was applied: no master is watched"})
+	}
+	for _, n := range nodes {
+		if n.GetVoter() && !n.GetReachable() {
+			alerts = append(alerts, &pointsmanv1.Alert{
+				Code: AlertUnreachable, Severity: critical, Subject: n.GetId(),
+				Message: fmt.Sprintf("voter %s does not answer at %s", n.GetId(), n.GetGrpcAddress()),
+			})
+		}
+		if len(n.GetDegraded()) > 0 {
+			alerts = append(alerts, &pointsmanv1.Alert{
+				Code: AlertDegraded, Severity: warning, Subject: n.GetId(), Message: strings.Join(n.GetDegraded(), "; "),
+			})
+		}
+	}
+	for _, a := range state.Open() {
+		switch {
+		case a.Phase == fsm.Stuck:
+			alerts = append(alerts, stuckAlert(state, a))
+		case a.Doubt:
+			alerts = append(alerts, &pointsmanv1.Alert{
+				Code: AlertDoubt, Severity: warning, Subject: string(a.ID), Age: span(state.Clock() - a.Changed),
+				Message: "a request got no clear answer and no read has resolved it yet",
+			})
+		}
+	}
+	return alerts
+}
+
+func stuckAlert(state fsm.State, a fsm.Action) *pointsmanv1.Alert {
+	return &pointsmanv1.Alert{
+		Code: AlertStuck, Severity: critical, Subject: string(a.ID), Age: span(state.Clock() - a.Changed),
+		Message: "waits for a human (retry or abandon): " + a.Reason,
+	}
+}

@@ -1,0 +1,19 @@
+package api
+
+import (
+	"strconv"
+
+	"github.com/pointsman/pointsman/fsm"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+func settingMessage(v fsm.Setting) *pointsmanv1.Setting {
+	return &pointsmanv1.Setting{
+		Key:        v.Key,
+		Value:      v.Value,
+		Revision:   v.Revision,
+		Source:     string(v.Owner),
+		UpdateTime: stamp(v.Wall),
+		Etag:       strconv.FormatUint(v.Revision, 10),
+	}
+}
