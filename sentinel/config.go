@@ -17,7 +17,6 @@ var (
 	ErrDuplicate = errors.New("two masters have one id")
 
 	errLost  = errors.New("connection lost")
-	errSpent = errors.New("this session has used its connection")
 	errMoved = errors.New("answers changed while being read")
 	errReply = errors.New("unexpected reply")
 )

@@ -2,8 +2,6 @@ package sentinel
 
 import (
 	"context"
-	"errors"
-	"net"
 	"strings"
 	"time"
 
@@ -34,7 +32,7 @@ func (w *Watcher) subscribe(ctx context.Context, p *process) {
 	retry := w.newRetry()
 	for ctx.Err() == nil {
 		if err := w.listen(ctx, p, retry.Reset); err != nil {
-			w.cfg.Logger.Debug("subscription lost", "sentinel", p.address, "error", err)
+			w.cfg.Logger.Debug("subscription lost", "sentinel", p.address, "error", plain(err))
 		}
 		pause(ctx, retry.NextBackOff(), nil)
 	}
@@ -60,7 +58,7 @@ func (w *Watcher) listen(ctx context.Context, p *process, good func()) error {
 	asked := false
 	for ctx.Err() == nil {
 		msg, err := sub.ReceiveTimeout(ctx, w.cfg.Timeout)
-		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		if timedOut(err) {
 			if asked {
 				return errLost
 			}

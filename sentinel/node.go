@@ -89,7 +89,7 @@ func (w *Watcher) watchNode(ctx context.Context, n *node) {
 		var role string
 		var err error
 		s, role, err = w.ask(ctx, n, s)
-		if err != nil && kept && !replied(err) {
+		if err != nil && kept && !replied(err) && !timedOut(err) {
 			s, role, err = w.ask(ctx, n, nil)
 		}
 		if ctx.Err() != nil {
@@ -119,7 +119,7 @@ func (w *Watcher) ask(ctx context.Context, n *node, s *session) (*session, strin
 			return nil, "", err
 		}
 	}
-	role, err := roleOf(ctx, s.client)
+	role, err := roleOf(ctx, s.conn)
 	if err != nil {
 		s.close()
 		return nil, "", err
@@ -127,7 +127,7 @@ func (w *Watcher) ask(ctx context.Context, n *node, s *session) (*session, strin
 	return s, role, nil
 }
 
-func roleOf(ctx context.Context, c *redis.Client) (string, error) {
+func roleOf(ctx context.Context, c *redis.Conn) (string, error) {
 	cmd := redis.NewSliceCmd(ctx, "ROLE")
 	if err := c.Process(ctx, cmd); err != nil {
 		return "", err
@@ -151,18 +151,18 @@ func (w *Watcher) hear(n *node, role string, err error) (wait time.Duration, hot
 	now := time.Now()
 	answer := Role{Role: role, At: now}
 	if err != nil {
-		answer.Role, answer.Err = RoleUnreachable, err.Error()
+		answer.Role, answer.Err = RoleUnreachable, plain(err)
 	}
 	for _, r := range n.refs {
 		hot = hot || now.Before(r.m.hot)
 		old := r.m.roles[r.index]
 		answer.Address = old.Address
 		r.m.roles[r.index] = answer
-		if old.Role != answer.Role {
-			if old.Role != "" {
-				w.heat(r.m, now)
-				hot = true
-			}
+		if old.Role != "" && old.Role != answer.Role {
+			w.heat(r.m, now)
+			hot = true
+		}
+		if old.Role != answer.Role || old.Err != answer.Err {
 			r.m.tell()
 		}
 	}

@@ -31,8 +31,8 @@ func (w *Watcher) poll(ctx context.Context, p *process) {
 		if ctx.Err() != nil {
 			return
 		}
-		if said != err.Error() {
-			said = err.Error()
+		if said != plain(err) {
+			said = plain(err)
 			log.Warn("sentinel lost", "error", said)
 		}
 		w.lost(p, err)
@@ -48,15 +48,13 @@ func (w *Watcher) pollOnce(ctx context.Context, p *process, good func()) error {
 	}
 	defer s.close()
 	w.allDue(p)
-	conn := s.client.Conn()
-	defer conn.Close()
 	for ctx.Err() == nil {
 		jobs, wait := w.take(p, time.Now())
 		if len(jobs) == 0 {
 			pause(ctx, wait, p.nudge)
 			continue
 		}
-		reports, err := read(ctx, conn, jobs)
+		reports, err := read(ctx, s.conn, jobs)
 		if err != nil {
 			return err
 		}
@@ -148,7 +146,7 @@ func readOnce(ctx context.Context, conn *redis.Conn, jobs []job) ([]Report, []in
 			moved = append(moved, i)
 		}
 		if err != nil {
-			r.Err = err.Error()
+			r.Err = plain(err)
 		}
 		reports[i] = r
 	}

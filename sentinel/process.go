@@ -171,7 +171,7 @@ func (w *Watcher) lost(p *process, err error) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, r := range p.refs {
-		w.update(r.m, r.index, Report{Err: err.Error(), At: now})
+		w.update(r.m, r.index, Report{Err: plain(err), At: now})
 	}
 }
 

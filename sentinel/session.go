@@ -16,11 +16,12 @@ import (
 
 // session is one connection with a go-redis client around it. The client's own
 // pool redials only once a second after a refused connection and hides when it
-// does; a watcher needs both sooner and seen. So the connection is dialed here,
-// handed to the client once, and client and connection end together.
+// does; a watcher needs both sooner and seen. So the connection is dialed here
+// and handed to the client once, and client and connection end together.
 type session struct {
 	raw    net.Conn
 	client *redis.Client
+	conn   *redis.Conn // for commands; a subscription makes its own from client
 	cancel func() bool
 }
 
@@ -37,24 +38,26 @@ func (w *Watcher) open(ctx context.Context, address string, a Access, buffer int
 	if err != nil {
 		return nil, err
 	}
-	var used atomic.Bool
+	var handed atomic.Bool
 	s := &session{raw: raw}
 	s.client = redis.NewClient(&redis.Options{
 		Addr: address, Protocol: 2, Username: a.User, Password: password,
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
-			if used.Swap(true) {
-				return nil, errSpent
+			if handed.Swap(true) {
+				// A subscription redials by itself before it tells of the loss,
+				// and the pool writes a refused dial to stderr: give it one that
+				// is already closed.
+				return closed(), nil
 			}
 			return raw, nil
 		},
 		DisableIdentity: true, MaxRetries: -1, DialerRetries: 1,
-		// Two, though one is used: the pool starts its redialing goroutine after
-		// as many failed dials as it has places.
-		PoolSize: 2, PipelinePoolSize: -1, ConnMaxIdleTime: -1,
+		PoolSize: 1, PipelinePoolSize: -1, ConnMaxIdleTime: -1,
 		DialTimeout: w.cfg.Timeout, ReadTimeout: w.cfg.Timeout, WriteTimeout: w.cfg.Timeout,
 		ReadBufferSize: buffer, WriteBufferSize: buffer,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	s.conn = s.client.Conn()
 	s.cancel = context.AfterFunc(ctx, func() { raw.Close() })
 	return s, nil
 }
@@ -80,8 +83,29 @@ func (w *Watcher) dial(ctx context.Context, address string, conf *tls.Config) (n
 
 func (s *session) close() {
 	s.cancel()
+	s.conn.Close()
 	s.client.Close()
 	s.raw.Close()
+}
+
+func closed() net.Conn {
+	c, other := net.Pipe()
+	c.Close()
+	other.Close()
+	return c
+}
+
+func timedOut(err error) bool {
+	t, ok := errors.AsType[net.Error](err)
+	return ok && t.Timeout()
+}
+
+// plain is the text of an error without local ports: those differ each time.
+func plain(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 // replied tells an error that a server sent from a lost connection.
