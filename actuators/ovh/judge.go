@@ -150,7 +150,7 @@ func (r running) judge(w actuators.Work) actuators.Sight {
 			young++
 		}
 	}
-	if young == 0 || w.Action.Doubt || w.Action.Phase == fsm.Claimed {
+	if young == 0 || w.Action.Doubt {
 		return actuators.Sight{Verdict: actuators.Absent, Detail: fmt.Sprintf("running refreshes: %v", r.ids())}
 	}
 	return actuators.Sight{

@@ -1,0 +1,13 @@
+// Package actuatortest is the suite that every kind of actuator passes: the law
+// of package actuators, case by case, against a world that can be broken on
+// purpose.
+//
+// A kind brings a World: an outside service made of parts of this process, with
+// one object, two values for it, and a view of it that does not go through the
+// actuator. Each case runs in a testing/synctest bubble with a world of its own,
+// so delays cost nothing and a goroutine that is left behind fails the case.
+//
+// Around every call of an actuator the suite counts what reached the world: a
+// Read, a Judge or a Follow with any request that could change something, or an
+// Act with two, fails whichever case is running.
+package actuatortest

@@ -1,0 +1,155 @@
+package actuatortest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// World is an outside service with one object, and the kind that acts on it.
+type World struct {
+	Kind     actuators.Kind
+	Name     string         // of the kind in the spec
+	Target   fsm.TargetSpec // zero for an effect inside the log
+	Message  proto.Message  // of the step
+	TargetOf proto.Message  // of the target; nil for an effect inside the log
+	A, B     fsm.Address    // the two candidates
+	Secrets  []string       // planted in the credentials; must show up nowhere
+	Outside  Outside        // nil for an effect inside the log
+	Late     Late           // nil: the world cannot deliver late
+}
+
+// Outside is the world as its owner sees it.
+type Outside interface {
+	// Value is the candidate that the object points at in effect; empty: none of ours.
+	Value() fsm.Address
+	// Seen counts what reached the world so far.
+	Seen() Requests
+	// Break lets the next request that may change something (or, for FailRead,
+	// the next read; for Unreachable, every request until Mend) go wrong.
+	Break(Fault)
+	// Mend ends all faults.
+	Mend()
+}
+
+// Late plays a request that arrives after its sender gave up.
+type Late interface {
+	// HoldNext stops the next request that may change something before its effect.
+	HoldNext()
+	// Deliver carries it out, and returns when that has happened.
+	Deliver()
+}
+
+// Requests counts what reached the world.
+type Requests struct {
+	All      int // of any kind
+	Mutating int // that could change something, whatever came of them
+	Changes  int // that changed the object's value
+}
+
+// Fault is one way in which a world goes wrong.
+type Fault uint8
+
+// Faults.
+const (
+	FailBefore  Fault = iota + 1 // a server error, without effect
+	FailAfter                    // the effect, then a server error
+	LoseBefore                   // the connection ends, without effect
+	LoseAfter                    // the effect, then the connection ends
+	Hang                         // no effect, no answer until the sender leaves
+	HangAfter                    // the effect, no answer until the sender leaves
+	Garble                       // the effect, an answer that means nothing
+	Refuse                       // refused for good: rights, or the request itself
+	TooMany                      // refused for now, with RetryAfter
+	FailRead                     // a server error to a read
+	Unreachable                  // no connection can be made
+)
+
+// RetryAfter is what TooMany asks for.
+const RetryAfter = 7 * time.Second
+
+// Run runs the suite. Each case gets a new world; what it needs to end, world
+// registers with t.Cleanup.
+func Run(t *testing.T, world func(t *testing.T) World) {
+	for _, c := range cases() {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, world(t))
+				if c.about(b.world) {
+					c.run(b)
+				}
+				b.noSecrets()
+			})
+		})
+	}
+}
+
+// law is one case, and the worlds that it is about.
+type law struct {
+	name  string
+	about func(World) bool
+	run   func(*bench)
+}
+
+func anyWorld(World) bool { return true }
+
+func inLog(w World) bool { return w.Outside == nil }
+
+func outside(w World) bool { return w.Outside != nil }
+
+func canBeLate(w World) bool { return w.Late != nil }
+
+func cases() []law {
+	return []law{
+		{"plan is clean and render is pure", anyWorld, renderPure},
+		{"plan refuses what is not its own", anyWorld, planRefuses},
+		{"judge is a function of its arguments", anyWorld, judgePure},
+		{"ended context sends nothing", anyWorld, endedContext},
+		{"side by side", anyWorld, sideBySide},
+
+		{"in log: act names its own setting only", inLog, namesOwnSetting},
+		{"in log: act again names the same", inLog, namesTheSame},
+
+		{"read changes nothing", outside, readChangesNothing},
+		{"write and read back", outside, writeReadBack},
+		{"act again changes nothing", outside, actAgain},
+		{"there and back", outside, thereAndBack},
+		{"same address again", outside, sameAgain},
+		{"older failover never writes", outside, olderNeverWrites},
+		{"another cluster's object is left alone", outside, otherCluster},
+		{"late write of an older failover is repaired", canBeLate, lateIsRepaired},
+		{"refresh twice does no harm", outside, refreshTwice},
+		{"every request waits for the budget", outside, budgetPaces},
+		{"ended budget sends nothing", outside, budgetEnds},
+
+		{"server error before the effect is doubt", outside, doubtful(FailBefore, false)},
+		{"server error after the effect is doubt", outside, doubtful(FailAfter, true)},
+		{"connection lost before the effect is doubt", outside, doubtful(LoseBefore, false)},
+		{"connection lost after the effect is doubt", outside, doubtful(LoseAfter, true)},
+		{"no answer is doubt", outside, doubtful(Hang, false)},
+		{"no answer after the effect is doubt", outside, doubtful(HangAfter, true)},
+		{"garbled answer is found by reading", outside, garbled},
+		{"refusal is permanent", outside, refusedForGood},
+		{"too many is for later", outside, tooMany},
+		{"unreachable is not doubt", outside, unreachable},
+		{"failed read is for later", outside, failedRead},
+	}
+}
+
+var errBudget = errors.New("budget has ended")
+
+func leaks(text string, secrets []string) bool {
+	for _, s := range secrets {
+		if s != "" && strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
