@@ -1,0 +1,186 @@
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/api"
+	"github.com/pointsman/pointsman/cluster"
+	"github.com/pointsman/pointsman/executor"
+	"github.com/pointsman/pointsman/fsm"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+	"github.com/pointsman/pointsman/sentinel"
+)
+
+// Options is what one node is made of.
+type Options struct {
+	Node    *pointsmanv1.NodeConfig // validated, defaults filled in (see config.LoadNode)
+	Kinds   actuators.Kinds
+	Logger  *slog.Logger
+	Version string // of the program
+}
+
+// Coordinator is one running node. Whoever starts it closes it.
+type Coordinator struct {
+	Options
+	node     *cluster.Node
+	watcher  *sentinel.Watcher
+	executor *executor.Executor
+	sights   *sights
+	api      *api.Server
+	registry *prometheus.Registry
+	servers  servers
+	started  time.Time
+
+	cancel context.CancelCauseFunc
+	over   chan struct{} // closed when everything has stopped
+	err    error         // why; read after over
+}
+
+var errClosed = errors.New("closed")
+
+// Start opens the ports and the data directory and begins to work. It returns
+// before there is a leader. The error names the port, file or peer that is in
+// the way; nothing then keeps running. ctx bounds the start only.
+func Start(ctx context.Context, o Options) (*Coordinator, error) {
+	c := &Coordinator{Options: o, started: time.Now(), over: make(chan struct{}), registry: prometheus.NewRegistry()}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = c.Logger.With("node", o.Node.GetId())
+	if err := c.servers.listen(o.Node.GetListen()); err != nil {
+		return nil, err
+	}
+	conf, err := clusterConfig(c.Options, c.Logger)
+	if err == nil {
+		c.node, err = cluster.Start(ctx, conf)
+	}
+	if err != nil {
+		c.servers.close()
+		return nil, err
+	}
+	if err := c.assemble(); err != nil {
+		c.servers.close()
+		return nil, errors.Join(err, c.node.Close(ctx))
+	}
+	run, cancel := context.WithCancelCause(context.Background())
+	c.cancel = cancel
+	go c.run(run)
+	return c, nil
+}
+
+func clusterConfig(o Options, logger *slog.Logger) (cluster.Config, error) {
+	n, c := o.Node, cluster.DefaultConfig()
+	var err error
+	if c.Timings, err = cluster.TimingsOf(profileOf(n.GetTiming())); err != nil {
+		return c, err
+	}
+	c.NodeID, c.Zone, c.Version, c.DataDir = fsm.NodeID(n.GetId()), n.GetZone(), o.Version, n.GetDataDir()
+	c.Listen, c.GRPC, c.HTTP = n.GetListen().GetRaft(), n.GetAdvertise().GetGrpc(), n.GetAdvertise().GetHttp()
+	for _, p := range n.GetPeers() {
+		c.Peers = append(c.Peers, cluster.Peer{ID: fsm.NodeID(p.GetId()), Address: p.GetRaft()})
+	}
+	if s := n.GetSnapshot(); s != nil {
+		c.Snapshots.Entries = positive(s.GetEntries(), c.Snapshots.Entries)
+		c.Snapshots.Bytes = positive(s.GetBytes(), c.Snapshots.Bytes)
+		c.Snapshots.Interval = positive(s.GetInterval().AsDuration(), c.Snapshots.Interval)
+	}
+	c.DiskFloor = positive(n.GetDiskFloor(), c.DiskFloor)
+	c.Logger = logger
+	return c, nil
+}
+
+func positive[T ~uint64 | ~int64](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+func profileOf(p pointsmanv1.TimingProfile) string {
+	switch p {
+	case pointsmanv1.TimingProfile_TIMING_PROFILE_FAST:
+		return cluster.ProfileFast
+	case pointsmanv1.TimingProfile_TIMING_PROFILE_CALM:
+		return cluster.ProfileCalm
+	default:
+		return cluster.ProfileDefault
+	}
+}
+
+// assemble makes the parts that stand on the log.
+func (c *Coordinator) assemble() (err error) {
+	c.watcher = sentinel.New(sentinel.Config{Logger: c.Logger})
+	conf := executor.DefaultConfig()
+	conf.Journal, conf.Kinds, conf.Logger, conf.Metrics = c.node, c.Kinds, c.Logger, c.registry
+	c.executor = executor.New(conf)
+	c.sights = newSights(c)
+	c.node.SetHandover(c.handOver)
+	adapted := adapter{c}
+	c.api, err = api.New(api.Config{
+		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Compile: adapted.compile,
+		Registry: c.registry, Logger: c.Logger,
+	})
+	return err
+}
+
+// run works until the node fails or Close is called, then stops what it began
+// in reverse order.
+func (c *Coordinator) run(ctx context.Context) {
+	defer close(c.over)
+	var work sync.WaitGroup
+	within := func(what string, f func(context.Context) error) {
+		work.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				c.cancel(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	within("sentinel view", c.watcher.Run)
+	within("sights", c.sights.run)
+	within("report", c.report)
+	within("lead", func(ctx context.Context) error { return c.node.Lead(ctx, c.lead) })
+	within("serve", func(ctx context.Context) error { return c.servers.serve(ctx, c.api) })
+	select {
+	case <-ctx.Done():
+	case <-c.node.Done():
+		c.cancel(cmp.Or(c.node.Err(), errClosed))
+	}
+	work.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, errClosed) {
+		c.err = err
+	}
+}
+
+// Wait returns when the node has stopped: nil after Close, else what ended it.
+func (c *Coordinator) Wait() error {
+	<-c.over
+	return c.err
+}
+
+// Done is closed when the node has stopped.
+func (c *Coordinator) Done() <-chan struct{} { return c.over }
+
+// Close stops the node: it hands leadership over first, so that the others
+// need no election, then ends everything. ctx bounds the hand-over.
+func (c *Coordinator) Close(ctx context.Context) error {
+	err := c.node.Close(ctx)
+	c.cancel(errClosed)
+	c.api.Close()
+	<-c.over
+	return err
+}
+
+// Addresses are the ports that the node has bound, in case it was told port 0.
+func (c *Coordinator) Addresses() (grpc, http net.Addr) {
+	return c.servers.grpc.Addr(), c.servers.http.Addr()
+}

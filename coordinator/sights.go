@@ -1,0 +1,232 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pointsman/pointsman/api"
+	"github.com/pointsman/pointsman/cluster"
+	"github.com/pointsman/pointsman/executor"
+	"github.com/pointsman/pointsman/fsm"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+	"github.com/pointsman/pointsman/sentinel"
+)
+
+// sights judges every master on every node, so that a new leader's memory is
+// warm. Only the office, which exists while this node leads, makes an entry of
+// a verdict.
+type sights struct {
+	node    *cluster.Node
+	watcher *sentinel.Watcher
+	logger  *slog.Logger
+
+	mu     sync.Mutex
+	office *office // nil: another node leads
+	sights map[fsm.MasterID]*sight
+	stir   chan struct{} // closed when a verdict changes: the reporter's nudge
+}
+
+// sight is one master as this node judges it. The fields are under sights.mu.
+type sight struct {
+	id         fsm.MasterID
+	candidates []string
+	cancel     context.CancelFunc
+	look       chan struct{} // capacity 1: look again now
+
+	view     sentinel.View            // own
+	peers    map[string]sentinel.View // by node; empty unless this node leads
+	merged   sentinel.View
+	verdict  sentinel.Verdict
+	since    map[string]time.Time // alerts by reason
+	switched bool
+}
+
+var _ api.Sights = (*sights)(nil)
+
+func newSights(c *Coordinator) *sights {
+	return &sights{
+		node: c.node, watcher: c.watcher, logger: c.Logger,
+		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}),
+	}
+}
+
+// run follows the spec: one goroutine for each declared master.
+func (s *sights) run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer work.Wait()
+	applied, tried := fsm.Revision(0), time.Time{}
+	for {
+		state, changed := s.node.Watch()
+		retry := time.After(time.Hour)
+		if spec := state.Spec(); spec.Revision != applied || !tried.IsZero() && time.Since(tried) > 10*time.Second {
+			tried = time.Time{}
+			if err := s.declare(ctx, &work, spec); err != nil {
+				s.logger.Warn("some masters cannot be watched from this node", "revision", uint64(spec.Revision), "error", err)
+				tried, retry = time.Now(), time.After(11*time.Second)
+			}
+			applied = spec.Revision
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-retry:
+		}
+	}
+}
+
+func (s *sights) declare(ctx context.Context, work *sync.WaitGroup, spec fsm.Spec) error {
+	masters, errs := mastersOf(spec)
+	if err := s.watcher.SetMasters(masters); err != nil {
+		return errors.Join(errs, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := map[fsm.MasterID]bool{}
+	for _, m := range masters {
+		id := fsm.MasterID(m.ID)
+		kept[id] = true
+		if old, ok := s.sights[id]; ok {
+			if slices.Equal(old.candidates, m.Candidates) {
+				old.again()
+				continue
+			}
+			old.cancel()
+		}
+		own, cancel := context.WithCancel(ctx)
+		one := &sight{id: id, candidates: m.Candidates, cancel: cancel, look: make(chan struct{}, 1), peers: map[string]sentinel.View{}, since: map[string]time.Time{}}
+		s.sights[id] = one
+		work.Go(func() { s.follow(own, one) })
+	}
+	maps.DeleteFunc(s.sights, func(id fsm.MasterID, old *sight) bool {
+		if !kept[id] {
+			old.cancel()
+		}
+		return !kept[id]
+	})
+	return errs
+}
+
+func (one *sight) again() {
+	select {
+	case one.look <- struct{}{}:
+	default:
+	}
+}
+
+// setOffice begins or ends this node's leadership for the sights; the peers'
+// reports of an older term are void.
+func (s *sights) setOffice(o *office) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.office = o
+	for _, one := range s.sights {
+		clear(one.peers)
+		one.again()
+	}
+}
+
+// follow judges one master until its declaration changes.
+func (s *sights) follow(ctx context.Context, one *sight) {
+	var memory sentinel.Memory
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		view, changed := s.watcher.View(string(one.id))
+		memory = s.judge(one, view, memory)
+		s.mu.Lock()
+		office, verdict := s.office, one.verdict
+		s.mu.Unlock()
+		if office != nil && s.decide(office, one.id, verdict) {
+			continue // accepted: what is next?
+		}
+		timer.Reset(verdict.Again)
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-one.look:
+		case <-timer.C:
+		}
+	}
+}
+
+func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) sentinel.Memory {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	one.view = view
+	one.merged = sentinel.Merge(view, one.peers, now)
+	memory, one.verdict = sentinel.Judge(memory, one.merged, s.accepted(one.id), one.candidates, now)
+	one.keepAlerts(now)
+	stirred := one.view.Switching != one.switched || one.verdict.Kind != sentinel.None
+	if one.switched = one.view.Switching; stirred && s.office == nil {
+		close(s.stir)
+		s.stir = make(chan struct{})
+	}
+	return memory
+}
+
+func (s *sights) accepted(id fsm.MasterID) sentinel.Accepted {
+	m, _ := s.node.State().Master(id)
+	return sentinel.Accepted{Known: m.Known(), Address: string(m.Address), Epoch: uint64(m.Epoch), Rebased: m.As == fsm.Rebase}
+}
+
+// decide makes an entry of a verdict; true when the log took it.
+func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
+	if v.WarmUp {
+		o.executor.Warm(o.ctx, id)
+	}
+	as := map[sentinel.Kind]fsm.ObservedAs{
+		sentinel.Seed: fsm.Seed, sentinel.Advance: fsm.Advance, sentinel.Resolve: fsm.Resolve, sentinel.Rebase: fsm.Rebase,
+	}[v.Kind]
+	if as == 0 {
+		return false
+	}
+	answer, err := o.executor.Observe(o.ctx, o.term, executor.Sighting{
+		Master: id, As: as, Address: fsm.Address(v.Address), Epoch: fsm.Epoch(v.Epoch), Evidence: v.Evidence,
+	})
+	if err != nil {
+		return false
+	}
+	s.logger.Info("accepted", "master", string(id), "kind", as.String(), "address", v.Address, "epoch", v.Epoch,
+		"number", uint64(answer.Number), "term", uint64(o.term))
+	return true
+}
+
+// Report takes another node's views. It is called on the leader only.
+func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range r.GetMasters() {
+		one, ok := s.sights[fsm.MasterID(m.GetMaster())]
+		if !ok || s.office == nil {
+			continue
+		}
+		was := one.peers[r.GetNodeId()]
+		one.peers[r.GetNodeId()] = viewIn(m, now)
+		if differs(was, one.peers[r.GetNodeId()]) {
+			one.again()
+		}
+	}
+	return nil, nil
+}
+
+// keepAlerts remembers since when each alert stands.
+func (one *sight) keepAlerts(now time.Time) {
+	stand := map[string]time.Time{}
+	for _, a := range one.verdict.Alerts {
+		at, ok := one.since[a.Reason]
+		if !ok {
+			at = now
+		}
+		stand[a.Reason] = at
+	}
+	one.since = stand
+}
