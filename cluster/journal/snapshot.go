@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/pointsman/pointsman/fsm"
 	journalv1 "github.com/pointsman/pointsman/proto/journal/v1"
@@ -70,13 +72,44 @@ func (r *recorder) record(m *journalv1.Record) {
 	if r.err != nil {
 		return
 	}
-	data, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, 4), m)
+	marshal := proto.MarshalOptions{Deterministic: true}.MarshalAppend
+	data, err := marshal(make([]byte, 4), m)
+	if err != nil {
+		scrub(m.ProtoReflect()) // a text that a bound cut inside a character
+		data, err = marshal(make([]byte, 4), m)
+	}
 	if err != nil {
 		r.err = err
 		return
 	}
 	binary.BigEndian.PutUint32(data, uint32(len(data)-4))
 	r.write(data)
+}
+
+// scrub makes every text valid UTF-8, which protobuf insists on. It gives the
+// same bytes on every node, so hashes stay equal.
+func scrub(m protoreflect.Message) {
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch text := f.Kind() == protoreflect.StringKind; {
+		case text && f.IsList():
+			for i := range v.List().Len() {
+				v.List().Set(i, valid(v.List().Get(i)))
+			}
+		case text:
+			m.Set(f, valid(v))
+		case f.Message() != nil && f.IsList():
+			for i := range v.List().Len() {
+				scrub(v.List().Get(i).Message())
+			}
+		case f.Message() != nil:
+			scrub(v.Message())
+		}
+		return true
+	})
+}
+
+func valid(v protoreflect.Value) protoreflect.Value {
+	return protoreflect.ValueOfString(strings.ToValidUTF8(v.String(), "\uFFFD"))
 }
 
 // records lists a state's pieces: the header, then each sort in key order.

@@ -1,0 +1,222 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// inBubble runs three voters on pipes under virtual time, with real files.
+func inBubble(t *testing.T, tune func(*Config), run func(*testing.T, *lab)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3, newSwitchboard(), tune)
+		defer l.stop()
+		run(t, l)
+	})
+}
+
+func (l *lab) addr(n *Node) string { return n.cfg.address(n.cfg.NodeID) }
+
+// TestPartition cuts the leader off: it stops leading within its lease, the
+// others go on, and what it could not commit is settled after the heal.
+func TestPartition(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		old := l.leader()
+		l.put(old, "k", "before")
+		cut := time.Now()
+		l.net.isolate(l.addr(old), true)
+		next := l.leader(old.cfg.NodeID)
+		t.Logf("cut to next leader: %v", time.Since(cut))
+		l.put(next, "k", "after")
+		if o, _ := old.currentTenure(); o != nil {
+			t.Error("the cut leader still leads")
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if s, err := old.Read(ctx); err == nil {
+			t.Errorf("the cut node answered a linearizable read: %q", value(s, "k"))
+		} else if !errors.Is(err, ErrNoLeader) {
+			t.Errorf("read on the cut node: %v", err)
+		}
+		if _, err := old.Propose(ctx, fsm.PutSetting{Key: "k", Value: "lost"}); !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrOutcomeUnknown) {
+			t.Errorf("propose on the cut node: %v", err)
+		}
+		l.net.isolate(l.addr(old), false)
+		l.until("the cut node to catch up", func() bool { return value(old.State(), "k") == "after" })
+		l.settled()
+		l.sameHashes()
+	})
+}
+
+// TestLeadIsAScope moves leadership to and fro: each term is one call, calls do
+// not overlap, and the context of a call is over before the next begins.
+func TestLeadIsAScope(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		var mu sync.Mutex
+		var terms []fsm.Term
+		running := 0
+		stop := errors.New("stop")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		done := make(chan error, 1)
+		go func() {
+			done <- n.Lead(ctx, func(ctx context.Context, term fsm.Term) error {
+				mu.Lock()
+				running++
+				if running != 1 {
+					t.Errorf("%d calls at once", running)
+				}
+				mu.Unlock()
+				if _, err := n.ProposeAs(ctx, term, fsm.PutSetting{Key: "term", Value: "x"}); err != nil {
+					t.Errorf("propose at the begin of term %d: %v", term, err)
+				}
+				mu.Lock()
+				terms = append(terms, term)
+				mu.Unlock()
+				<-ctx.Done()
+				if context.Cause(ctx) == stop { // the term goes on
+					return ctx.Err()
+				}
+				if _, err := n.ProposeAs(context.Background(), term, fsm.PutSetting{Key: "late", Value: "x"}); !errors.Is(err, ErrTermOver) {
+					t.Errorf("propose after the end of term %d: %v", term, err)
+				}
+				time.Sleep(50 * time.Millisecond) // work that must end before the next call
+				mu.Lock()
+				running--
+				mu.Unlock()
+				return ctx.Err()
+			})
+		}()
+		for i := range 3 {
+			l.until("a call", func() bool { mu.Lock(); defer mu.Unlock(); return running == 1 && len(terms) == i+1 })
+			other := l.follower().cfg.NodeID
+			if err := n.Transfer(within10(t), other); err != nil {
+				t.Fatal(err)
+			}
+			l.until("the other to lead", func() bool { return l.leader().cfg.NodeID == other })
+			if err := l.nodes[other].Transfer(within10(t), n.cfg.NodeID); err != nil {
+				t.Fatal(err)
+			}
+			l.until("leadership to come back", func() bool { return l.leader() == n })
+		}
+		l.until("the last call", func() bool { mu.Lock(); defer mu.Unlock(); return running == 1 && len(terms) == 4 })
+		cancel(stop)
+		if err := <-done; !errors.Is(err, stop) {
+			t.Errorf("Lead returned %v", err)
+		}
+		if !slices.IsSorted(terms) || len(slices.Compact(slices.Clone(terms))) != len(terms) {
+			t.Errorf("terms %v: not one call each", terms)
+		}
+		if _, ok := n.State().Setting("late"); ok {
+			t.Error("a command of a term that was over is in the log")
+		}
+	})
+}
+
+// TestLostAndRegainedUnnoticed loses and regains leadership while the caller of
+// Lead is busy with the first term: it still gets two calls.
+func TestLostAndRegainedUnnoticed(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		ctx, cancel := context.WithCancel(context.Background())
+		calls := make(chan fsm.Term)
+		release := make(chan struct{})
+		done := make(chan error, 1)
+		go func() {
+			done <- n.Lead(ctx, func(_ context.Context, term fsm.Term) error {
+				calls <- term
+				<-release
+				return nil
+			})
+		}()
+		first := <-calls
+		other := l.follower()
+		if err := n.Transfer(within10(t), other.cfg.NodeID); err != nil {
+			t.Fatal(err)
+		}
+		l.until("the other to lead", func() bool { return l.leader() == other })
+		if err := other.Transfer(within10(t), n.cfg.NodeID); err != nil {
+			t.Fatal(err)
+		}
+		l.until("leadership to come back", func() bool { return l.leader() == n })
+		close(release)
+		if second := <-calls; second <= first {
+			t.Errorf("second call in term %d, first was %d", second, first)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// TestLeadError: an error while the term lasts ends Lead; the node still leads.
+func TestLeadError(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		want := errors.New("executor broke")
+		if err := n.Lead(context.Background(), func(context.Context, fsm.Term) error { return want }); !errors.Is(err, want) {
+			t.Errorf("Lead returned %v", err)
+		}
+	})
+}
+
+// TestGracefulClose hands over before it stops: the gap is far below an election.
+func TestGracefulClose(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		l.settled()
+		var handed bool
+		n.SetHandover(func(ctx context.Context) error {
+			handed = ctx.Err() == nil
+			return nil
+		})
+		delete(l.nodes, n.cfg.NodeID)
+		begun := time.Now()
+		if err := n.Close(within10(t)); err != nil {
+			t.Error(err)
+		}
+		l.leader()
+		if gap := time.Since(begun); gap >= l.cfgs["n1"].Timings.Heartbeat {
+			t.Errorf("no leader for %v", gap)
+		}
+		if !handed {
+			t.Error("the hand-over hook was not asked")
+		}
+		if _, err := n.Propose(context.Background(), fsm.Retry{}); !errors.Is(err, ErrClosed) {
+			t.Errorf("propose after close: %v", err)
+		}
+	})
+}
+
+// TestTransferRefused: the hook's error and an unfit target keep leadership here.
+func TestTransferRefused(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		if err := n.Transfer(within10(t), "nobody"); !errors.Is(err, ErrNoTarget) {
+			t.Errorf("to a stranger: %v", err)
+		}
+		if err := l.follower().Transfer(within10(t), ""); !errors.Is(err, ErrTermOver) {
+			t.Errorf("from a follower: %v", err)
+		}
+		want := errors.New("still working")
+		n.SetHandover(func(context.Context) error { return want })
+		if err := n.Transfer(within10(t), ""); !errors.Is(err, want) {
+			t.Errorf("hook's error: %v", err)
+		}
+		if tenure, _ := n.currentTenure(); !tenure.open() {
+			t.Error("leadership is gone")
+		}
+	})
+}
