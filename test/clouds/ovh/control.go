@@ -82,7 +82,9 @@ func reply(w http.ResponseWriter, result any, err error) {
 }
 
 func read(r *http.Request, into any) error {
-	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
 		return fmt.Errorf("body: %w", err)
 	}
 	return nil

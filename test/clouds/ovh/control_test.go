@@ -62,7 +62,7 @@ func TestControlKnobs(t *testing.T) {
 	if fmt.Sprint(k) != fmt.Sprint(want) {
 		t.Errorf("knobs %+v, want %+v", k, want)
 	}
-	for _, bad := range []string{`{"second_refresh":"both"}`, `{"task_doing":"-1s"}`, `{`, `{"task_doing":"soon"}`} {
+	for _, bad := range []string{`{"second_refresh":"both"}`, `{"task_doing":"-1s"}`, `{`, `{"task_doing":"soon"}`, `{"task_dong":"1s"}`} {
 		r.call(400, "PUT", "/knobs", bad, nil)
 	}
 	if fmt.Sprint(s.Knobs()) != fmt.Sprint(want) {

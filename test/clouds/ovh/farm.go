@@ -80,6 +80,7 @@ func (s *Sim) deleteFarm(x *exchange) (any, error) {
 	}
 	delete(x.svc.staged.farms, f.FarmID)
 	delete(x.svc.staged.servers, f.FarmID)
+	delete(x.svc.born, f.FarmID)
 	x.svc.staging(false, f.Zone)
 	s.accepted(x.call, true)
 	return void{}, nil
@@ -162,6 +163,7 @@ func (s *Sim) deleteServer(x *exchange) (any, error) {
 		return nil, err
 	}
 	delete(x.svc.staged.servers[f.FarmID], server.ServerID)
+	delete(x.svc.born, server.ServerID)
 	x.svc.staging(false, f.Zone)
 	s.accepted(x.call, true)
 	return void{}, nil

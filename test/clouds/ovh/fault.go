@@ -58,7 +58,7 @@ type Fault struct {
 // UnmarshalJSON takes the delay as text ("1.5s") or nanoseconds.
 func (f *Fault) UnmarshalJSON(b []byte) error {
 	type plain Fault
-	return decodeSpans(b, (*plain)(f))
+	return decodeSpans(b, (*plain)(f), "delay")
 }
 
 // FaultState is a rule with its number and the calls it has struck.

@@ -232,6 +232,7 @@ func TestDelay(t *testing.T) {
 			if got := c.do(ctx, "PUT", frontURL, put); !errors.Is(got.err, context.DeadlineExceeded) {
 				t.Errorf("%v", got.err)
 			}
+			synctest.Wait()
 			if got := stagedFarm(t, s); got != farm {
 				t.Errorf("%s: farm %d at the deadline", when, got)
 			}

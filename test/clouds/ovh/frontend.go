@@ -61,6 +61,7 @@ func (s *Sim) postFrontend(x *exchange) (any, error) {
 	f.FrontendID = s.newID(x.svc)
 	x.svc.staged.frontends[f.FrontendID] = f
 	x.svc.staging(false, f.Zone)
+	x.call.Frontend = &FrontendWrite{ID: f.FrontendID, FarmAfter: value(f.DefaultFarmID), NameAfter: value(f.DisplayName)}
 	s.accepted(x.call, true)
 	return f, nil
 }
@@ -71,6 +72,7 @@ func (s *Sim) deleteFrontend(x *exchange) (any, error) {
 		return nil, err
 	}
 	delete(x.svc.staged.frontends, f.FrontendID)
+	delete(x.svc.born, f.FrontendID)
 	x.svc.staging(false, f.Zone)
 	s.accepted(x.call, true)
 	return void{}, nil

@@ -42,14 +42,14 @@ type Call struct {
 	Order    int64          `json:"order,omitempty"`    // of effects, from 1; 0: none
 	Accepted bool           `json:"accepted,omitempty"` // a write that the provider took
 	Changed  bool           `json:"changed,omitempty"`  // an accepted write that altered what is stored, or started a task
-	Frontend *FrontendWrite `json:"frontend,omitempty"` // of an accepted PUT on a frontend
+	Frontend *FrontendWrite `json:"frontend,omitempty"` // of a frontend seeded, created or changed by PUT
 	Refresh  *RefreshWrite  `json:"refresh,omitempty"`  // of an accepted refresh
 }
 
 // Write says whether the call is one that may change something.
 func (c Call) Write() bool { return c.Method != "GET" }
 
-// FrontendWrite is what a PUT did to a frontend.
+// FrontendWrite is what a write did to a frontend.
 type FrontendWrite struct {
 	ID         int64  `json:"id"`
 	FarmBefore int64  `json:"farm_before"` // 0: none

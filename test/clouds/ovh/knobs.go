@@ -1,10 +1,12 @@
 package ovh
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -163,46 +165,48 @@ func oneOf[T ~string](name string, got T, words ...T) error {
 	return fmt.Errorf("%s %q: want one of %q", name, string(got), words)
 }
 
-// UnmarshalJSON takes durations as text ("1.5s") or nanoseconds, and leaves what is not named as it is.
+// UnmarshalJSON takes durations as text ("1.5s") or nanoseconds, leaves what is not named as it is, and refuses
+// unknown names.
 func (k *Knobs) UnmarshalJSON(b []byte) error {
 	type plain Knobs
-	p := plain(*k)
-	if err := decodeSpans(b, &p); err != nil {
+	p := plain(k.clone())
+	err := decodeSpans(b, &p, "clock_skew", "time_window", "pending_lag", "create_lag", "zone_delay", "task_todo",
+		"task_doing", "task_list_lag", "task_ttl")
+	if err != nil {
 		return err
 	}
 	*k = Knobs(p)
 	return nil
 }
 
-// decodeSpans decodes an object into v, after turning every text that reads as a duration into nanoseconds,
-// one level of objects deep. No word of Knobs, TaskPlan or Fault reads as a duration, except where one is meant.
-func decodeSpans(b []byte, v any) error {
-	var raw map[string]any
+// decodeSpans decodes an object into v after turning the named durations, or objects of them, from text into
+// nanoseconds. A text that is no duration is left to the decoder to refuse.
+func decodeSpans(b []byte, v any, names ...string) error {
+	var raw object
 	if err := json.Unmarshal(b, &raw); err != nil {
 		return err
 	}
-	spans(raw)
-	b, err := json.Marshal(raw)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, v)
-}
-
-func spans(raw map[string]any) {
-	for key, value := range raw {
-		switch value := value.(type) {
-		case map[string]any:
-			if key == "zone_delay" {
-				spans(value)
+	for _, name := range names {
+		inner := object{}
+		if json.Unmarshal(raw[name], &inner) == nil && inner != nil {
+			for key, value := range inner {
+				inner[key] = nanoseconds(value)
 			}
-		case string:
-			if key == "body" || key == "retry_after" {
-				continue
-			}
-			if d, err := time.ParseDuration(value); err == nil {
-				raw[key] = int64(d)
-			}
+			raw[name] = inner.bytes()
+		} else if raw[name] != nil {
+			raw[name] = nanoseconds(raw[name])
 		}
 	}
+	d := json.NewDecoder(bytes.NewReader(raw.bytes()))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
+}
+
+func nanoseconds(v json.RawMessage) json.RawMessage {
+	s, ok := text(v)
+	d, err := time.ParseDuration(s)
+	if !ok || err != nil {
+		return v
+	}
+	return strconv.AppendInt(nil, int64(d), 10)
 }

@@ -3,6 +3,7 @@ package ovh
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -108,7 +109,7 @@ func prove(j Journal, log []LoggedAction) Proof {
 		case c.Frontend != nil:
 			p.observe(c.Frontend.ID, c.Frontend.FarmBefore)
 			p.observe(c.Frontend.ID, c.Frontend.FarmAfter)
-			if !c.Foreign {
+			if !c.Foreign && c.Method == http.MethodPut {
 				p.put(c)
 			}
 		case c.Refresh != nil && !c.Foreign:

@@ -80,6 +80,8 @@ func TestProof(t *testing.T) {
 		}, []LoggedAction{lb(1, farmB, "changed")}, Proof{FrontendChanges: 2, Duplicates: 1}},
 		{"stale value", func(st story) { st.swing(farmB, 2); st.swing(farmA, 1) },
 			[]LoggedAction{lb(1, farmA, "changed"), lb(2, farmB, "changed")}, Proof{FrontendChanges: 2, Stale: 1}},
+		{"stale twice", func(st story) { st.swing(farmB, 3); st.swing(farmA, 1); st.swing(farmB, 2) },
+			[]LoggedAction{lb(1, farmA, "changed"), lb(2, farmB, "changed"), lb(3, farmB, "changed")}, Proof{FrontendChanges: 3, Stale: 2}},
 		{"stale marker alone", func(st story) { st.swing(farmB, 2); st.swing(farmB, 1) },
 			[]LoggedAction{lb(1, farmB, "already"), lb(2, farmB, "changed")}, Proof{FrontendChanges: 1, Stale: 1}},
 		{"other cluster's numbers are its own", func(st story) { st.swing(farmB, 2); st.c.swing(farmA, "[pm ffffffff cache/1]") },

@@ -143,6 +143,14 @@ func (f field) check(value json.RawMessage) (json.RawMessage, error) {
 	return value, nil
 }
 
+func (o object) bytes() []byte {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic(err) // every value was read as JSON
+	}
+	return b
+}
+
 func toObject(v any) object {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -82,6 +82,9 @@ func (s *Sim) AddServer(farm int64, server Server) (int64, error) {
 	}
 	server.BackendID = farm
 	svc.everywhere(svc.staged.farms[farm].Zone, func(l layout) {
+		if _, ok := l.farms[farm]; !ok {
+			return // staged by a request and not applied yet
+		}
 		servers := maps.Clone(l.servers[farm])
 		servers[server.ServerID] = server
 		l.servers[farm] = servers
@@ -123,7 +126,7 @@ func (s *Sim) AddFrontend(service string, f Frontend) (int64, error) {
 	return f.FrontendID, nil
 }
 
-// Staged is the frontend as GET shows it.
+// Staged is the frontend as GET shows it. What its pointers point at is shared: read it only.
 func (s *Sim) Staged(frontend int64) (Frontend, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +137,8 @@ func (s *Sim) Staged(frontend int64) (Frontend, error) {
 	return svc.staged.frontends[frontend], nil
 }
 
-// Applied is the frontend as traffic meets it in one zone. No call of the API shows this.
+// Applied is the frontend as traffic meets it in one zone. No call of the API shows this. What its pointers point
+// at is shared: read it only.
 func (s *Sim) Applied(frontend int64, zone string) (Frontend, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -73,7 +73,8 @@ func New(c Config) (*Sim, error) {
 // Started is the zero of the journal's nanoseconds.
 func (s *Sim) Started() time.Time { return s.started }
 
-// Handler answers the API under /1.0 and /v1.
+// Handler answers the API under /1.0 and /v1. It ends a connection without an answer by hijacking it, and where
+// that is not possible by panicking with http.ErrAbortHandler, which every http.Server understands.
 func (s *Sim) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 // Start serves the API on a TCP address and returns the base URL, "http://127.0.0.1:PORT/1.0".

@@ -9,6 +9,26 @@ import (
 	"time"
 )
 
+// TestStagedServersAreNotApplied holds the two states of a farm's servers apart, over a refresh and after it.
+func TestStagedServersAreNotApplied(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, s *Sim, c *caller) {
+		status := func() (staged, applied string) {
+			svc := s.State().Services[testService]
+			return svc.Staged.Servers[0].Status, svc.Applied["gra"].Servers[0].Status
+		}
+		c.want(200, "PUT", base+"/tcp/farm/11/server/21", `{"status":"inactive"}`)
+		if staged, applied := status(); staged != "inactive" || applied != "active" {
+			t.Errorf("staged %s, applied %s", staged, applied)
+		}
+		c.refresh()
+		time.Sleep(time.Second)
+		c.want(200, "PUT", base+"/tcp/farm/11/server/21", `{"status":"active"}`)
+		if staged, applied := status(); staged != "active" || applied != "inactive" {
+			t.Errorf("after a refresh staged %s, applied %s", staged, applied)
+		}
+	})
+}
+
 func TestPutMerges(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, s *Sim, c *caller) {
 		if got := c.want(200, "PUT", frontURL, `{"defaultFarmId":12}`); string(got.body) != "null" {

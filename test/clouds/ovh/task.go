@@ -22,7 +22,7 @@ type TaskPlan struct {
 // UnmarshalJSON takes durations as text ("1.5s") or nanoseconds.
 func (p *TaskPlan) UnmarshalJSON(b []byte) error {
 	type plain TaskPlan
-	return decodeSpans(b, (*plain)(p))
+	return decodeSpans(b, (*plain)(p), "todo", "doing", "zone_delay")
 }
 
 // task is a Task with what it will do.

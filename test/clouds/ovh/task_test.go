@@ -231,6 +231,10 @@ func TestTaskList(t *testing.T) {
 
 func TestTasksAreBounded(t *testing.T) {
 	bubble(t, Config{MaxTasks: 3}, func(t *testing.T, s *Sim, c *caller) {
+		attach, err := s.AddTask(testService, "vrackAttach", TaskDoing) // unfinished tasks stay
+		if err != nil {
+			t.Fatal(err)
+		}
 		first := c.refresh()
 		for range 5 {
 			time.Sleep(time.Second)
@@ -239,6 +243,7 @@ func TestTasksAreBounded(t *testing.T) {
 		if n := len(s.State().Services[testService].Tasks); n != 3 {
 			t.Errorf("%d tasks kept", n)
 		}
+		c.task(attach)
 		c.want(404, "GET", fmt.Sprintf("%s/task/%d", base, first.ID), "")
 	})
 }
