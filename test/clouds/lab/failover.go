@@ -128,13 +128,16 @@ func (l *Lab) release(t *tale) {
 func (l *Lab) fire(ctx context.Context, t *tale) error {
 	if !t.shot.Switch {
 		t.killed = time.Now()
-		l.say(fmt.Sprintf("kill -9 redis master %s", t.old))
+		l.opt.Events(Event{At: t.killed, Who: ByLab, Text: "kill -9 redis master " + t.old, Zero: true})
 		return l.Redis.Kill(t.old)
 	}
 	sentinel := l.Redis.Sentinels()[0].Address
-	return until(ctx, waitReady, "a sentinel to take the order", func(ctx context.Context) error {
+	return Until(ctx, waitReady, "a sentinel to take the order", func(ctx context.Context) error {
 		t.killed = time.Now()
 		_, err := l.Redis.Do(ctx, sentinel, "SENTINEL", "FAILOVER", l.Redis.Name())
+		if err == nil {
+			l.opt.Events(Event{At: t.killed, Who: ByLab, Text: "ask sentinel " + sentinel + " to replace " + t.old, Zero: true})
+		}
 		return err
 	})
 }
@@ -206,7 +209,7 @@ func (l *Lab) revive(ctx context.Context, t *tale) error {
 	if err != nil {
 		return err
 	}
-	return until(ctx, waitReady, "redis "+t.old+" to follow", func(ctx context.Context) error {
+	return Until(ctx, waitReady, "redis "+t.old+" to follow", func(ctx context.Context) error {
 		_, err := l.Redis.Do(ctx, t.old, "REPLICAOF", host, port)
 		return err
 	})

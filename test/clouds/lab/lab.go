@@ -158,7 +158,7 @@ func (l *Lab) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return until(ctx, waitProgram, "the spec to be applied", func(ctx context.Context) error {
+	return Until(ctx, waitProgram, "the spec to be applied", func(ctx context.Context) error {
 		return l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 			_, err := pointsmanv1.NewSpecServiceClient(c).ApplySpec(ctx, &pointsmanv1.ApplySpecRequest{Spec: spec, Source: string(file.Source())})
 			return err
@@ -177,7 +177,7 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 	if err := l.Redis.WaitReady(ctx); err != nil {
 		return fmt.Errorf("wait for a replica in sync and content sentinels: %w", err)
 	}
-	return until(ctx, waitReady, "a steady master", func(ctx context.Context) error {
+	return Until(ctx, waitReady, "a steady master", func(ctx context.Context) error {
 		master, err := l.Redis.Master(ctx)
 		if err != nil {
 			return err
@@ -192,6 +192,9 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 		return nil
 	})
 }
+
+// Program is the path of the program that the coordinators run.
+func (l *Lab) Program() string { return l.opt.Pointsman }
 
 // Master is the Redis master as the cluster has it, linearizable.
 func (l *Lab) Master(ctx context.Context) (m *pointsmanv1.Master, err error) {

@@ -179,7 +179,7 @@ func TestWriterSurvivesBreaks(t *testing.T) {
 	defer w.stop()
 	enough := func(n int64) {
 		t.Helper()
-		err := until(t.Context(), 10*time.Second, "writes", func(context.Context) error {
+		err := Until(t.Context(), 10*time.Second, "writes", func(context.Context) error {
 			if w.Seen().WritesOK < n {
 				return errors.New("too few")
 			}

@@ -149,7 +149,7 @@ func (n *Nodes) Leader(ctx context.Context) (*Node, error) {
 // WaitLeader waits until all nodes run and name the same leader as a voter among
 // voters, and returns it.
 func (n *Nodes) WaitLeader(ctx context.Context) (leader *Node, err error) {
-	err = until(ctx, waitProgram, "three voters with one leader", func(ctx context.Context) error {
+	err = Until(ctx, waitProgram, "three voters with one leader", func(ctx context.Context) error {
 		leader, err = n.agreed(ctx)
 		return err
 	})

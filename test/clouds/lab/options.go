@@ -38,6 +38,7 @@ type Event struct {
 	At   time.Time // when it happened, with its monotonic part
 	Who  Who
 	Text string
+	Zero bool // a failover's clock begins here
 }
 
 // Who says in whose hands an Event lay.

@@ -12,7 +12,7 @@ import (
 // answer the same state index. The error says what does not hold.
 func (n *Nodes) Verify(ctx context.Context) (log Log, err error) {
 	var first *pointsmanv1.VerifyNodeResponse
-	err = until(ctx, waitEqual, "three nodes at one state index", func(ctx context.Context) error {
+	err = Until(ctx, waitEqual, "three nodes at one state index", func(ctx context.Context) error {
 		log, first = Log{}, nil
 		for _, node := range n.all {
 			answer, err := node.verify(ctx)

@@ -26,9 +26,9 @@ type hopeless struct{ error }
 
 func (h hopeless) Unwrap() error { return h.error }
 
-// until calls try each 20 ms until it returns nil, at most for limit. The error
+// Until calls try each 20 ms until it returns nil, at most for limit. The error
 // names what was awaited and what was missing at last.
-func until(ctx context.Context, limit time.Duration, what string, try func(context.Context) error) error {
+func Until(ctx context.Context, limit time.Duration, what string, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not within %s", limit))
 	defer cancel()
 	t := time.NewTicker(pollEvery)

@@ -122,7 +122,7 @@ func (w *Writer) Seen() Client {
 
 // wrote waits until a SET sent after a moment has been acknowledged.
 func (w *Writer) wrote(ctx context.Context, after time.Time) error {
-	return until(ctx, waitAnswer, "a write through the load balancer", func(context.Context) error {
+	return Until(ctx, waitAnswer, "a write through the load balancer", func(context.Context) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.last.After(after) {

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pointsman/pointsman/test/clouds/lab"
+)
+
+// Exit codes, as the program pointsman has them.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitClaims = 3 // a claim of the report does not hold
+)
+
+// errClaims is returned when the run went through and a claim does not hold.
+var errClaims = errors.New("not every claim holds")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+func run(ctx context.Context, args []string) int {
+	started := false
+	root := &cobra.Command{
+		Use: "pointsman-lab", Short: "Playground of Pointsman: real Redis, simulated OVH, three coordinators",
+		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		PersistentPreRun: func(*cobra.Command, []string) { started = true },
+		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var o lab.Options
+	root.PersistentFlags().StringVar(&o.Pointsman, "pointsman", "", "program that the coordinators run (default: beside this one, then PATH)")
+	root.AddCommand(newDemo(&o), newUp(&o), newBench(&o), newBareRaft())
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errClaims):
+		return exitClaims
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "interrupted; everything is stopped")
+		return exitFailed
+	case !started:
+		fmt.Fprintf(os.Stderr, "pointsman-lab: %v\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(os.Stderr, "pointsman-lab: %v\n", err)
+	return exitFailed
+}

@@ -1,0 +1,56 @@
+package lab
+
+import (
+	"context"
+
+	"github.com/pointsman/pointsman/test/clouds/redis"
+)
+
+// Addresses is where everything of a Lab is. Its JSON is stable.
+type Addresses struct {
+	Coordinators []Coordinator `json:"coordinators"`
+	Redis        []redis.Node  `json:"redis"`
+	Sentinels    []redis.Node  `json:"sentinels"`
+	LoadBalancer string        `json:"loadbalancer"` // where clients of Redis connect
+	Providers    Providers     `json:"providers"`
+	Spec         string        `json:"spec"` // path of the spec as applied
+}
+
+// Coordinator is one coordinator's place. PID is 0 while it is dead.
+type Coordinator struct {
+	ID      string `json:"id"`
+	Zone    string `json:"zone"`
+	PID     int    `json:"pid"`
+	Raft    string `json:"raft"`
+	GRPC    string `json:"grpc"`
+	HTTP    string `json:"http"`
+	DataDir string `json:"data_dir"`
+}
+
+// Providers are the simulated outside services.
+type Providers struct {
+	OVH Provided `json:"ovh"`
+}
+
+// Provided is one simulated service.
+type Provided struct {
+	URL     string `json:"url"`     // of its API
+	Control string `json:"control"` // of the simulator's own endpoint: journal, faults, proof
+}
+
+// Addresses lists where everything is, and who leads ("" when nobody does).
+func (l *Lab) Addresses(ctx context.Context) (a Addresses, leader string) {
+	a = Addresses{
+		Redis: l.Redis.Redis(), Sentinels: l.Redis.Sentinels(), LoadBalancer: l.Cloud.Address,
+		Providers: Providers{OVH: Provided{URL: l.Cloud.URL, Control: l.Cloud.Control}}, Spec: l.Spec,
+	}
+	for _, n := range l.Nodes.all {
+		a.Coordinators = append(a.Coordinators, Coordinator{
+			ID: n.id, Zone: n.zone, PID: n.PID(), Raft: n.raft, GRPC: n.grpc, HTTP: n.http, DataDir: n.dir,
+		})
+	}
+	if n, err := l.Nodes.Leader(ctx); err == nil {
+		leader = n.id
+	}
+	return a, leader
+}
