@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pointsman/pointsman/client"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/fault"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/remote"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
+	"github.com/pointsman/pointsman/coordinator"
+	"github.com/pointsman/pointsman/coordinator/config"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+// applying is one apply: what is to be applied, and how.
+type applying struct {
+	file string
+	dry  bool
+	etag string
+}
+
+func (a *App) applyCommand() *cobra.Command {
+	o := &applying{}
+	cmd := &cobra.Command{
+		Use: "apply -f SPEC", Short: "Make a spec the cluster's configuration", Args: exactly(),
+		Long: "Checks the file here, then on the cluster, shows what changes, and replaces the whole spec.\n" +
+			"Problems are told all at once with file:line:col, and nothing is changed. Between the look\n" +
+			"and the change nobody else may change the spec: then the apply is refused.",
+		Example: "  pointsman apply -f spec.yaml --dry-run\n  pointsman spec get | sed s/6379/6380/ | pointsman apply -f -",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.file == "" {
+				return fault.Wrong("apply needs a file", "pointsman apply -f spec.yaml; pointsman config init spec writes one to begin with")
+			}
+			spec, file, err := a.readSpec(o.file)
+			if err != nil {
+				return err
+			}
+			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
+				return o.run(ctx, s, p, spec, file)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the spec; - reads stdin")
+	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "check everything and show what would change; change nothing")
+	cmd.Flags().StringVar(&o.etag, "etag", "", "apply only if this is the etag of the current spec")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
+	return cmd
+}
+
+// readSpec reads a spec and finds all that is wrong with it, by form and by
+// meaning, without asking the cluster.
+func (a *App) readSpec(name string) (*pointsmanv1.Spec, *config.File, error) {
+	spec, file, err := a.parseSpec(name)
+	if err == nil {
+		_, problems := coordinator.Compile(spec, a.Kinds)
+		err = file.Invalid(problems)
+	}
+	return spec, file, a.badConfig(err)
+}
+
+func (a *App) parseSpec(name string) (*pointsmanv1.Spec, *config.File, error) {
+	if name != "-" {
+		return config.LoadSpec(name)
+	}
+	source, err := io.ReadAll(io.LimitReader(a.In, config.MaxFileBytes+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(source) > config.MaxFileBytes {
+		return nil, nil, config.ErrTooLarge
+	}
+	return config.ParseSpec("stdin", source)
+}
+
+// badConfig writes the problems of a configuration, one a line, so that
+// editors find their way; the exit code says the rest.
+func (a *App) badConfig(err error) error {
+	if err == nil {
+		return nil
+	}
+	var invalid *config.InvalidError
+	if errors.As(err, &invalid) {
+		fmt.Fprintln(a.Err, invalid)
+		return fault.Quiet(fault.Usage)
+	}
+	return &fault.Error{Code: fault.Usage, What: err.Error(), Err: err}
+}
+
+func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, spec *pointsmanv1.Spec, file *config.File) error {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	c := pointsmanv1.NewSpecServiceClient(s.Conn())
+	current, err := c.GetSpec(ctx, &pointsmanv1.GetSpecRequest{})
+	if err != nil && status.Code(err) != codes.NotFound {
+		return fault.At("read the current spec", err)
+	}
+	req := &pointsmanv1.ApplySpecRequest{Spec: spec, Source: string(file.Source()), Etag: o.etag, ValidateOnly: true}
+	if req.Etag == "" {
+		req.Etag = current.GetRevision().GetEtag()
+	}
+	resp, err := c.ApplySpec(ctx, req)
+	if err != nil {
+		return o.refused(p, file, err)
+	}
+	if !o.dry && resp.GetChanged() {
+		req.ValidateOnly = false
+		if resp, err = c.ApplySpec(ctx, req); err != nil {
+			return o.refused(p, file, err)
+		}
+	}
+	return o.show(p, current.GetRevision().GetSpec(), spec, resp)
+}
+
+// refused puts the cluster's problems at their places in the file.
+func (o *applying) refused(p *show.Printer, file *config.File, err error) error {
+	var problems []config.Problem
+	for _, v := range client.Violations(err) {
+		problems = append(problems, config.Problem{Path: strings.TrimPrefix(strings.TrimPrefix(v.Field, "spec"), "."), Message: v.Description})
+	}
+	if len(problems) == 0 {
+		return fault.At("apply "+file.Name(), err)
+	}
+	fmt.Fprintln(p.Talk, file.Invalid(problems))
+	return fault.Quiet(fault.Usage)
+}
+
+func (o *applying) show(p *show.Printer, old, fresh *pointsmanv1.Spec, resp *pointsmanv1.ApplySpecResponse) error {
+	for _, w := range resp.GetWarnings() {
+		fmt.Fprintf(p.Talk, "warning: %s\n", w)
+	}
+	tellDry(p, o.dry)
+	if !p.Format.ForPeople() {
+		return p.Message(resp)
+	}
+	p.Header(resp.GetHeader())
+	r := resp.GetRevision().GetRevision()
+	switch {
+	case !resp.GetChanged():
+		fmt.Fprintf(p.Out, "unchanged: revision %d\n", r)
+		return nil
+	case o.dry:
+		p.Changes(show.Changes(old, fresh))
+		fmt.Fprintf(p.Out, "would be revision %d\n", r)
+	default:
+		p.Changes(show.Changes(old, fresh))
+		fmt.Fprintf(p.Out, "applied: revision %d\n", r)
+	}
+	return nil
+}

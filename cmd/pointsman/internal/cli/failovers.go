@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/fault"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/remote"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+// defaultLimit is how many of the newest a list shows.
+const defaultLimit = 50
+
+func (a *App) failoversCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "failovers", Short: "Show the failovers", RunE: group, Args: subcommandOnly}
+	cmd.AddCommand(a.failoversList(), a.failoversShow(), a.failoversWatch())
+	return cmd
+}
+
+func (a *App) failoversList() *cobra.Command {
+	w := &watching{}
+	var state string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list [MASTER]", Short: "List failovers, the newest first", Args: between(0, "MASTER"),
+		ValidArgsFunction: a.complete(masterIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("state", state, pointsmanv1.FailoverState(0)); err != nil {
+				return err
+			}
+			return a.ask(cmd, w, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
+				ctx, cancel := s.Call(ctx)
+				defer cancel()
+				resp, err := s.Failovers(ctx, filterOf("master", first(args), "state", state), limit)
+				if err != nil {
+					return fault.At("list failovers", err)
+				}
+				if !p.Format.ForPeople() {
+					return p.Message(resp)
+				}
+				p.Header(resp.GetHeader())
+				p.Failovers(resp.GetFailovers())
+				older(p, resp.GetNextPageToken())
+				return nil
+			})
+		},
+	}
+	enumFlag(cmd, &state, "state", pointsmanv1.FailoverState(0))
+	limitFlag(cmd, &limit)
+	w.flags(cmd)
+	return cmd
+}
+
+func limitFlag(cmd *cobra.Command, limit *int) {
+	cmd.Flags().IntVar(limit, "limit", defaultLimit, "show at most so many; 0 means all")
+}
+
+// older says that a list was cut.
+func older(p *show.Printer, token string) {
+	if token != "" {
+		fmt.Fprintln(p.Talk, "there are more: --limit 0 shows all")
+	}
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func (a *App) failoversShow() *cobra.Command {
+	w := &watching{}
+	cmd := &cobra.Command{
+		Use: "show FAILOVER", Short: "Show one failover as a timeline", Args: exactly("FAILOVER"),
+		Long: "Shows what was accepted and on which evidence, then each attempt of each action with its\n" +
+			"reason and the provider's request ids. Times are relative to acceptance, by the log clock.",
+		Example:           "  pointsman failovers show cache/7",
+		ValidArgsFunction: a.complete(failoverIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd, w, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
+				ctx, cancel := s.Call(ctx)
+				defer cancel()
+				resp, err := pointsmanv1.NewFailoverServiceClient(s.Conn()).GetFailover(ctx,
+					&pointsmanv1.GetFailoverRequest{Read: s.Read(), Id: args[0]})
+				if err != nil {
+					return fault.At("show failover "+args[0], err)
+				}
+				if !p.Format.ForPeople() {
+					return p.Message(resp)
+				}
+				p.Header(resp.GetHeader())
+				p.Failover(resp.GetFailover())
+				return nil
+			})
+		},
+	}
+	w.flags(cmd)
+	return cmd
+}
+
+func (a *App) failoversWatch() *cobra.Command {
+	return &cobra.Command{
+		Use: "watch [MASTER]", Short: "Follow failovers as they happen, until Ctrl-C", Args: between(0, "MASTER"),
+		Long: "Tells each failover that there is, then each change. A broken connection is taken up again\n" +
+			"where it was left. With -o json one message a line.",
+		ValidArgsFunction: a.complete(masterIDs),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.open()
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			p := a.printer()
+			p.Stream = true
+			return a.follow(s.Stream(cmd.Context()), func(ctx context.Context, token string) (string, error) {
+				return watchFailovers(ctx, s, p, filterOf("master", first(args)), token)
+			})
+		},
+	}
+}
+
+func watchFailovers(ctx context.Context, s *remote.Session, p *show.Printer, filter, token string) (string, error) {
+	stream, err := pointsmanv1.NewFailoverServiceClient(s.Conn()).WatchFailovers(ctx,
+		&pointsmanv1.WatchFailoversRequest{ResumeToken: token, Filter: filter})
+	if err != nil {
+		return token, fault.At("watch failovers", err)
+	}
+	for {
+		resp, err := stream.Recv()
+		if err != nil {
+			return token, fault.At("watch failovers", ended(err))
+		}
+		token = resp.GetResumeToken()
+		if resp.GetFailover() == nil {
+			continue // a bookmark
+		}
+		if p.Format.ForPeople() {
+			p.FailoverEvent(resp.GetFailover())
+		} else if err := p.Message(resp); err != nil {
+			return token, err
+		}
+	}
+}
+
+// ended makes the end of a stream that the server closed an error to go on
+// from.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return &fault.Error{Code: fault.TryLater, What: "watch", Why: "the node ended the stream"}
+	}
+	return err
+}

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
+)
+
+func (a *App) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Show the version of this program", Args: exactly(),
+		Long: "Shows the version of this program. pointsman nodes list -o wide shows those of the nodes.",
+		RunE: func(*cobra.Command, []string) error {
+			p := a.printer()
+			commit, dirty := commit()
+			if !p.Format.ForPeople() {
+				return p.Object([]show.Part{
+					{Name: "version", Value: a.Version}, {Name: "commit", Value: commit}, {Name: "modified", Value: dirty},
+					{Name: "go", Value: runtime.Version()}, {Name: "platform", Value: runtime.GOOS + "/" + runtime.GOARCH},
+				})
+			}
+			_, err := fmt.Fprintf(a.Out, "pointsman %s (%s, %s/%s)\n", a.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// commit is what the Go tool has stamped into the program.
+func commit() (revision string, modified bool) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "", false
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			revision = s.Value
+		case "vcs.modified":
+			modified = s.Value == "true"
+		}
+	}
+	return revision, modified
+}

@@ -1,0 +1,154 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/pointsman/pointsman/client"
+)
+
+// Explain makes an Error of any error. It is the only mapping from gRPC codes
+// and ErrorInfo reasons to exit codes.
+func Explain(err error) *Error {
+	if errors.Is(err, client.ErrEndpoint) || errors.Is(err, client.ErrNoEndpoints) {
+		return &Error{Code: Usage, What: err.Error(), Next: "--endpoints " + client.DefaultEndpoint, Err: err}
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	doing := doingOf(err)
+	var remote interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &remote) {
+		return explainStatus(doing, remote.GRPCStatus(), err)
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Code: TryLater, What: doing, Why: "no answer in time", Next: nextNoAnswer, Err: err}
+	case errors.Is(err, context.Canceled):
+		return &Error{Code: Failed, What: doing, Why: "interrupted", Err: err}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrExist):
+		return &Error{Code: Usage, What: doing, Why: rest(err), Err: err}
+	}
+	return &Error{Code: Failed, What: doing, Why: rest(err), Err: err}
+}
+
+const nextNoAnswer = "pointsman status, or a longer --timeout; --endpoints names the nodes to ask"
+
+// doingOf joins what the program was at, outermost first; the whole message
+// when nobody said.
+func doingOf(err error) string {
+	var words []string
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if at, ok := e.(*atError); ok {
+			words = append(words, at.doing)
+		}
+	}
+	if len(words) == 0 {
+		return err.Error()
+	}
+	return strings.Join(words, ": ")
+}
+
+// rest is the message below the last At; empty when there was none, since it
+// is then in What already.
+func rest(err error) string {
+	inner := ""
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if at, ok := e.(*atError); ok {
+			inner = at.err.Error()
+		}
+	}
+	return inner
+}
+
+func explainStatus(doing string, s *status.Status, err error) *Error {
+	reason := client.Reason(err)
+	e := &Error{Code: codeOf(s.Code(), reason), What: doing, Why: s.Message(), Next: nextOf(s.Code(), reason), Err: err}
+	if lines := violations(err); lines != "" {
+		e.Why = lines // the message repeats them
+	}
+	if reason != "" {
+		e.Why += " (" + reason + ")"
+	}
+	return e
+}
+
+// codeOf maps what a server said to an exit code.
+func codeOf(c codes.Code, reason string) Code {
+	switch reason {
+	case "LIMIT":
+		return Failed // a bound of ours: the same command fails again
+	case "OUTCOME_UNKNOWN":
+		return TryLater
+	}
+	switch c {
+	case codes.OK:
+		return OK
+	case codes.InvalidArgument:
+		return Usage
+	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+		return TryLater
+	case codes.DataLoss:
+		return Unhealthy
+	}
+	return Failed
+}
+
+// nextByReason is what helps, by ErrorInfo reason.
+func nextByReason(reason string) string {
+	switch reason {
+	case "NOT_LEADER", "NO_QUORUM", "LEADER_UNREACHABLE":
+		return "pointsman status; nothing is changed without a leader, reads answer with --consistency stale"
+	case "OUTCOME_UNKNOWN":
+		return "look whether it was done before you repeat it; pointsman status shows who leads now"
+	case "NO_FIT_VOTER":
+		return "pointsman nodes list -o wide, to see why no other node is fit"
+	case "LOG_CORRUPT":
+		return "take this node out of service and look at its disk; the other nodes hold the log"
+	case "STALE_REVISION":
+		return "read it again and decide anew: somebody else changed it meanwhile"
+	case "WRONG_PHASE":
+		return "pointsman actions show, to see how it stands now"
+	case "OPEN_ACTIONS":
+		return "pointsman actions list --open; retry or abandon them first"
+	case "OWNED_BY_PLAN":
+		return "pointsman spec get, to see the step that writes this key"
+	case "REASON_MISSING":
+		return "add --reason TEXT; it is kept in the log"
+	case "COMPACTED":
+		return "start the watch again: it lists what there is, then follows"
+	}
+	return ""
+}
+
+func nextOf(c codes.Code, reason string) string {
+	if next := nextByReason(reason); next != "" {
+		return next
+	}
+	switch c {
+	case codes.Unavailable, codes.DeadlineExceeded:
+		return nextNoAnswer
+	case codes.ResourceExhausted:
+		return "the same command in a moment"
+	case codes.NotFound:
+		return "the matching list command shows what there is"
+	case codes.Unimplemented:
+		return "pointsman version and pointsman nodes list: the node that answered is older than this program"
+	}
+	return ""
+}
+
+// violations lists what a server found wrong in a request, one a line.
+func violations(err error) string {
+	var b strings.Builder
+	for _, v := range client.Violations(err) {
+		b.WriteString(v.Field + ": " + v.Description + "\n")
+	}
+	return strings.TrimRight(b.String(), "\n")
+}

@@ -1,0 +1,170 @@
+package show
+
+import (
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+// Actions writes the table of actions; now is the log clock, nil when unknown.
+func (p *Printer) Actions(all []*pointsmanv1.Action, now *durationpb.Duration) {
+	if len(all) == 0 {
+		p.printf("no actions\n")
+		return
+	}
+	g := p.grid(cols("ACTION", "STATE", "EFFECT", "OBJECT", "ATTEMPTS", "SINCE", "WAITS FOR", "REMAINING",
+		"+WANTED", "+KIND", "+STAGE", "+NODE", "+TERM", "+TOKEN"))
+	for _, a := range all {
+		g.row(a.GetId(), p.actionState(a), or(Word(a.GetEffect())), or(a.GetObject()), fmt.Sprint(a.GetAttempts()),
+			since(changed(a), now), waits(a), remaining(a),
+			or(a.GetWanted()), or(a.GetKind()), or(a.GetStage()), or(a.GetNodeId()), fmt.Sprint(a.GetTerm()), fmt.Sprint(a.GetToken()))
+	}
+	g.print()
+}
+
+// changed is the log clock of the last step in an action's life that stands in
+// it: settled, tried, or planned.
+func changed(a *pointsmanv1.Action) *durationpb.Duration {
+	if a.GetSettledAt() != nil {
+		return a.GetSettledAt()
+	}
+	if n := len(a.GetHistory()); n > 0 && a.GetHistory()[n-1].GetSettledAt() != nil {
+		return a.GetHistory()[n-1].GetSettledAt()
+	}
+	return a.GetPlannedAt()
+}
+
+func (p *Printer) actionState(a *pointsmanv1.Action) string {
+	word := or(Word(a.GetState()))
+	if a.GetInDoubt() {
+		word += " (in doubt)"
+	}
+	return p.paint(stateTone(a.GetState()), word)
+}
+
+func stateTone(s pointsmanv1.ActionState) tone {
+	switch s {
+	case pointsmanv1.ActionState_ACTION_STATE_DONE:
+		return good
+	case pointsmanv1.ActionState_ACTION_STATE_STUCK:
+		return bad
+	case pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED, pointsmanv1.ActionState_ACTION_STATE_ABANDONED:
+		return faint
+	}
+	return warn
+}
+
+// waits is what an open action stands at: its gates, its refresh or its reason.
+func waits(a *pointsmanv1.Action) string {
+	var all []string
+	for _, g := range a.GetGates() {
+		all = append(all, strings.TrimSpace(Word(g.GetKind())+" "+g.GetDetail()))
+	}
+	if len(all) == 0 && a.GetRefresh() != "" && a.GetState() == pointsmanv1.ActionState_ACTION_STATE_WAITING {
+		all = append(all, "refresh "+a.GetRefresh())
+	}
+	if len(all) == 0 && a.GetReason() != "" {
+		all = append(all, a.GetReason())
+	}
+	return or(strings.Join(all, "; "))
+}
+
+// remaining is the longest time among the gates that open by themselves; none
+// when one of them does not.
+func remaining(a *pointsmanv1.Action) string {
+	var longest *durationpb.Duration
+	for _, g := range a.GetGates() {
+		if g.GetRemaining() == nil {
+			return none
+		}
+		if longest == nil || g.GetRemaining().AsDuration() > longest.AsDuration() {
+			longest = g.GetRemaining()
+		}
+	}
+	return span(longest)
+}
+
+// actionLine is an action in one line, for timelines and watches.
+func (p *Printer) actionLine(a *pointsmanv1.Action) string {
+	parts := []string{a.GetId(), p.actionState(a)}
+	if w := Word(a.GetEffect()); w != "" {
+		parts = append(parts, w)
+	}
+	if a.GetAttempts() > 0 {
+		parts = append(parts, count(int(a.GetAttempts()), "attempt"))
+	}
+	if w := waits(a); w != none {
+		parts = append(parts, w)
+	}
+	return strings.Join(parts, "  ")
+}
+
+// ActionEvent writes one message of a watch as a line.
+func (p *Printer) ActionEvent(a *pointsmanv1.Action) { p.printf("%s\n", p.actionLine(a)) }
+
+// Action writes one action in full; now is the log clock, nil when unknown.
+func (p *Printer) Action(a *pointsmanv1.Action, now *durationpb.Duration) {
+	p.printf("%s  %s", p.paint(bold, "ACTION "+a.GetId()), p.actionState(a))
+	if w := Word(a.GetEffect()); w != "" {
+		p.printf("  %s", w)
+	}
+	p.printf("\n")
+	p.field("kind", a.GetKind())
+	p.field("target", a.GetTarget())
+	p.field("object", a.GetObject())
+	p.field("wanted", a.GetWanted())
+	p.field("stage", a.GetStage())
+	p.field("reason", a.GetReason())
+	p.field("refresh", a.GetRefresh())
+	p.field("checkpoint", a.GetCheckpoint())
+	p.field("since", since(changed(a), now))
+	if a.GetAttempts() > 0 {
+		p.field("attempts", fmt.Sprintf("%d, the last by %s in term %d under token %d", a.GetAttempts(), or(a.GetNodeId()), a.GetTerm(), a.GetToken()))
+	}
+	for _, g := range a.GetGates() {
+		p.field("gate", fmt.Sprintf("%s %s (opens in %s)", Word(g.GetKind()), g.GetDetail(), span(g.GetRemaining())))
+	}
+	p.attempts(a)
+	if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_STUCK {
+		p.printf("\nnext: pointsman actions retry %s, or pointsman actions abandon %s --reason TEXT\n", a.GetId(), a.GetId())
+	}
+}
+
+func (p *Printer) attempts(a *pointsmanv1.Action) {
+	if len(a.GetHistory()) == 0 {
+		return
+	}
+	p.printf("\n")
+	g := p.grid(cols("ATTEMPT", "OUTCOME", "AFTER", "NODE", "TERM", "LOG INDEX", "REASON", "REQUEST IDS"))
+	first := int(a.GetAttempts()) - len(a.GetHistory())
+	for i, h := range a.GetHistory() {
+		g.row(attemptNumber(first, i), outcome(h), since(a.GetPlannedAt(), h.GetSettledAt()), or(h.GetNodeId()),
+			fmt.Sprint(h.GetTerm()), fmt.Sprint(h.GetIndex()), or(h.GetReason()), or(strings.Join(h.GetRequestIds(), " ")))
+	}
+	g.print()
+}
+
+// attemptNumber counts from the oldest attempt that is still kept; a retry by
+// a human sets the count of the action back, then only the order is known.
+func attemptNumber(first, i int) string { return fmt.Sprint(max(first, 0) + i + 1) }
+
+func outcome(h *pointsmanv1.Attempt) string {
+	word := Word(h.GetOutcome())
+	if h.GetOutcome() == pointsmanv1.ActionState_ACTION_STATE_PENDING {
+		word = "try again"
+	}
+	if h.GetInDoubt() {
+		word += " (in doubt)"
+	}
+	return or(word)
+}
+
+// field writes one labelled line of a full view; nothing when it is empty.
+func (p *Printer) field(label, text string) {
+	if text != "" && text != none {
+		p.printf("  %-10s  %s\n", label, oneLine(text))
+	}
+}

@@ -1,0 +1,142 @@
+package show
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// Change is one difference between two configurations.
+type Change struct {
+	Path     string
+	Old, New string // empty for what is not there
+}
+
+// Changes compares two messages field by field, in the order of their paths.
+// Elements of a list are matched by their id, name, stage or address.
+func Changes(old, fresh proto.Message) []Change {
+	before, after := leaves{}, leaves{}
+	before.message("", old.ProtoReflect())
+	after.message("", fresh.ProtoReflect())
+	var all []Change
+	for path, was := range before {
+		is, kept := after[path]
+		if is == was || isOrder(path) && (!kept || !sameWords(is, was)) {
+			continue
+		}
+		all = append(all, Change{Path: path, Old: was, New: is})
+	}
+	for path, is := range after {
+		if _, had := before[path]; !had && !isOrder(path) {
+			all = append(all, Change{Path: path, New: is})
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
+	return all
+}
+
+// Changes writes what an apply changes.
+func (p *Printer) Changes(all []Change) {
+	for _, c := range all {
+		switch {
+		case c.Old == "":
+			p.printf("%s\n", p.paint(good, "+ "+c.Path+" = "+oneLine(c.New)))
+		case c.New == "":
+			p.printf("%s\n", p.paint(bad, "- "+c.Path+" = "+oneLine(c.Old)))
+		default:
+			p.printf("%s\n", p.paint(warn, "~ "+c.Path+" = "+oneLine(c.New)+"  (was "+oneLine(c.Old)+")"))
+		}
+	}
+}
+
+// leaves are the single values of a message by their path.
+type leaves map[string]string
+
+func (l leaves) message(path string, m protoreflect.Message) {
+	if d, ok := m.Interface().(*durationpb.Duration); ok {
+		l[path] = d.AsDuration().String()
+		return
+	}
+	empty := true
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		empty = false
+		l.field(strings.TrimPrefix(path+"."+string(f.Name()), "."), f, v)
+		return true
+	})
+	if empty && path != "" {
+		l[path] = "{}"
+	}
+}
+
+func (l leaves) field(path string, f protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch {
+	case f.IsList():
+		l.list(path, f, v.List())
+	case f.IsMap():
+		v.Map().Range(func(k protoreflect.MapKey, e protoreflect.Value) bool {
+			l.value(fmt.Sprintf("%s[%s]", path, k.String()), f.MapValue(), e)
+			return true
+		})
+	default:
+		l.value(path, f, v)
+	}
+}
+
+func (l leaves) list(path string, f protoreflect.FieldDescriptor, all protoreflect.List) {
+	var order []string
+	for i := range all.Len() {
+		if f.Message() == nil {
+			order = append(order, fmt.Sprint(all.Get(i).Interface()))
+			continue
+		}
+		key := keyOf(all.Get(i).Message(), i)
+		order = append(order, key)
+		l.message(fmt.Sprintf("%s[%s]", path, key), all.Get(i).Message())
+	}
+	if f.Message() == nil {
+		l[path] = strings.Join(order, ", ")
+		return
+	}
+	l[path+orderMark] = strings.Join(order, ", ")
+}
+
+func (l leaves) value(path string, f protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch f.Kind() {
+	case protoreflect.MessageKind, protoreflect.GroupKind:
+		l.message(path, v.Message())
+	case protoreflect.EnumKind:
+		d := f.Enum().Values().ByNumber(v.Enum())
+		prefix := strings.TrimSuffix(string(f.Enum().Values().Get(0).Name()), "UNSPECIFIED")
+		l[path] = strings.ToLower(strings.TrimPrefix(string(d.Name()), prefix))
+	default:
+		l[path] = fmt.Sprint(v.Interface())
+	}
+}
+
+// keyOf is the name of a list's element; its place when it has none.
+func keyOf(m protoreflect.Message, i int) string {
+	for _, name := range []protoreflect.Name{"id", "name", "stage", "address"} {
+		if f := m.Descriptor().Fields().ByName(name); f != nil && f.Kind() == protoreflect.StringKind && m.Get(f).String() != "" {
+			return m.Get(f).String()
+		}
+	}
+	return fmt.Sprint(i)
+}
+
+// orderMark ends the path under which the order of a list stands. It is told
+// only when nothing but the order has changed.
+const orderMark = " (order)"
+
+func isOrder(path string) bool { return strings.HasSuffix(path, orderMark) }
+
+func sameWords(a, b string) bool {
+	x, y := strings.Split(a, ", "), strings.Split(b, ", ")
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}

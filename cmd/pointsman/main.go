@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovh"
+	"github.com/pointsman/pointsman/actuators/setting"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
+)
+
+// kinds are the outside worlds that this program can act on. A new one is one
+// line here.
+func kinds() actuators.Kinds {
+	return actuators.Kinds{
+		"ovh_iplb": ovh.New(ovh.Config{}),
+		"setting":  setting.Kind{},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	app := &cli.App{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv,
+		Terminal: terminal(os.Stdout), Kinds: kinds(), Version: version(),
+	}
+	os.Exit(app.Run(ctx, os.Args[1:]))
+}
+
+// terminal reports whether a file is a character device: good enough to choose
+// colours and redrawing.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// version is the module's version that the Go tool has stamped into the
+// program: a tag for a release, a pseudo-version or (devel) otherwise.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
