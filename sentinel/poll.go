@@ -1,6 +1,7 @@
 package sentinel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,8 +130,13 @@ func readOnce(ctx context.Context, conn *redis.Conn, jobs []job) ([]Report, []in
 		_ = pipe.Process(ctx, a.after)
 		answers[i] = a
 	}
-	_, _ = pipe.Exec(ctx) // returns the first error of any command; each is looked at below
+	// Exec returns the first error of any command; each is looked at below. When
+	// the login fails it leaves the commands without one.
+	_, execErr := pipe.Exec(ctx)
 	at := time.Now()
+	if id.Err() == nil && id.Val() == "" {
+		return nil, nil, cmp.Or(execErr, errReply)
+	}
 	if err := id.Err(); err != nil && !narrow(err) {
 		return nil, nil, err
 	}
