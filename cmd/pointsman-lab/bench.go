@@ -72,7 +72,7 @@ func newBench(o *lab.Options) *cobra.Command {
 		Use: "bench", Short: "Measure the figures of the README", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if b.failovers < 1 {
-				return fmt.Errorf("--failovers %d: at least one", b.failovers)
+				return fmt.Errorf("%w: --failovers %d, at least one is needed", errUsage, b.failovers)
 			}
 			b.options = *o
 			b.options.Rejoin = true
@@ -282,6 +282,7 @@ func machine() string {
 	return fmt.Sprintf("%s, %d cores, %s/%s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
+// show writes the figures, for people or for programs.
 func show(out io.Writer, f figures, asJSON bool) error {
 	if asJSON {
 		e := json.NewEncoder(out)

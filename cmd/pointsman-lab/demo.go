@@ -38,7 +38,7 @@ leading coordinator is killed then, and the answer dropped.
 Exit code 0 when every claim of the report holds, 3 when one does not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if d.failovers < 1 {
-				return fmt.Errorf("--failovers %d: at least one", d.failovers)
+				return fmt.Errorf("%w: --failovers %d, at least one is needed", errUsage, d.failovers)
 			}
 			d.options, d.stdout = *o, c.OutOrStdout()
 			return d.run(c.Context())

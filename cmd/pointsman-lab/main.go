@@ -20,8 +20,12 @@ const (
 	exitClaims = 3 // a claim of the report does not hold
 )
 
-// errClaims is returned when the run went through and a claim does not hold.
-var errClaims = errors.New("not every claim holds")
+var (
+	// errClaims is returned when the run went through and a claim does not hold.
+	errClaims = errors.New("not every claim holds")
+	// errUsage is returned for a flag whose value makes no sense.
+	errUsage = errors.New("bad flag")
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -50,7 +54,7 @@ func run(ctx context.Context, args []string) int {
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "interrupted; everything is stopped")
 		return exitFailed
-	case !started:
+	case !started, errors.Is(err, errUsage):
 		fmt.Fprintf(os.Stderr, "pointsman-lab: %v\n", err)
 		return exitUsage
 	}
