@@ -28,7 +28,7 @@ func TestAuthentication(t *testing.T) {
 	rules := func(rules ...AccessRule) func(*Sim, *caller) { return key(func(c *Credential) { c.Rules = rules }) }
 	for _, row := range []row{
 		{name: "good", status: 200},
-		{name: "unsigned", edit: func(r *http.Request) { r.Header.Del("X-Ovh-Signature") }, status: 401, message: `"class":"Client::Unauthorized"`},
+		{name: "unsigned", edit: func(r *http.Request) { r.Header.Del("X-Ovh-Signature") }, status: 401, message: `"class":"Client::Unauthorized"`}, //nolint:misspell // the provider's word
 		{name: "nothing at all", edit: func(r *http.Request) { r.Header = http.Header{} }, status: 401, message: "You must login first"},
 		{name: "unknown application", edit: header("X-Ovh-Application", "other"), status: 403, message: "This application key is invalid"},
 		{name: "unknown consumer", edit: header("X-Ovh-Consumer", "other"), status: 403, message: `"errorCode":"INVALID_CREDENTIAL"`},

@@ -65,7 +65,7 @@ func classOf(status int) string {
 	case http.StatusBadRequest:
 		return "Client::BadRequest"
 	case http.StatusUnauthorized:
-		return "Client::Unauthorized"
+		return "Client::Unauthorized" //nolint:misspell // the provider's word
 	case http.StatusForbidden:
 		return "Client::Forbidden"
 	case http.StatusNotFound:

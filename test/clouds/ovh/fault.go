@@ -174,18 +174,18 @@ func (s *Sim) matchFault(x *exchange) *Fault {
 
 // interfere lets a fault strike. It returns what is to be sent, and true if the call ends here; before the
 // effect false lets it be carried out.
-func (s *Sim) interfere(ctx context.Context, x *exchange, f Fault, real answer) (answer, bool) {
+func (s *Sim) interfere(ctx context.Context, x *exchange, f Fault, a answer) (answer, bool) {
 	switch f.Do {
 	case DoAnswer:
 		return s.spoiled(f), true
 	case DoEmpty:
 		return answer{status: http.StatusOK, header: jsonHeader()}, true
 	case DoTruncate:
-		real.body = real.body[:len(real.body)/2]
-		return real, true
+		a.body = a.body[:len(a.body)/2]
+		return a, true
 	case DoCut:
-		real.manner = cutShort
-		return real, true
+		a.manner = cutShort
+		return a, true
 	case DoReset:
 		return answer{manner: reset}, true
 	case DoHang:
@@ -200,10 +200,10 @@ func (s *Sim) interfere(ctx context.Context, x *exchange, f Fault, real answer) 
 			ctx = context.WithoutCancel(ctx) // late delivery: it arrives though its sender may be gone
 		}
 		s.wait(ctx, f.Delay)
-		return real, false
+		return a, false
 	case DoHold:
 		if s.hold(ctx, x, f.When) {
-			return real, false
+			return a, false
 		}
 	}
 	return answer{manner: nothing}, true

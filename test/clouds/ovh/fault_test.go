@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -148,7 +149,7 @@ func TestBadFaults(t *testing.T) {
 
 // TestHeldAnswer is the demo's case: the refresh is carried out, its answer held, the caller dies, the answer dropped.
 func TestHeldAnswer(t *testing.T) {
-	held := func(c Call) bool { return c.Method == "POST" && c.Phase == PhaseHeld }
+	held := func(c Call) bool { return c.Method == http.MethodPost && c.Phase == PhaseHeld }
 	for _, release := range []bool{true, false} {
 		bubble(t, Config{}, func(t *testing.T, s *Sim, c *caller) {
 			c.swing(farmB, "x")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"testing"
@@ -84,16 +83,8 @@ type result struct {
 // inBubble returns a caller over net.Pipe; use it inside synctest.Test.
 func inBubble(t *testing.T, s *Sim) *caller {
 	t.Helper()
-	l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-	server := &http.Server{Handler: s.Handler()}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	transport := &http.Transport{DialContext: l.dial}
-	t.Cleanup(func() {
-		transport.CloseIdleConnections()
-		_ = server.Close()
-		<-served
-	})
+	transport := &http.Transport{DialContext: s.DialPipe}
+	t.Cleanup(transport.CloseIdleConnections)
 	return &caller{t: t, client: &http.Client{Transport: transport}, base: "http://api.example", ck: testCK}
 }
 
@@ -105,39 +96,6 @@ func bubble(t *testing.T, c Config, run func(*testing.T, *Sim, *caller)) {
 		run(t, s, inBubble(t, s))
 	})
 }
-
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-}
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case p.conns <- far:
-		return near, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	close(p.done)
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 
 func (c *caller) do(ctx context.Context, method, path, body string) result {
 	c.t.Helper()

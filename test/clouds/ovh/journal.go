@@ -2,6 +2,7 @@ package ovh
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -47,7 +48,7 @@ type Call struct {
 }
 
 // Write says whether the call is one that may change something.
-func (c Call) Write() bool { return c.Method != "GET" }
+func (c Call) Write() bool { return c.Method != http.MethodGet }
 
 // FrontendWrite is what a write did to a frontend.
 type FrontendWrite struct {

@@ -47,6 +47,12 @@ func TestJournalTellsWhatHappened(t *testing.T) {
 		if !foreign.Foreign || !foreign.Accepted || foreign.Consumer != "" || foreign.Phase != PhaseAnswered {
 			t.Errorf("foreign PUT %+v", foreign)
 		}
+		if err := s.ForeignPut(testFrontend, map[string]any{"port": 1}); err == nil {
+			t.Error("a foreign edit is not validated")
+		}
+		if refused := s.Journal(7).Calls; len(refused) != 1 || refused[0].Status != 400 || refused[0].Accepted {
+			t.Errorf("refused foreign PUT %+v", refused)
+		}
 		for i, call := range j.Calls {
 			if call.Seq != int64(i+2) {
 				t.Errorf("sequence %d at %d", call.Seq, i)
@@ -94,7 +100,7 @@ func TestWaitFor(t *testing.T) {
 		synctest.Wait()
 		c.want(200, "GET", frontURL, "")
 		c.want(200, "PUT", frontURL, put)
-		if call := <-found; call.Method != "PUT" || call.Status != 200 {
+		if call := <-found; call.Method != http.MethodPut || call.Status != 200 {
 			t.Errorf("found %+v", call)
 		}
 		c.want(200, "PUT", frontURL, put)
@@ -137,7 +143,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	ended := make(chan error, 3)
 	for range 3 {
 		go func() {
-			mine, err := http.NewRequest("PUT", c.Endpoint()+frontURL, http.NoBody)
+			mine, err := http.NewRequest(http.MethodPut, c.Endpoint()+frontURL, http.NoBody)
 			if err == nil {
 				var resp *http.Response
 				if resp, err = c.Client.Do(mine); err == nil {

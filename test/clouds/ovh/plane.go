@@ -62,7 +62,7 @@ func (p *plane) follow(svc *service) error {
 			if _, open := p.listeners[at]; open {
 				continue
 			}
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			listener, err := (&net.ListenConfig{}).Listen(p.ctx, "tcp", "127.0.0.1:0")
 			if err != nil {
 				return fmt.Errorf("listen for frontend %d in %s: %w", id, zone, err)
 			}

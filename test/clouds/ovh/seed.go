@@ -2,6 +2,7 @@ package ovh
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -255,8 +256,8 @@ func (s *Sim) foreign(svc *service, method, path string, body []byte, serve func
 	result, err := serve(s, x)
 	x.call.Phase, x.call.Status, x.call.Answered = PhaseAnswered, 200, time.Now()
 	x.call.AnsweredNS = int64(x.call.Answered.Sub(s.started))
-	if err != nil {
-		x.call.Status = 400
+	if r, refused := errors.AsType[*refusal](err); refused {
+		x.call.Status = r.status
 	}
 	s.tell(x.call)
 	return result, err

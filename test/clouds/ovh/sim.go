@@ -45,6 +45,7 @@ type Sim struct {
 	nextTask int64
 	timers   map[*timer]struct{}
 	servers  []*http.Server
+	pipes    *pipes // nil before the first DialPipe
 }
 
 // New makes a simulator without services. Close it.
@@ -55,8 +56,9 @@ func New(c Config) (*Sim, error) {
 	c = c.withDefaults()
 	s := &Sim{
 		config: c, log: c.Logger, started: time.Now(), routes: routes(), done: make(chan struct{}),
-		random: rand.New(rand.NewPCG(c.Seed, c.Seed)), knobs: c.Knobs.clone(),
-		held: map[int64]chan bool{}, services: map[string]*service{}, timers: map[*timer]struct{}{},
+		random: rand.New(rand.NewPCG(c.Seed, c.Seed)), //nolint:gosec // the order of lists is no secret
+		knobs:  c.Knobs.clone(),
+		held:   map[int64]chan bool{}, services: map[string]*service{}, timers: map[*timer]struct{}{},
 		nextID: 100_000, nextTask: 1_000,
 		journal: journal{
 			writes:  ring{bound: c.JournalWrites},
@@ -96,23 +98,28 @@ func (s *Sim) StartControl(address string) (string, error) {
 }
 
 func (s *Sim) listen(address string, h http.Handler) (string, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", fmt.Errorf("listen for the simulator: %w", err)
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: HeaderTimeout, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return "", errors.Join(ErrClosed, l.Close())
 	}
+	s.serveOn(l, h)
+	return l.Addr().String(), nil
+}
+
+// serveOn serves until Close. The caller holds mu.
+func (s *Sim) serveOn(l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: HeaderTimeout, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	s.servers = append(s.servers, server)
 	s.work.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.log.Error("simulator stopped serving", "address", address, "error", err)
+			s.log.Error("simulator stopped serving", "address", l.Addr(), "error", err)
 		}
 	})
-	return l.Addr().String(), nil
 }
 
 // Close drops everything that is held, ends every connection and timer, and returns when no goroutine is left.
