@@ -140,7 +140,8 @@ func (c *Coordinator) run(ctx context.Context) {
 	var work sync.WaitGroup
 	within := func(what string, f func(context.Context) error) {
 		work.Go(func() {
-			if err := f(ctx); err != nil && ctx.Err() == nil {
+			// The node's own end is told by its Done and Err.
+			if err := f(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, cluster.ErrClosed) {
 				c.cancel(fmt.Errorf("%s: %w", what, err))
 			}
 		})
