@@ -57,7 +57,8 @@ func (c Config) resolve(reference, endpoint string) (credentials, error) {
 		}
 		text = []byte(value)
 	default:
-		return credentials{}, fmt.Errorf("%q: want file:PATH, env:NAME or credential:NAME: %w", reference, ErrReference)
+		// What stands there may be a key: not quoted.
+		return credentials{}, fmt.Errorf("want file:PATH, env:NAME or credential:NAME: %w", ErrReference)
 	}
 	if err != nil {
 		return credentials{}, fmt.Errorf("%s: %w: %w", reference, err, ErrReference)

@@ -152,7 +152,7 @@ func (t *tokens) sign(ctx context.Context, r *http.Request, _ []byte) error {
 		defer cancel()
 		token, err := t.config.Token(ctx)
 		if err != nil {
-			return fmt.Errorf("get an access token: %s", t.client.hide(err.Error()))
+			return fmt.Errorf("get an access token: %s", t.client.quote(err.Error()))
 		}
 		t.token = token
 	}

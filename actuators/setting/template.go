@@ -16,6 +16,8 @@ import (
 var (
 	// ErrLoop is returned for a template with range, template, block or define.
 	ErrLoop = errors.New("only text, fields, functions, if and with are allowed")
+	// ErrEmpty is returned for a template without any text.
+	ErrEmpty = errors.New("a value is needed")
 	// ErrTooLong is returned when a template or what it gives exceeds its bound.
 	ErrTooLong = errors.New("too long")
 )
@@ -53,15 +55,15 @@ func split(a fsm.Address) (host, port string) {
 // compile parses a template and refuses what could take long. A field that does
 // not exist is found by execute.
 func compile(source string) (*template.Template, error) {
+	if source == "" {
+		return nil, ErrEmpty
+	}
 	if len(source) > MaxTemplate {
 		return nil, fmt.Errorf("template of %d bytes (at most %d): %w", len(source), MaxTemplate, ErrTooLong)
 	}
 	t, err := template.New("value").Option("missingkey=error").Parse(source)
 	if err != nil {
 		return nil, err
-	}
-	if t.Tree == nil {
-		return nil, errors.New("a value is needed")
 	}
 	if len(t.Templates()) > 1 {
 		return nil, ErrLoop
