@@ -1,0 +1,326 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/pointsman/pointsman/client"
+	"github.com/pointsman/pointsman/fsm"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// tape is a replicated log in one process: the real state machine, applied
+// under a lock, with nodes that may lag and a leader that may be missing.
+type tape struct {
+	t     *testing.T
+	mu    sync.Mutex
+	state fsm.State
+	term  fsm.Term
+	lead  fsm.NodeID // empty: no quorum
+	nodes map[fsm.NodeID]*node
+	ports map[string]*bufconn.Listener
+	ids   []fsm.NodeID
+}
+
+// node is one coordinator's view of the tape. It implements everything that
+// api asks for.
+type node struct {
+	tape     *tape
+	id       fsm.NodeID
+	state    fsm.State
+	changed  chan struct{}
+	frozen   bool       // applies nothing
+	thinks   fsm.NodeID // who leads, when it is wrong about that
+	forget   bool       // loses the next answer after it was logged
+	fail     error      // of the operator
+	sight    Sight
+	hints    []string
+	reports  []*pointsmanv1.ReportViewRequest
+	proposed []fsm.CommandID
+	server   *Server
+	grpc     *grpc.Server
+}
+
+// newWorld starts nodes n1, n2, ... of one cluster; n1 leads.
+func newWorld(t *testing.T, count int, limits Limits) *tape {
+	t.Helper()
+	w := &tape{t: t, state: fsm.New(), term: 1, lead: "n1", nodes: map[fsm.NodeID]*node{}, ports: map[string]*bufconn.Listener{}}
+	for i := range count {
+		w.addNode(fsm.NodeID("n"+string(rune('1'+i))), limits)
+	}
+	w.must(fsm.InitCluster{Cluster: "0123456789abcdef0123456789abcdef"})
+	for _, id := range w.ids {
+		w.must(fsm.PutMember{Member: fsm.Member{
+			Node: id, Zone: "zone-" + string(id), Store: fsm.StoreID("store-" + id), Raft: string(id) + ":7800",
+			GRPC: string(id) + ":7801", HTTP: string(id) + ":7802", Version: "test", Reads: fsm.Kinds(),
+		}})
+	}
+	w.setLead("n1")
+	return w
+}
+
+func (w *tape) addNode(id fsm.NodeID, limits Limits) {
+	n := &node{tape: w, id: id, state: w.state, changed: make(chan struct{})}
+	port := bufconn.Listen(1 << 16)
+	w.mu.Lock()
+	w.nodes[id], w.ports[string(id)+":7801"] = n, port
+	w.ids = append(w.ids, id)
+	w.mu.Unlock()
+	server, err := New(Config{
+		Log: n, Sights: n, Gates: n, Operator: n, Compile: compile, Limits: limits,
+		Dial: w.dialOptions(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n.server, n.grpc = server, server.NewGRPCServer()
+	served := make(chan error, 1)
+	go func() { served <- n.grpc.Serve(port) }()
+	w.t.Cleanup(func() {
+		server.Close()
+		n.grpc.Stop()
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			w.t.Errorf("serve %s: %v", id, err)
+		}
+	})
+}
+
+func (w *tape) dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			w.mu.Lock()
+			port := w.ports[address]
+			w.mu.Unlock()
+			if port == nil {
+				return nil, &net.OpError{Op: "dial", Err: io.ErrClosedPipe}
+			}
+			return port.DialContext(ctx)
+		}),
+	}
+}
+
+// at dials one node.
+func (w *tape) at(id fsm.NodeID) *client.Client {
+	w.t.Helper()
+	c, err := client.DialNode(string(id)+":7801", w.dialOptions()...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// apply logs a command as the leader and shows it to every node that is awake.
+func (w *tape) apply(cmd fsm.Command, id fsm.CommandID, actor string) fsm.Answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next, answer := w.state.Apply(fsm.Entry{
+		Index: w.state.Index() + 1, Term: w.term, ID: id, Clock: w.state.Clock() + fsm.Clock(time.Millisecond),
+		Wall: time.Unix(1_700_000_000, 0).UTC(), Node: w.lead, Actor: actor, Command: cmd,
+	})
+	w.state = next
+	w.spread()
+	return answer
+}
+
+func (w *tape) spread() {
+	for _, n := range w.nodes {
+		if !n.frozen {
+			n.state = w.state
+			close(n.changed)
+			n.changed = make(chan struct{})
+		}
+	}
+}
+
+func (w *tape) must(cmd fsm.Command) fsm.Answer {
+	w.t.Helper()
+	answer := w.apply(cmd, "", "test")
+	if err := answer.Err(); err != nil {
+		w.t.Fatalf("%s: %v", cmd.Kind(), err)
+	}
+	return answer
+}
+
+func (w *tape) setLead(id fsm.NodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lead = id
+	w.term++
+	for _, n := range w.nodes {
+		n.server.SetLeading(n.id == id)
+	}
+}
+
+func (w *tape) freeze(id fsm.NodeID, frozen bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nodes[id].frozen = frozen
+	w.spread()
+}
+
+func (w *tape) now() fsm.State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state
+}
+
+// Read implements Log: the newest state, wherever it is asked.
+func (n *node) Read(ctx context.Context) (fsm.State, error) {
+	n.tape.mu.Lock()
+	lead, state := n.tape.lead, n.tape.state
+	n.tape.mu.Unlock()
+	if lead == "" {
+		return fsm.State{}, ErrNoQuorum
+	}
+	return state, ctx.Err()
+}
+
+// Watch implements Log.
+func (n *node) Watch() (fsm.State, <-chan struct{}) {
+	n.tape.mu.Lock()
+	defer n.tape.mu.Unlock()
+	return n.state, n.changed
+}
+
+// Propose implements Log.
+func (n *node) Propose(ctx context.Context, cmd fsm.Command, id fsm.CommandID, actor string) (fsm.Answer, error) {
+	n.tape.mu.Lock()
+	lead, lose := n.tape.lead, n.forget
+	n.forget = false
+	n.proposed = append(n.proposed, id)
+	n.tape.mu.Unlock()
+	if lead == "" {
+		return fsm.Answer{}, ErrNoQuorum
+	}
+	answer := n.tape.apply(cmd, id, actor)
+	if lose {
+		return fsm.Answer{}, ErrOutcomeUnknown
+	}
+	return answer, ctx.Err()
+}
+
+// Status implements Log.
+func (n *node) Status() Status {
+	n.tape.mu.Lock()
+	defer n.tape.mu.Unlock()
+	lead := n.tape.lead
+	if n.thinks != "" {
+		lead = n.thinks
+	}
+	st := Status{
+		Node: n.id, Zone: "zone-" + string(n.id), Store: fsm.StoreID("store-" + n.id),
+		Raft: string(n.id) + ":7800", GRPC: string(n.id) + ":7801", HTTP: string(n.id) + ":7802", Version: "test",
+		Role: pointsmanv1.NodeRole_NODE_ROLE_FOLLOWER, Term: n.tape.term, Leader: lead,
+		LastIndex: n.state.Index(), CommitIndex: n.state.Index(), Voters: n.tape.ids,
+		DiskFree: 2 << 30, DiskFloor: 1 << 28, Uptime: time.Minute, Clock: n.state.Clock(), LastContact: 40 * time.Millisecond,
+	}
+	switch lead {
+	case "":
+		st.Role, st.LastContact = pointsmanv1.NodeRole_NODE_ROLE_CANDIDATE, 3*time.Second
+	case n.id:
+		st.Role, st.LastContact = pointsmanv1.NodeRole_NODE_ROLE_LEADER, 0
+	}
+	if lead != "" {
+		st.LeaderAddress = string(lead) + ":7801"
+	}
+	if n.fail != nil {
+		st.Degraded = []string{n.fail.Error()}
+	}
+	return st
+}
+
+// See implements Sights.
+func (n *node) See(fsm.MasterID) Sight {
+	n.tape.mu.Lock()
+	defer n.tape.mu.Unlock()
+	return n.sight
+}
+
+// Report implements Sights.
+func (n *node) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
+	n.tape.mu.Lock()
+	defer n.tape.mu.Unlock()
+	n.reports = append(n.reports, r)
+	return []fsm.MasterID{"cache"}, nil
+}
+
+// Gates implements Gates: as a node that has counted no window out.
+func (n *node) Gates(s fsm.State, a fsm.Action) []fsm.Gate {
+	gates, _ := s.Gates(a, fsm.Now{Clock: s.Clock(), Term: s.Term(), Window: func(h fsm.Hold) time.Duration { return h.Act + h.Keep }})
+	return gates
+}
+
+// Transfer implements Operator.
+func (n *node) Transfer(_ context.Context, to fsm.NodeID) (fsm.NodeID, error) {
+	if n.fail != nil {
+		return "", n.fail
+	}
+	if to == "" {
+		to = "n2"
+	}
+	n.tape.setLead(to)
+	return to, nil
+}
+
+// Verify implements Operator.
+func (n *node) Verify(context.Context) (Verified, error) {
+	if n.fail != nil {
+		return Verified{}, n.fail
+	}
+	index := n.Status().LastIndex
+	return Verified{Entries: index, FirstIndex: 1, LastIndex: index, StateIndex: index, StateHash: []byte(n.id)}, nil
+}
+
+// Notify implements Operator.
+func (n *node) Notify(_ context.Context, _ pointsmanv1.NotifyKind, args []string) ([]fsm.MasterID, error) {
+	n.tape.mu.Lock()
+	defer n.tape.mu.Unlock()
+	n.hints = append(n.hints, args...)
+	return []fsm.MasterID{"cache"}, nil
+}
+
+// Hash implements Operator.
+func (n *node) Hash() (uint64, []byte) {
+	s, _ := n.Watch()
+	return s.Index(), []byte{byte(s.Index())}
+}
+
+// compile is a spec compiler that knows settings alone.
+func compile(spec *pointsmanv1.Spec) (out fsm.Spec, problems []Problem) {
+	for _, m := range spec.GetMasters() {
+		next := fsm.MasterSpec{ID: fsm.MasterID(m.GetId())}
+		for _, c := range m.GetCandidates() {
+			next.Candidates = append(next.Candidates, fsm.Candidate{Address: fsm.Address(c.GetAddress()), Zone: c.GetZone()})
+		}
+		for _, st := range m.GetPlan() {
+			stage := fsm.Stage{Name: st.GetStage()}
+			for _, step := range st.GetSteps() {
+				if step.GetSetting() == nil {
+					problems = append(problems, Problem{Path: "masters." + m.GetId(), Message: "knows settings alone"})
+				}
+				stage.Steps = append(stage.Steps, fsm.Step{
+					Name: step.GetName(), Kind: "setting", Class: fsm.InLog, Act: time.Second,
+					Object: fsm.SettingObject(step.GetSetting().GetKey()), MaxAttempts: 3,
+				})
+			}
+			next.Plan = append(next.Plan, stage)
+		}
+		out.Masters = append(out.Masters, next)
+	}
+	return out, problems
+}
