@@ -109,12 +109,7 @@ func TestControlRunsTheDemo(t *testing.T) {
 		f := state.Services[testService].Applied["sbg"].Frontends
 		return len(f) == 1 && value(f[0].DefaultFarmID) == farmB
 	})
-	r.call(200, "POST", "/foreign/put", `{"frontend":4711,"fields":{"defaultFarmId":11,"displayName":null}}`, nil)
-	r.call(404, "POST", "/foreign/put", `{"frontend":1,"fields":{}}`, nil)
-	r.call(400, "POST", "/foreign/put", `{"frontend":4711,"fields":{"port":1}}`, nil)
-	var task struct{ Task int64 }
-	r.call(200, "POST", "/foreign/refresh", fmt.Sprintf(`{"service":%q,"zone":"gra"}`, testService), &task)
-	eventually(t, "human applied", func() bool { return appliedFarm(t, s, "gra") == farmA })
+	humanEdits(r, s)
 	var p Proof
 	raw := r.call(200, "POST", "/proof", `[{"id":"cache/1/lb","state":"done","effect":"changed","object":"lb-par/frontend/4711","farm":12,"claims":1},
 		{"id":"lb-par/refresh/1","state":"done","effect":"changed","claims":2}]`, &p)
@@ -134,6 +129,17 @@ func TestControlRunsTheDemo(t *testing.T) {
 	if got := r.call(200, "GET", "/metrics", "", nil); !strings.Contains(got, "ovh_sim_journal_dropped_writes_total 0\n") {
 		t.Errorf("metrics %s", got)
 	}
+}
+
+// humanEdits changes and refreshes as somebody else through the control endpoint.
+func humanEdits(r remote, s *Sim) {
+	r.t.Helper()
+	r.call(200, "POST", "/foreign/put", `{"frontend":4711,"fields":{"defaultFarmId":11,"displayName":null}}`, nil)
+	r.call(404, "POST", "/foreign/put", `{"frontend":1,"fields":{}}`, nil)
+	r.call(400, "POST", "/foreign/put", `{"frontend":4711,"fields":{"port":1}}`, nil)
+	var task struct{ Task int64 }
+	r.call(200, "POST", "/foreign/refresh", fmt.Sprintf(`{"service":%q,"zone":"gra"}`, testService), &task)
+	eventually(r.t, "human applied", func() bool { return appliedFarm(r.t, s, "gra") == farmA })
 }
 
 func TestControlTasksAndFaults(t *testing.T) {

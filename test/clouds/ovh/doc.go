@@ -17,9 +17,28 @@
 // What the provider's public material leaves open is a knob (Knobs), so that a client can be run over all
 // values. What it establishes is fixed here and held against testdata/models.json by the tests.
 //
-// One mutex guards everything; no call keeps it while it waits. Time is plain time, so the handler runs in a
-// testing/synctest bubble over net.Pipe; the data plane needs real sockets and stays off there.
+// One mutex guards everything; no call keeps it while it waits. Time is plain time, so all of it runs in a
+// testing/synctest bubble over DialPipe; the data plane needs real sockets and stays off there.
 //
-// Not simulated: health checks (serverState stays empty, a probe never takes a server out), HTTP and UDP
-// frontends, SSL, vRack, quotas, and the sharing of a frontend's traffic by source address.
+// In a test:
+//
+//	s, err := ovh.New(ovh.Config{})
+//	defer s.Close()
+//	s.AddService("ip-203.0.113.7", "gra", "sbg")
+//	s.AddFarm("ip-203.0.113.7", ovh.Farm{FarmID: 11})
+//	s.AddServer(11, ovh.Server{Address: "10.0.1.20", Port: new(int64(6379))})
+//	s.AddFrontend("ip-203.0.113.7", ovh.Frontend{FrontendID: 4711, Port: "6379", DefaultFarmID: new(int64(11))})
+//	s.AddCredential(ovh.Credential{ApplicationKey: "ak", ApplicationSecret: "as", ConsumerKey: "ck"})
+//	url, err := s.Start("127.0.0.1:0") // or Handler, or DialPipe
+//
+// What may go wrong with the counts, and what keeps it from that:
+//
+//   - A write is journalled no more: the bounds are counted, and a Proof over a shortened journal says Dropped.
+//   - A held request lands late: the proof goes by the order of effects, not of arrival.
+//   - Somebody else's edit looks like ours: foreign credentials and foreign edits are marked at their entry, and
+//     in no count; a write of our key without marker counts as an orphan.
+//
+// Not simulated: health checks (serverState stays empty, a probe never takes a server out), proxy protocol and
+// shutdown-sessions on the data plane, HTTP and UDP frontends, SSL, vRack, quotas, stickiness and weights, the
+// browser's half of a consumer key, and the way the provider stalls a client before it answers 429.
 package ovh

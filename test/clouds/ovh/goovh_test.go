@@ -42,19 +42,7 @@ func TestPlainClientSwings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var rights struct {
-		Status string
-		Rules  []struct{ Method, Path string }
-	}
-	check(c.GetWithContext(ctx, "/auth/currentCredential", &rights))
-	if rights.Status != "validated" || len(rights.Rules) == 0 {
-		t.Fatalf("rights %+v", rights)
-	}
-	var servers []int64
-	check(c.GetWithContext(ctx, fmt.Sprintf("%s/tcp/farm/%d/server?status=active", base, farmB), &servers))
-	if len(servers) != 1 || servers[0] != 22 {
-		t.Fatalf("servers %v", servers)
-	}
+	lookAround(t, c)
 	check(c.PutWithContext(ctx, frontURL, map[string]any{"defaultFarmId": farmB, "displayName": "cache [pm 1a2b3c4d cache/1]"}, nil))
 	var front Frontend
 	check(c.GetWithContext(ctx, frontURL, &front))
@@ -87,13 +75,26 @@ func TestPlainClientSwings(t *testing.T) {
 			t.Errorf("zone %s has farm %d", zone, got)
 		}
 	}
-	log := []LoggedAction{
-		{ID: "cache/1/lb", State: "done", Effect: "changed", Object: "lb-par/frontend/4711", Farm: farmB, Claims: 1},
-		{ID: "lb-par/refresh/1", State: "done", Effect: "changed", Claims: 1},
-	}
-	got := s.Prove(log)
+	got := s.Prove([]LoggedAction{lb(1, farmB, "changed"), refreshed(1)})
 	if got.FrontendChanges != 1 || got.Refreshes != 1 || len(got.Details) != 0 {
 		t.Errorf("proof %+v", got)
+	}
+}
+
+// lookAround reads what a client wants to know before it changes anything.
+func lookAround(t *testing.T, c *goovh.Client) {
+	t.Helper()
+	var rights struct {
+		Status string
+		Rules  []struct{ Method, Path string }
+	}
+	if err := c.Get("/auth/currentCredential", &rights); err != nil || rights.Status != "validated" || len(rights.Rules) == 0 {
+		t.Fatalf("rights %+v %v", rights, err)
+	}
+	var servers []int64
+	err := c.Get(fmt.Sprintf("%s/tcp/farm/%d/server?status=active", base, farmB), &servers)
+	if err != nil || len(servers) != 1 || servers[0] != 22 {
+		t.Fatalf("servers %v %v", servers, err)
 	}
 }
 
@@ -146,6 +147,24 @@ func TestPlainClientKnowsQueries(t *testing.T) {
 	}
 	if err := c.Get("/v1"+base+"/tcp/frontend", &ids); err != nil || len(ids) != 1 {
 		t.Errorf("under /v1: %v %v", ids, err)
+	}
+}
+
+// TestPlainClientFollowsTheClock: the client asks for the time once, signs with it, and is lost when it jumps.
+func TestPlainClientFollowsTheClock(t *testing.T) {
+	s := seeded(t, knobs(func(k *Knobs) { k.ClockSkew = -time.Hour }))
+	c := plainClient(t, s, testCK)
+	if err := c.Get(frontURL, nil); err != nil {
+		t.Fatalf("an hour behind: %v", err)
+	}
+	k := s.Knobs()
+	k.ClockSkew = time.Hour
+	if err := s.SetKnobs(k); err != nil {
+		t.Fatal(err)
+	}
+	api, ok := errors.AsType[*goovh.APIError](c.Get(frontURL, nil))
+	if !ok || api.Code != 400 || api.Message != "Query out of time" {
+		t.Errorf("after the jump: %v", api)
 	}
 }
 

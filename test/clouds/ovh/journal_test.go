@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	goovh "github.com/ovh/go-ovh/ovh"
 )
 
 func TestJournalTellsWhatHappened(t *testing.T) {
@@ -140,19 +142,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	addFault(t, s, Fault{Method: "PUT", Do: DoHang})
 	addFault(t, s, Fault{Method: "PUT", Do: DoHold})
 	addFault(t, s, Fault{Method: "PUT", Do: DoDelay, Delay: time.Hour})
-	ended := make(chan error, 3)
-	for range 3 {
-		go func() {
-			mine, err := http.NewRequest(http.MethodPut, c.Endpoint()+frontURL, http.NoBody)
-			if err == nil {
-				var resp *http.Response
-				if resp, err = c.Client.Do(mine); err == nil {
-					_ = resp.Body.Close()
-				}
-			}
-			ended <- err
-		}()
-	}
+	ended := threePuts(c)
 	held := func() bool {
 		n := 0
 		for _, call := range s.Journal(0).Calls {
@@ -184,6 +174,24 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("second Close: %v", err)
 	}
+}
+
+// threePuts sends three requests at once and tells how each ended.
+func threePuts(c *goovh.Client) <-chan error {
+	ended := make(chan error, 3)
+	for range 3 {
+		go func() {
+			r, err := http.NewRequest(http.MethodPut, c.Endpoint()+frontURL, http.NoBody)
+			if err == nil {
+				var resp *http.Response
+				if resp, err = c.Client.Do(r); err == nil {
+					_ = resp.Body.Close()
+				}
+			}
+			ended <- err
+		}()
+	}
+	return ended
 }
 
 func TestBadConfig(t *testing.T) {

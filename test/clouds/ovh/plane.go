@@ -96,11 +96,13 @@ func (p *plane) address(at spot) (string, error) {
 func (p *plane) accept(at spot, l net.Listener) {
 	for {
 		client, err := l.Accept()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				p.sim.log.Error("data plane stopped accepting", "frontend", at.frontend, "zone", at.zone, "error", err)
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil { // out of file descriptors, most likely: that passes
+			p.sim.log.Error("data plane does not accept", "frontend", at.frontend, "zone", at.zone, "error", err)
+			p.sim.wait(p.ctx, AcceptPause)
+			continue
 		}
 		target, ok := p.sim.backend(at, p.turn.Add(1))
 		if !ok || !p.admit(client) {

@@ -19,6 +19,8 @@ const (
 	HeaderTimeout = 10 * time.Second
 	// DialTimeout bounds a connection attempt to a farm server.
 	DialTimeout = 2 * time.Second
+	// AcceptPause is the wait after a listener of the data plane could not accept.
+	AcceptPause = 20 * time.Millisecond
 )
 
 // Sim is one simulated provider account. All methods may be called concurrently.
