@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -104,7 +103,7 @@ func (a *App) actionsShow() *cobra.Command {
 				resp, err := pointsmanv1.NewActionServiceClient(s.Conn()).GetAction(ctx,
 					&pointsmanv1.GetActionRequest{Read: s.Read(), Id: args[0]})
 				if err != nil {
-					return fault.At("show action "+args[0], err)
+					return fault.About("show action "+args[0], "pointsman actions list", err)
 				}
 				if !p.Format.ForPeople() {
 					return p.Message(resp)
@@ -181,9 +180,7 @@ func showDecided(p *show.Printer, resp decided, dry bool) error {
 		return p.Message(resp)
 	}
 	p.Header(resp.GetHeader())
-	if dry {
-		fmt.Fprintln(p.Talk, "dry run: nothing was changed")
-	}
+	tellDry(p, dry)
 	p.ActionEvent(resp.GetAction())
 	return nil
 }

@@ -36,7 +36,7 @@ func (a *App) actionsRetry() *cobra.Command {
 				resp, err := pointsmanv1.NewActionServiceClient(s.Conn()).RetryAction(ctx,
 					&pointsmanv1.RetryActionRequest{Id: args[0], Reason: d.reason, ValidateOnly: d.dry})
 				if err != nil {
-					return fault.At("retry "+args[0], err)
+					return fault.About("retry "+args[0], "pointsman actions list --state stuck", err)
 				}
 				return showDecided(p, resp, d.dry)
 			})
@@ -63,7 +63,7 @@ func (a *App) actionsAbandon() *cobra.Command {
 				resp, err := pointsmanv1.NewActionServiceClient(s.Conn()).AbandonAction(ctx,
 					&pointsmanv1.AbandonActionRequest{Id: args[0], Reason: d.reason, ValidateOnly: d.dry})
 				if err != nil {
-					return fault.At("abandon "+args[0], err)
+					return fault.About("abandon "+args[0], "pointsman actions list --open", err)
 				}
 				return showDecided(p, resp, d.dry)
 			})

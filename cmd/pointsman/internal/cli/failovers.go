@@ -90,7 +90,7 @@ func (a *App) failoversShow() *cobra.Command {
 				resp, err := pointsmanv1.NewFailoverServiceClient(s.Conn()).GetFailover(ctx,
 					&pointsmanv1.GetFailoverRequest{Read: s.Read(), Id: args[0]})
 				if err != nil {
-					return fault.At("show failover "+args[0], err)
+					return fault.About("show failover "+args[0], "pointsman failovers list", err)
 				}
 				if !p.Format.ForPeople() {
 					return p.Message(resp)

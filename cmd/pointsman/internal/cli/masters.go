@@ -59,7 +59,7 @@ func (a *App) mastersShow() *cobra.Command {
 				resp, err := pointsmanv1.NewMasterServiceClient(s.Conn()).GetMaster(ctx,
 					&pointsmanv1.GetMasterRequest{Read: s.Read(), Id: args[0]})
 				if err != nil {
-					return fault.At("show master "+args[0], err)
+					return fault.About("show master "+args[0], "pointsman masters list", err)
 				}
 				if !p.Format.ForPeople() {
 					return p.Message(resp)

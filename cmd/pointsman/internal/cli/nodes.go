@@ -87,15 +87,13 @@ func (a *App) transferCommand() *cobra.Command {
 				resp, err := pointsmanv1.NewClusterServiceClient(s.Conn()).TransferLeadership(ctx,
 					&pointsmanv1.TransferLeadershipRequest{To: to, ValidateOnly: dry})
 				if err != nil {
-					return fault.At("transfer the leadership", err)
+					return fault.About("transfer the leadership", "pointsman nodes list", err)
 				}
 				if !p.Format.ForPeople() {
 					return p.Message(resp)
 				}
 				p.Header(resp.GetHeader())
-				if dry {
-					fmt.Fprintln(p.Talk, "dry run: nothing was changed")
-				}
+				tellDry(p, dry)
 				fmt.Fprintf(p.Out, "leader %s\n", resp.GetLeaderId())
 				return nil
 			})

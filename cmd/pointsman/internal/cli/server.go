@@ -76,7 +76,11 @@ func (a *App) loadNode(cmd *cobra.Command, path string) (*config.Node, error) {
 		}
 	}
 	node, err := config.LoadNode(config.Sources{Path: path, Flags: flags, LookupEnv: a.Env})
-	return node, a.badConfig(err)
+	err = a.badConfig(err)
+	if err != nil && path == "" {
+		fmt.Fprintln(a.Err, "no file was given: "+cmd.CommandPath()+" --config node.yaml; pointsman config init node writes one to begin with")
+	}
+	return node, err
 }
 
 func (a *App) serve(ctx context.Context, node *config.Node) error {

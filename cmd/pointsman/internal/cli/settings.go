@@ -61,7 +61,7 @@ func (a *App) settingsGet() *cobra.Command {
 				resp, err := pointsmanv1.NewSettingServiceClient(s.Conn()).GetSetting(ctx,
 					&pointsmanv1.GetSettingRequest{Read: s.Read(), Key: args[0]})
 				if err != nil {
-					return fault.At("get setting "+args[0], err)
+					return fault.About("get setting "+args[0], "pointsman settings list", err)
 				}
 				if raw {
 					_, err := fmt.Fprintln(p.Out, resp.GetSetting().GetValue())
@@ -163,7 +163,7 @@ func (a *App) settingsDelete() *cobra.Command {
 				resp, err := pointsmanv1.NewSettingServiceClient(s.Conn()).DeleteSetting(ctx, &pointsmanv1.DeleteSettingRequest{
 					Key: args[0], ExpectedRevision: e.wanted(), ValidateOnly: e.dry})
 				if err != nil {
-					return fault.At("delete setting "+args[0], err)
+					return fault.About("delete setting "+args[0], "pointsman settings list", err)
 				}
 				tellDry(p, e.dry)
 				if !p.Format.ForPeople() {

@@ -28,7 +28,7 @@ func (a *App) statusCommand() *cobra.Command {
 func showStatus(ctx context.Context, s *remote.Session, p *show.Printer) error {
 	status, err := s.Status(ctx)
 	if err != nil {
-		return fault.At("no node answered", err)
+		return err
 	}
 	if p.Format.ForPeople() {
 		p.Status(status)

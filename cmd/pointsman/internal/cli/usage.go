@@ -13,11 +13,8 @@ import (
 
 // group is what a command that only holds others does when it is called alone.
 func group(cmd *cobra.Command, _ []string) error {
-	if err := cmd.Help(); err != nil {
-		return err
-	}
 	if !cmd.HasParent() {
-		return nil
+		return cmd.Help()
 	}
 	return fault.Wrong("which of them? "+cmd.CommandPath()+" needs one more word", cmd.CommandPath()+" "+strings.Join(names(cmd), "|"))
 }

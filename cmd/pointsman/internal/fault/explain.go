@@ -69,7 +69,10 @@ func rest(err error) string {
 
 func explainStatus(doing string, s *status.Status, err error) *Error {
 	reason := client.Reason(err)
-	e := &Error{Code: codeOf(s.Code(), reason), What: doing, Why: s.Message(), Next: nextOf(s.Code(), reason), Err: err}
+	e := &Error{Code: codeOf(s.Code(), reason), What: doing, Why: spoken(s), Next: nextOf(s.Code(), reason), Err: err}
+	if s.Code() == codes.NotFound {
+		e.Next = listOf(err)
+	}
 	if lines := violations(err); lines != "" {
 		e.Why = lines // the message repeats them
 	}
@@ -77,6 +80,42 @@ func explainStatus(doing string, s *status.Status, err error) *Error {
 		e.Why += " (" + reason + ")"
 	}
 	return e
+}
+
+// spoken is a status in words: gRPC's own are for programmers.
+func spoken(s *status.Status) string {
+	text := s.Message()
+	if _, cause, ok := strings.Cut(text, "error while dialing: "); ok {
+		text = cause
+	} else if _, cause, ok := strings.Cut(text, "Error while dialing: "); ok {
+		text = cause
+	}
+	switch {
+	case s.Code() == codes.DeadlineExceeded && text == context.DeadlineExceeded.Error():
+		return "no answer in time"
+	case text == "":
+		return s.Code().String()
+	}
+	return strings.TrimSuffix(text, `"`)
+}
+
+// Spoken is the cause of an error in a few words, for lists of causes.
+func Spoken(err error) string {
+	var remote interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &remote) {
+		return spoken(remote.GRPCStatus())
+	}
+	return err.Error()
+}
+
+// listOf is the command that shows what there is; empty when nobody said.
+func listOf(err error) string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if at, ok := e.(*atError); ok && at.list != "" {
+			return at.list + " shows what there is"
+		}
+	}
+	return ""
 }
 
 // codeOf maps what a server said to an exit code.
@@ -136,8 +175,6 @@ func nextOf(c codes.Code, reason string) string {
 		return nextNoAnswer
 	case codes.ResourceExhausted:
 		return "the same command in a moment"
-	case codes.NotFound:
-		return "the matching list command shows what there is"
 	case codes.Unimplemented:
 		return "pointsman version and pointsman nodes list: the node that answered is older than this program"
 	}

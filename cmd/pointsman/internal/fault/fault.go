@@ -79,8 +79,18 @@ func At(doing string, err error) error {
 	return &atError{doing: doing, err: err}
 }
 
+// About is At for a call that names one thing: when there is no such thing,
+// list is the command that shows what there is.
+func About(doing, list string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &atError{doing: doing, list: list, err: err}
+}
+
 type atError struct {
 	doing string
+	list  string
 	err   error
 }
 

@@ -2,13 +2,13 @@ package remote
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/fault"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -34,7 +34,7 @@ func (s *Session) Status(ctx context.Context) (show.Status, error) {
 		if staleErr != nil {
 			return show.Status{}, staleErr
 		}
-		troubles = append(tried, "no confirmed answer: "+status.Convert(err).Message())
+		troubles = append(tried, "no confirmed answer: "+fault.Spoken(err))
 		cluster, address = stale.answer, stale.address
 		conn, err := s.Node(address)
 		if err != nil {
@@ -82,7 +82,7 @@ func trouble(all []string, what string, err error) []string {
 	if err == nil || len(all) >= troubleLimit {
 		return all
 	}
-	return append(all, what+": "+status.Convert(err).Message())
+	return append(all, what+": "+fault.Spoken(err))
 }
 
 type staleAnswer struct {
@@ -114,7 +114,8 @@ func (s *Session) anyStale(ctx context.Context) (best staleAnswer, tried []strin
 		}
 	}
 	if best.answer == nil {
-		return best, nil, fmt.Errorf("asked %d: %w", len(answers), err)
+		return best, nil, &fault.Error{Code: fault.TryLater, What: "no node answered", Why: strings.Join(tried, "\n"),
+			Next: "is the server running? --endpoints names the nodes to ask", Err: err}
 	}
 	return best, tried, nil
 }

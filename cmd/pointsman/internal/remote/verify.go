@@ -5,8 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/status"
-
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/fault"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -60,7 +59,7 @@ func (s *Session) verifyAll(ctx context.Context, nodes []*pointsmanv1.Node) show
 			defer cancel()
 			resp, err := pointsmanv1.NewClusterServiceClient(conn).VerifyNode(ctx, &pointsmanv1.VerifyNodeRequest{})
 			if err != nil {
-				found[i].Error = status.Convert(err).Message()
+				found[i].Error = fault.Spoken(err)
 				return
 			}
 			found[i].Answer = resp

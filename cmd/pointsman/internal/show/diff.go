@@ -15,6 +15,64 @@ import (
 type Change struct {
 	Path     string
 	Old, New string // empty for what is not there
+	Values   int    // of an element that is new or gone as a whole; else 0
+}
+
+// folded makes one change of an element that is new or gone as a whole.
+func folded(all []Change, before, after leaves) []Change {
+	had, has := before.elements(), after.elements()
+	var kept []Change
+	place := map[string]int{} // in kept, of an element
+	for _, c := range all {
+		other := had
+		if c.New == "" {
+			other = has
+		}
+		root := ""
+		if c.Old == "" || c.New == "" {
+			root = outermost(c.Path, other)
+		}
+		if at, known := place[root]; known && root != "" {
+			kept[at].Values++
+			continue
+		}
+		if root != "" && root != c.Path {
+			place[root] = len(kept)
+			c.Path, c.Values = root, 1
+		}
+		kept = append(kept, c)
+	}
+	return kept
+}
+
+// elements are the list elements and map entries that hold any value.
+func (l leaves) elements() map[string]bool {
+	all := map[string]bool{}
+	for path := range l {
+		for i := range len(path) {
+			if closes(path, i) {
+				all[path[:i+1]] = true
+			}
+		}
+	}
+	return all
+}
+
+// outermost is the outermost element around path that the other side lacks;
+// empty when there is none.
+func outermost(path string, other map[string]bool) string {
+	for i := range len(path) {
+		if closes(path, i) && !other[path[:i+1]] {
+			return path[:i+1]
+		}
+	}
+	return ""
+}
+
+// closes reports whether an element's key ends at i. Keys may hold "]" but
+// not "].".
+func closes(path string, i int) bool {
+	return path[i] == ']' && (i+1 == len(path) || path[i+1] == '.')
 }
 
 // Changes compares two messages field by field, in the order of their paths.
@@ -37,13 +95,17 @@ func Changes(old, fresh proto.Message) []Change {
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
-	return all
+	return folded(all, before, after)
 }
 
 // Changes writes what an apply changes.
 func (p *Printer) Changes(all []Change) {
 	for _, c := range all {
 		switch {
+		case c.Values > 0 && c.Old == "":
+			p.printf("%s\n", p.paint(good, "+ "+c.Path+"  ("+count(c.Values, "value")+")"))
+		case c.Values > 0:
+			p.printf("%s\n", p.paint(bad, "- "+c.Path+"  ("+count(c.Values, "value")+")"))
 		case c.Old == "":
 			p.printf("%s\n", p.paint(good, "+ "+c.Path+" = "+oneLine(c.New)))
 		case c.New == "":

@@ -3,6 +3,7 @@ package show
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -131,7 +132,7 @@ func (p *Printer) sentinels(m *pointsmanv1.Master) {
 			names = p.paint(bad, names)
 		}
 		g.row(s.GetAddress(), names, fmt.Sprint(s.GetEpoch()), or(strings.Join(s.GetFlags(), ",")),
-			fmt.Sprint(s.GetKnownSentinels()), fmt.Sprintf("%dms", s.GetDownAfterMs()), yes(s.GetSubscribed(), "live", "no"),
+			fmt.Sprint(s.GetKnownSentinels()), downAfter(s), yes(s.GetSubscribed(), "live", "no"),
 			span(s.GetAge()), or(s.GetNodeId()), or(short(s.GetRunId())), p.sentinelNotes(s))
 	}
 	g.print()
@@ -140,7 +141,7 @@ func (p *Printer) sentinels(m *pointsmanv1.Master) {
 func (p *Printer) sentinelNotes(s *pointsmanv1.SentinelReport) string {
 	var notes []string
 	if !s.GetReachable() {
-		notes = append(notes, p.paint(bad, "unreachable"))
+		notes = append(notes, p.paint(bad, "unreachable:"))
 	}
 	if s.GetTilt() {
 		notes = append(notes, p.paint(bad, "tilt"))
@@ -149,6 +150,13 @@ func (p *Printer) sentinelNotes(s *pointsmanv1.SentinelReport) string {
 		notes = append(notes, s.GetError())
 	}
 	return or(strings.Join(notes, " "))
+}
+
+func downAfter(s *pointsmanv1.SentinelReport) string {
+	if s.GetDownAfterMs() == 0 {
+		return none
+	}
+	return Span(time.Duration(s.GetDownAfterMs()) * time.Millisecond)
 }
 
 func (p *Printer) redisNodes(m *pointsmanv1.Master) {

@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
@@ -15,7 +16,9 @@ func (p *Printer) Nodes(nodes []*pointsmanv1.Node) {
 	}
 	g := p.grid(cols("NODE", "ZONE", "ROLE", "APPLIED", "LAST CONTACT", "DISK FREE", "+VERSION", "+UPTIME",
 		"+TERM", "+LOG", "+RAFT", "+GRPC", "+HTTP", "+STORE", "+STATE HASH", "NOTES"))
-	for _, n := range nodes {
+	byID := slices.Clone(nodes)
+	slices.SortFunc(byID, func(a, b *pointsmanv1.Node) int { return strings.Compare(a.GetId(), b.GetId()) })
+	for _, n := range byID {
 		g.row(n.GetId(), or(n.GetZone()), p.role(n), p.applied(n), contact(n), p.disk(n),
 			or(n.GetVersion()), span(n.GetUptime()), fmt.Sprint(n.GetTerm()), logSpan(n),
 			or(n.GetRaftAddress()), or(n.GetGrpcAddress()), or(n.GetHttpAddress()),

@@ -40,12 +40,9 @@ func (s Status) Health() Health {
 	for _, a := range s.alerts() {
 		worst = max(worst, a.GetSeverity())
 	}
-	for _, a := range s.Actions.GetActions() {
-		if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_STUCK {
-			return Unhealthy
-		}
-	}
 	switch {
+	case s.blocked():
+		return Unhealthy
 	case worst == pointsmanv1.AlertSeverity_ALERT_SEVERITY_CRITICAL:
 		return Unhealthy
 	case worst != pointsmanv1.AlertSeverity_ALERT_SEVERITY_UNSPECIFIED || s.lame():
@@ -54,8 +51,32 @@ func (s Status) Health() Health {
 	return Healthy
 }
 
-// lame reports whether a node is missing or not fit to lead.
+// blocked reports whether something stands that only a human moves: a stuck
+// action, a master that its Sentinels do not agree upon or were never heard of.
+func (s Status) blocked() bool {
+	for _, a := range s.Actions.GetActions() {
+		if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_STUCK {
+			return true
+		}
+	}
+	for _, m := range s.Masters.GetMasters() {
+		switch m.GetState() {
+		case pointsmanv1.MasterState_MASTER_STATE_UNKNOWN, pointsmanv1.MasterState_MASTER_STATE_DISPUTED:
+			return true
+		}
+	}
+	return false
+}
+
+// lame reports whether a Sentinel or a node is missing, or not fit to lead.
 func (s Status) lame() bool {
+	for _, m := range s.Masters.GetMasters() {
+		for _, r := range m.GetSentinels() {
+			if !r.GetReachable() {
+				return true
+			}
+		}
+	}
 	for _, n := range s.Cluster.GetCluster().GetNodes() {
 		if !n.GetReachable() || len(n.GetDegraded()) > 0 {
 			return true
