@@ -11,8 +11,8 @@
 //	      ├─ Watch      what the API says, stamped at arrival
 //	      └─ Writer     SET through the load balancer
 //
-// The coordinators run from the files of deploy/samples: only addresses, node
-// names and folders are replaced.
+// The coordinators run from the files of deploy/samples: only addresses, names,
+// paths and the provider's request rate are replaced.
 //
 // What it promises:
 //

@@ -136,7 +136,7 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if err := os.WriteFile(password, []byte(samples.ObserverPassword), 0o600); err != nil {
 		return err
 	}
-	text, err := renderSpec(sentinels, nodes, l.Cloud.URL, credentials, password)
+	text, err := renderSpec(sentinels, nodes, l.Cloud.URL, credentials, password, l.opt.Rate)
 	if err != nil {
 		return err
 	}

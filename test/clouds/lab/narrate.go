@@ -49,7 +49,7 @@ func sentence(c redis.Change) string {
 	if c.Kind != redis.KindEvent {
 		return ""
 	}
-	who := "sentinel " + c.Source
+	who := c.Source
 	f := strings.Fields(c.Value)
 	switch {
 	case c.Channel == "+sdown" && len(f) > 3 && f[0] == "master":

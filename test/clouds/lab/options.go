@@ -23,6 +23,10 @@ type Options struct {
 	// DownAfter is the Sentinels' down-after; 0: 2 s. 1 s provokes needless
 	// failovers.
 	DownAfter time.Duration
+	// Rate is the requests per minute that the spec grants the provider; 0: 6000.
+	// The sample's own is for a provider with real customers and for a failover
+	// now and then; a lab makes those of a year in minutes.
+	Rate int
 	// Rejoin makes a restarted Redis node a replica at once, as an operator
 	// would, instead of waiting some 10 s until a Sentinel does.
 	Rejoin bool
@@ -78,6 +82,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if info, err := os.Stat(o.Pointsman); err != nil || !info.Mode().IsRegular() {
 		return o, fmt.Errorf("%w at %s", ErrNoProgram, o.Pointsman)
+	}
+	if o.Rate == 0 {
+		o.Rate = 6000
 	}
 	if o.Events == nil {
 		o.Events = func(Event) {}

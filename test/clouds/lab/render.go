@@ -72,7 +72,7 @@ func renderNode(i int, places []place) (string, error) {
 }
 
 // renderSpec is the sample's spec with the addresses of this lab.
-func renderSpec(sentinels, redis []string, endpoint, credentials, password string) (string, error) {
+func renderSpec(sentinels, redis []string, endpoint, credentials, password string, rate int) (string, error) {
 	s, err := sampleSpec()
 	if err != nil {
 		return "", err
@@ -86,6 +86,7 @@ func renderSpec(sentinels, redis []string, endpoint, credentials, password strin
 		"endpoint: " + target.Endpoint, "endpoint: " + endpoint,
 		target.Credentials, "file:" + credentials,
 		m.Redis.Password, "file:" + password,
+		fmt.Sprintf("rate: %d", s.rate), fmt.Sprintf("rate: %d", rate),
 	}
 	for i, a := range m.Sentinel.Addresses {
 		pairs = append(pairs, a, sentinels[i])
@@ -106,6 +107,7 @@ type sampled struct {
 	target  *pointsmanv1.OvhIplbTarget
 	name    string                   // of the target
 	lb      string                   // name of the step
+	rate    uint32                   // of the target
 	setting *pointsmanv1.SettingStep // nil: none
 }
 
@@ -131,6 +133,6 @@ func sampleSpec() (sampled, error) {
 	if out.step == nil || spec.Targets[out.name].GetOvhIplb() == nil {
 		return sampled{}, fmt.Errorf("sample has no ovh_iplb step with its target")
 	}
-	out.target = spec.Targets[out.name].GetOvhIplb()
+	out.target, out.rate = spec.Targets[out.name].GetOvhIplb(), spec.Targets[out.name].Rate
 	return out, nil
 }

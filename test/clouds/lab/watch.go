@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
-// Seen is a failover as the API showed it, with the moments at which the lab
-// first saw it so.
+// Seen is a failover as the API showed it. The watch is told a little late, so
+// its moments are the wall times in the answer, which are of this machine, where
+// these lie before the lab's own sight.
 type Seen struct {
-	Accepted time.Time // it was there
-	Settled  time.Time // its last action was final; zero before
+	Accepted time.Time
+	Settled  time.Time // of its last action; zero before
 	Failover *pointsmanv1.Failover
 }
 
@@ -75,13 +77,13 @@ func (w *Watch) note(f *pointsmanv1.Failover, at time.Time) {
 		return
 	}
 	if !known {
-		s.Accepted = at
-		w.events(Event{At: at, Who: ByCoordinator, Text: fmt.Sprintf("%s accepted by %s in term %d: %s → %s", f.Id, f.AcceptedNode, f.AcceptedTerm, f.From, f.To)})
+		s.Accepted = earlier(at, f.AcceptedTime)
+		w.events(Event{At: s.Accepted, Who: ByCoordinator, Text: fmt.Sprintf("%s accepted by %s in term %d: %s → %s", f.Id, f.AcceptedNode, f.AcceptedTerm, f.From, f.To)})
 	}
 	w.tell(s.Failover, f, at)
 	if s.Settled.IsZero() && final(f) {
-		s.Settled = at
-		w.events(Event{At: at, Who: ByCoordinator, Text: f.Id + " settled"})
+		s.Settled = earlier(at, f.SettledTime)
+		w.events(Event{At: s.Settled, Who: ByCoordinator, Text: f.Id + " settled"})
 	}
 	s.Failover = proto.CloneOf(f)
 	w.seen[f.Id] = s
@@ -108,8 +110,19 @@ func (w *Watch) tell(old, f *pointsmanv1.Failover, at time.Time) {
 		case a.Reason != "":
 			text += ": " + a.Reason
 		}
-		w.events(Event{At: at, Who: ByCoordinator, Text: text})
+		w.events(Event{At: earlier(at, a.SettledTime), Who: ByCoordinator, Text: text})
 	}
+}
+
+// earlier is the told wall time, if it is of the last minute before the sight.
+func earlier(sight time.Time, told *timestamppb.Timestamp) time.Time {
+	if told == nil {
+		return sight
+	}
+	if ago := sight.Round(0).Sub(told.AsTime()); ago > 0 && ago < time.Minute {
+		return sight.Add(-ago)
+	}
+	return sight
 }
 
 // version is the log index of the newest change of a failover.
