@@ -185,3 +185,25 @@ func TestPlainClientWithToken(t *testing.T) {
 		t.Errorf("%+v %v", front, err)
 	}
 }
+
+func TestPlainClientFromAnAllowedAddress(t *testing.T) {
+	s := seeded(t, fast())
+	c := plainClient(t, s, "bound")
+	for block, want := range map[string]bool{"127.0.0.1": true, "127.0.0.0/8": true, "192.0.2.0/24": false} {
+		s.AddCredential(Credential{ApplicationKey: testAK, ApplicationSecret: testAS, ConsumerKey: "bound", AllowedIPs: []string{block}})
+		if err := c.Get(frontURL, nil); (err == nil) != want {
+			t.Errorf("%s: %v", block, err)
+		}
+	}
+}
+
+func TestBodyIsBounded(t *testing.T) {
+	s := seeded(t, Config{MaxBody: 100})
+	c := plainClient(t, s, testCK)
+	if err := c.Put(frontURL, map[string]any{"defaultFarmId": farmB, "displayName": fmt.Sprintf("%200d", 1)}, nil); err == nil {
+		t.Error("a body above the bound was answered")
+	}
+	if got := stagedFarm(t, s); got != farmA {
+		t.Errorf("farm %d", got)
+	}
+}

@@ -269,3 +269,45 @@ func TestMaintenance(t *testing.T) {
 		})
 	}
 }
+
+func TestPutFarm(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, _ *Sim, c *caller) {
+		path := base + "/tcp/farm/11"
+		c.want(200, "PUT", path, `{"balance":"source","probe":{"type":"tcp","interval":30},"port":6379}`)
+		c.want(200, "PUT", path, `{"port":null,"zone":"gra"}`) // zone is read only, and ignored
+		var farm Farm
+		c.want(200, "GET", path, "").decode(t, &farm)
+		if value(farm.Balance) != "source" || farm.Probe == nil || value(farm.Probe.Interval) != 30 || farm.Port != nil || farm.Zone != AllZones {
+			t.Errorf("farm %+v", farm)
+		}
+		if got := c.pending(); got["gra"] != 2 || got["sbg"] != 2 {
+			t.Errorf("pending %v", got)
+		}
+	})
+}
+
+// TestServicesAreApart has two load balancers with zones of the same names.
+func TestServicesAreApart(t *testing.T) {
+	s := balanced(t, fast())
+	const other = "ip-203.0.113.8"
+	if err := s.AddService(other, "gra", "sbg"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddFrontend(other, Frontend{FrontendID: 1, Port: "6379"}); err != nil {
+		t.Fatal(err)
+	}
+	c := plainClient(t, s, testCK)
+	if err := c.Get("/ipLoadbalancing/"+other+"/tcp/frontend/4711", nil); err == nil {
+		t.Error("a frontend shows in another service")
+	}
+	if err := s.ForeignPut(1, map[string]any{"defaultFarmId": farmA}); err == nil {
+		t.Error("a frontend points at another service's farm")
+	}
+	if _, err := s.ForeignRefresh(other, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "done", func() bool { return s.State().Services[other].Tasks[0].Status == TaskDone })
+	if got := who(t, dialZone(t, s, "gra")); got != "a\n" {
+		t.Errorf("a refresh of the other service: traffic reaches %q", got)
+	}
+}
