@@ -34,7 +34,7 @@ type identity struct {
 
 // claimIdentity reads both places, makes them agree, and refuses a store that
 // is not this node's. It is called before raft sees the store.
-func claimIdentity(dir string, node fsm.NodeID, store Store) (identity, error) {
+func claimIdentity(dir string, node fsm.NodeID, store raft.StableStore) (identity, error) {
 	file, err := readIdentityFile(dir)
 	if err != nil {
 		return identity{}, err
@@ -71,8 +71,8 @@ func writeIdentity(dir string, store raft.StableStore, id identity) error {
 	if err != nil {
 		return fmt.Errorf("encode identity: %w", err)
 	}
-	if err := catch(func() error { return store.Set([]byte(keyIdentity), data) }); err != nil {
-		return fmt.Errorf("%w: write identity: %w", ErrStoreWrite, err)
+	if err := store.Set([]byte(keyIdentity), data); err != nil {
+		return fmt.Errorf("write identity: %w", err)
 	}
 	if err := writeFile(filepath.Join(dir, identityFile), append(data, '\n')); err != nil {
 		return fmt.Errorf("write identity: %w", err)
@@ -92,14 +92,13 @@ func readIdentityFile(dir string) (*identity, error) {
 	return parseIdentity(path, data)
 }
 
-func readIdentityRecord(store Store) (*identity, error) {
-	var data []byte
-	err := catch(func() (err error) { data, err = store.Get([]byte(keyIdentity)); return err })
-	if err != nil && err.Error() == errNotFound.Error() {
+func readIdentityRecord(store raft.StableStore) (*identity, error) {
+	data, err := store.Get([]byte(keyIdentity))
+	if errors.Is(err, errNotFound) {
 		return nil, nil //nolint:nilnil // absent is an answer
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: read identity: %w", ErrCorrupt, err)
+		return nil, fmt.Errorf("read identity: %w", err)
 	}
 	return parseIdentity(storeFile, data)
 }

@@ -316,3 +316,9 @@ func (l *pipeListener) Close() error { l.once.Do(func() { close(l.h.closed) }); 
 
 // Addr implements net.Listener.
 func (l *pipeListener) Addr() net.Addr { return advertised(l.h.address) }
+
+func shortly(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}

@@ -26,7 +26,6 @@ type Node struct {
 	cancel context.CancelCauseFunc
 
 	machine   *machine
-	store     Store
 	logs      *guard
 	cache     raft.LogStore // logs, with the newest entries in memory
 	snapshots raft.SnapshotStore
@@ -81,16 +80,22 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (n *Node) start(ctx context.Context) (err error) {
-	if n.store, n.id, err = openStore(n.cfg.DataDir, n.cfg.NodeID, n.cfg.Faults.Store); err != nil {
+	if n.logs, n.id, err = openStore(n.cfg, n.fail); err != nil {
 		return err
 	}
-	n.logs = newGuard(n.store, n.cfg.Timings.Write, n.fail)
 	if n.cache, err = raft.NewLogCache(logCacheEntries, n.logs); err != nil {
 		return err
 	}
 	hlog := bridge(n.logger)
 	if n.snapshots, err = raft.NewFileSnapshotStoreWithLogger(n.cfg.DataDir, snapshotsKept, hlog); err != nil {
 		return fmt.Errorf("snapshots: %w", err)
+	}
+	newest, err := newestSnapshot(n.snapshots)
+	if err == nil {
+		err = n.logs.whole(newest)
+	}
+	if err != nil {
+		return fmt.Errorf("read store: %w; restore it, or run `pointsman nodes replace %s`", err, n.cfg.NodeID)
 	}
 	has, err := raft.HasExistingState(n.logs, n.logs, n.snapshots)
 	if err != nil {
@@ -114,6 +119,14 @@ func (n *Node) start(ctx context.Context) (err error) {
 		n.wait.Go(loop)
 	}
 	return nil
+}
+
+func newestSnapshot(s raft.SnapshotStore) (uint64, error) {
+	all, err := s.List()
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	return all[0].Index, nil
 }
 
 func (n *Node) openPort(hlog hclog.Logger) error {
@@ -255,8 +268,8 @@ func (n *Node) release() {
 	if n.port != nil {
 		n.port.wait.Wait()
 	}
-	if n.store != nil {
-		within(closeGrace, func() { _ = n.store.Close() }) // a hung write holds bolt's lock
+	if n.logs != nil {
+		within(closeGrace, func() { _ = n.logs.close() }) // a hung write holds bolt's lock
 	}
 }
 

@@ -21,10 +21,10 @@ import (
 // lockWait is how long Start waits for another process to let go of the store.
 const lockWait = time.Second
 
-// openStore opens the bolt store of a data directory, checks what bolt does not
-// check, and settles whose it is. A store that is not exactly what was written
-// is refused here, never repaired.
-func openStore(dir string, node fsm.NodeID, wrap func(Store) Store) (Store, identity, error) {
+// openStore opens the bolt store of a data directory, guarded, and settles whose
+// it is. A store that is not what was written is refused, never repaired.
+func openStore(cfg Config, halt func(error)) (*guard, identity, error) {
+	dir, node := cfg.DataDir, cfg.NodeID
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, identity{}, fmt.Errorf("data directory: %w", err)
 	}
@@ -48,17 +48,18 @@ func openStore(dir string, node fsm.NodeID, wrap func(Store) Store) (Store, iden
 	if err != nil {
 		return nil, identity{}, fmt.Errorf("%w: open %s: %w; restore it, or run `pointsman nodes replace %s`", ErrCorrupt, path, err, node)
 	}
-	if wrap != nil {
-		store = wrap(store)
+	if cfg.Faults.Store != nil {
+		store = cfg.Faults.Store(store)
 	}
-	id, err := claimIdentity(dir, node, store)
-	if err == nil {
-		err = sweep(store)
+	g := newGuard(store, cfg.Timings.Write, halt)
+	var id identity
+	if g.tail, err = openTail(dir); err == nil {
+		id, err = claimIdentity(dir, node, g)
 	}
 	if err != nil {
-		return nil, identity{}, errors.Join(err, store.Close())
+		return nil, identity{}, errors.Join(err, g.close())
 	}
-	return store, id, nil
+	return g, id, nil
 }
 
 // checkFile looks at the bytes before bolt does. A first start that was cut
@@ -147,19 +148,38 @@ func checkMeta(meta []byte) (uint64, error) {
 	return binary.NativeEndian.Uint64(meta[40:]), nil
 }
 
-// sweep reads every entry once, so that a damaged one stops the start and not
-// the work: some ten thousand entries take some tens of milliseconds. Holes are
-// left to raft, which knows where its snapshot ends: a crash after an installed
-// snapshot leaves older entries in front of one.
-func sweep(store Store) error {
-	_, err := newGuard(store, 0, nil).verify(nil)
-	return err
-}
-
 // swept is what a walk over the entries found.
 type swept struct{ Entries, First, Last uint64 }
 
-// verify reads back every entry and hands it to look, which may be nil.
+// whole reads every entry once, so that a damaged one stops the start and not
+// the work: some ten thousand entries take some tens of milliseconds. Behind the
+// newest snapshot nothing may be missing, at the end neither; in front of it a
+// crash after an installed snapshot can leave a hole, which does no harm.
+func (g *guard) whole(snapshot uint64) error {
+	next := snapshot + 1
+	found, err := g.verify(func(l *raft.Log) error {
+		if l.Index > next {
+			return fmt.Errorf("%w: entries %d to %d are missing", ErrCorrupt, next, l.Index-1)
+		}
+		if l.Index == next {
+			next++
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if g.tail != nil && g.tail.last > max(found.Last, snapshot) {
+		return fmt.Errorf("%w: entries up to %d were written, the store ends at %d", ErrCorrupt, g.tail.last, found.Last)
+	}
+	b, err := g.ballot()
+	if err == nil && b.term == 0 && (found.Entries > 0 || snapshot > 0) {
+		err = fmt.Errorf("%w: there are entries, and no term", ErrCorrupt)
+	}
+	return err
+}
+
+// verify reads back every entry and hands it to look.
 func (g *guard) verify(look func(*raft.Log) error) (found swept, err error) {
 	if found.First, err = g.FirstIndex(); err != nil {
 		return found, err
@@ -167,13 +187,16 @@ func (g *guard) verify(look func(*raft.Log) error) (found swept, err error) {
 	if found.Last, err = g.LastIndex(); err != nil || found.Last == 0 {
 		return found, err
 	}
+	if found.Last-found.First > 1<<32 {
+		return found, fmt.Errorf("%w: entries from %d to %d", ErrCorrupt, found.First, found.Last)
+	}
 	for index := found.First; index <= found.Last; index++ {
 		var l raft.Log
 		err := g.check(index, &l)
 		if errors.Is(err, raft.ErrLogNotFound) {
 			continue
 		}
-		if err == nil && look != nil {
+		if err == nil {
 			err = look(&l)
 		}
 		if err != nil {
@@ -183,3 +206,6 @@ func (g *guard) verify(look func(*raft.Log) error) (found swept, err error) {
 	}
 	return found, nil
 }
+
+// close releases the files. A write that hangs holds bolt's lock: see within.
+func (g *guard) close() error { return errors.Join(catch(g.inner.Close), g.tail.close()) }

@@ -121,7 +121,9 @@ func (n *Node) tryPropose(ctx context.Context, c fsm.Command, payload []byte, p 
 func (n *Node) forward(ctx context.Context, leader fsm.NodeID, c fsm.Command, payload []byte, p proposal) (fsm.Answer, error) {
 	answers, forget := n.machine.expect(p.id)
 	defer forget()
-	said, _, sent, err := n.peers.ask(ctx, leader, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
+	asking, cancel := context.WithTimeout(ctx, n.cfg.Timings.RPC)
+	defer cancel()
+	said, _, sent, err := n.peers.ask(asking, leader, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
 		Kind: uint32(c.Kind()), Id: string(p.id), Actor: p.actor, Payload: payload,
 	}}})
 	if err != nil && sent {

@@ -39,7 +39,7 @@ func (n *Node) Clock() fsm.Clock {
 // that. It tries again over leader changes until ctx ends: then ErrNoLeader.
 func (n *Node) Read(ctx context.Context) (fsm.State, error) {
 	for wait := backoff(ctx); ; wait() {
-		index, err := n.askIndex(ctx)
+		index, err := n.joinRead(ctx)
 		if err == nil {
 			if s, ok := n.waitIndex(ctx, index); ok {
 				return s, nil
@@ -52,22 +52,6 @@ func (n *Node) Read(ctx context.Context) (fsm.State, error) {
 			return fsm.State{}, fmt.Errorf("read: %w: %w", ErrNoLeader, context.Cause(ctx))
 		}
 	}
-}
-
-// askIndex finds the index that a linearizable read must have applied.
-func (n *Node) askIndex(ctx context.Context) (uint64, error) {
-	if t, _ := n.currentTenure(); t.open() {
-		return n.readIndex(ctx)
-	}
-	_, leader := n.raft.LeaderWithID()
-	if leader == "" || fsm.NodeID(leader) == n.cfg.NodeID {
-		return 0, ErrNoLeader
-	}
-	said, _, _, err := n.peers.ask(ctx, fsm.NodeID(leader), &journalv1.PeerRequest{Question: &journalv1.PeerRequest_ReadIndex{ReadIndex: &journalv1.ReadIndex{}}})
-	if err != nil {
-		return 0, err
-	}
-	return said.GetIndex(), errorOf(said)
 }
 
 func (n *Node) waitIndex(ctx context.Context, index uint64) (fsm.State, bool) {
@@ -86,19 +70,25 @@ func (n *Node) waitIndex(ctx context.Context, index uint64) (fsm.State, bool) {
 	}
 }
 
-// readBatch is one barrier and everybody who waits for it.
+// readBatch is one barrier, or one question to the leader, and everybody who
+// waits for it.
 type readBatch struct {
 	done  chan struct{}
 	index uint64 // of the last command: barriers and no-ops never reach the state machine
 	err   error
 }
 
-// readIndex joins the next barrier: one that is already under way may have been
-// overtaken by a write that was acknowledged before this call.
+// readIndex is for peers: only a leader answers.
 func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 	if t, _ := n.currentTenure(); !t.open() {
 		return 0, ErrTermOver
 	}
+	return n.joinRead(ctx)
+}
+
+// joinRead joins the next batch: one that is already under way may have been
+// overtaken by a write that was acknowledged before this call.
+func (n *Node) joinRead(ctx context.Context) (uint64, error) {
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
@@ -110,7 +100,7 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 	b := n.reads
 	if !n.reading {
 		n.reading = true
-		n.wait.Go(n.passBarriers)
+		n.wait.Go(n.runReads)
 	}
 	n.mu.Unlock()
 	select {
@@ -121,8 +111,8 @@ func (n *Node) readIndex(ctx context.Context) (uint64, error) {
 	}
 }
 
-// passBarriers passes one barrier after another while somebody waits.
-func (n *Node) passBarriers() {
+// runReads answers one batch after another while somebody waits.
+func (n *Node) runReads() {
 	for {
 		n.mu.Lock()
 		b := n.reads
@@ -132,13 +122,37 @@ func (n *Node) passBarriers() {
 		if b == nil {
 			return
 		}
-		ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Timings.Stall)
-		b.err = n.await(ctx, n.raft.Barrier(enqueueTimeout))
-		cancel()
-		if b.err == nil {
-			b.index = n.machine.state().Index()
+		if t, _ := n.currentTenure(); t.open() {
+			b.index, b.err = n.passBarrier()
+		} else {
+			b.index, b.err = n.askIndex()
 		}
-		n.barriers.Add(1)
 		close(b.done)
 	}
+}
+
+func (n *Node) passBarrier() (uint64, error) {
+	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Timings.Stall)
+	defer cancel()
+	n.barriers.Add(1)
+	if err := n.await(ctx, n.raft.Barrier(enqueueTimeout)); err != nil {
+		return 0, err
+	}
+	return n.machine.state().Index(), nil
+}
+
+// askIndex asks the leader where its barrier stood. A leader that takes longer
+// than an election is given up: there may be another by then.
+func (n *Node) askIndex() (uint64, error) {
+	_, leader := n.raft.LeaderWithID()
+	if leader == "" || fsm.NodeID(leader) == n.cfg.NodeID {
+		return 0, ErrNoLeader
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, 2*n.cfg.Timings.Election)
+	defer cancel()
+	said, _, _, err := n.peers.ask(ctx, fsm.NodeID(leader), &journalv1.PeerRequest{Question: &journalv1.PeerRequest_ReadIndex{ReadIndex: &journalv1.ReadIndex{}}})
+	if err != nil {
+		return 0, err
+	}
+	return said.GetIndex(), errorOf(said)
 }

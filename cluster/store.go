@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -19,7 +18,6 @@ const (
 	keyVoteTerm    = "LastVoteTerm"
 	keyVoteFor     = "LastVoteCand"
 	keyCurrentTerm = "CurrentTerm"
-	keyVote        = "Vote" // ours: both halves of a vote in one record
 )
 
 // Store is the disk below the guards: raft-boltdb in production. A method that
@@ -40,9 +38,13 @@ type guard struct {
 	halt     func(error) // called once, with the first failure
 	running  atomic.Bool // set once raft runs: before that, errors go to the caller of Start
 
-	mu       sync.Mutex
-	failure  error
-	heldTerm []byte // of a vote whose candidate has not come yet; never on disk alone
+	mu      sync.Mutex
+	failure error
+
+	ballots  sync.Mutex // one change of the ballot at a time
+	heldTerm uint64     // of a vote whose candidate has not come yet; never on disk alone
+
+	tail *tail // where the log ends, beside the store; nil: not kept
 }
 
 var (
@@ -108,83 +110,22 @@ func (g *guard) StoreLogs(logs []*raft.Log) error {
 	for i, l := range logs {
 		sealed[i] = seal(l)
 	}
-	return g.write("write entries", func() error { return g.inner.StoreLogs(sealed) })
+	return g.write("write entries", func() error {
+		if err := g.inner.StoreLogs(sealed); err != nil || len(logs) == 0 {
+			return err
+		}
+		return g.tail.extend(logs[len(logs)-1].Index)
+	})
 }
 
 // DeleteRange implements raft.LogStore.
 func (g *guard) DeleteRange(min, max uint64) error {
-	return g.write("delete entries", func() error { return g.inner.DeleteRange(min, max) })
-}
-
-// Set implements raft.StableStore. The candidate of a vote completes the held
-// term, and both reach the disk as one record: a vote torn by a crash would
-// let a voter vote twice in a term.
-func (g *guard) Set(key, value []byte) error {
-	if string(key) != keyVoteFor {
-		return g.write("write "+string(key), func() error { return g.inner.Set(key, value) })
-	}
-	g.mu.Lock()
-	term := g.heldTerm
-	g.heldTerm = nil
-	g.mu.Unlock()
-	if term == nil {
-		return errors.New("vote without a term")
-	}
-	record := append(term, value...)
-	return g.write("write vote", func() error { return g.inner.Set([]byte(keyVote), record) })
-}
-
-// Get implements raft.StableStore.
-func (g *guard) Get(key []byte) (value []byte, err error) {
-	name := key
-	if string(key) == keyVoteFor {
-		name = []byte(keyVote)
-	}
-	err = g.read("read "+string(key), func() error { value, err = g.inner.Get(name); return err })
-	if err != nil || string(key) != keyVoteFor {
-		return value, err
-	}
-	_, candidate, err := splitVote(value)
-	return candidate, err
-}
-
-// SetUint64 implements raft.StableStore. It holds the term of a vote back
-// until the candidate comes. A current term that cannot be written ends the
-// calling goroutine: raft would answer the error with a panic.
-func (g *guard) SetUint64(key []byte, value uint64) error {
-	if string(key) == keyVoteTerm {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.heldTerm = binary.BigEndian.AppendUint64(nil, value)
-		return g.failure
-	}
-	err := g.write("write "+string(key), func() error { return g.inner.SetUint64(key, value) })
-	if err != nil && string(key) == keyCurrentTerm {
-		return g.stop(err)
-	}
-	return err
-}
-
-// GetUint64 implements raft.StableStore.
-func (g *guard) GetUint64(key []byte) (value uint64, err error) {
-	if string(key) != keyVoteTerm {
-		err = g.read("read "+string(key), func() error { value, err = g.inner.GetUint64(key); return err })
-		return value, err
-	}
-	var record []byte
-	err = g.read("read vote", func() error { record, err = g.inner.Get([]byte(keyVote)); return err })
-	if err != nil {
-		return 0, err
-	}
-	term, _, err := splitVote(record)
-	return term, err
-}
-
-func splitVote(record []byte) (uint64, []byte, error) {
-	if len(record) < 8 {
-		return 0, nil, fmt.Errorf("%w: vote record has %d bytes", ErrCorrupt, len(record))
-	}
-	return binary.BigEndian.Uint64(record), record[8:], nil
+	return g.write("delete entries", func() error {
+		if err := g.tail.cut(min, max); err != nil {
+			return err
+		}
+		return g.inner.DeleteRange(min, max)
+	})
 }
 
 // read runs a read and turns a panic of the store into an error. A missing key
@@ -233,7 +174,6 @@ func (g *guard) fail(err error) error {
 		g.failure = err
 	}
 	err = g.failure
-	g.heldTerm = nil
 	g.mu.Unlock()
 	if first && g.running.Load() {
 		g.halt(err)
