@@ -51,7 +51,7 @@ func says(i int, text string, now time.Time) Report {
 }
 
 // roles builds the answers of a, b, c: m master, s slave, S sentinel,
-// - unreachable, ? not asked, M master but answered one second ago.
+// - unreachable, ? not asked, M and o: master and slave, answered a second ago.
 func roles(text string, now time.Time) []Role {
 	out := make([]Role, 0, 3)
 	for i, k := range text {
@@ -61,6 +61,8 @@ func roles(text string, now time.Time) []Role {
 			r.Role = RoleMaster
 		case 'M':
 			r.Role, r.At = RoleMaster, now.Add(-time.Second)
+		case 'o':
+			r.Role, r.At = RoleSlave, now.Add(-time.Second)
 		case 's':
 			r.Role = RoleSlave
 		case 'S':
@@ -181,6 +183,23 @@ func TestWarmUp(t *testing.T) {
 	v.Switching = true
 	if _, got = Judge(Memory{}, v, Accepted{Known: true, Address: a}, candidates(), now); !got.WarmUp {
 		t.Fatalf("votes were seen: %+v", got)
+	}
+}
+
+// TestGapClaim: a claim that came while nobody judged is like one that was there
+// before us: the others follow it within 2 s, or it is a lie.
+func TestGapClaim(t *testing.T) {
+	acc := Accepted{Known: true, Address: a}
+	now := epochStart()
+	m, _ := Judge(Memory{}, viewOf(at{says: "a@0|a@0|a@0", roles: "mss"}, now), acc, candidates(), now)
+	now = now.Add(time.Minute)
+	m, v := Judge(m, viewOf(at{says: "a@0|a@0|b@1", roles: "-ms"}, now), acc, candidates(), now)
+	if v.Kind != None {
+		t.Fatalf("after a pause: %+v", v)
+	}
+	now = now.Add(time.Second)
+	if _, v = Judge(m, viewOf(at{says: "a@0|b@1|b@1", roles: "-ms"}, now), acc, candidates(), now); v.Kind != Advance {
+		t.Fatalf("followed by another: %+v", v)
 	}
 }
 

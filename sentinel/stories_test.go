@@ -63,7 +63,13 @@ func advances() []story {
 			{ms, "b@1|a@0|a@0", "-ms", "advance b@1", ""},
 			{ms, "b@1|c@2|a@0", "--m", "advance c@2", ""},
 			{ms, "c@2|c@2|b@1", "--m", "none", ""}}},
-		{"a stale report counts for nothing", "a@0", []at{{0, "b@1 old|a@0|a@0", "-ms", "none", ""}}},
+		{"a stale report counts for nothing", "a@0", []at{
+			{0, "a@0|a@0|a@0", "mss", "none", ""},
+			{ms, "b@1 old|a@0|a@0", "-ms", "none", ""}}},
+		{"a ROLE answer from before the claim is no veto", "a@0", []at{
+			{0, "a@0|a@0|a@0", "mss", "none", ""},
+			{ms, "c@2|b@1|b@1", "-mo", "none", ""},
+			{ms, "c@2|b@1|b@1", "-mm", "advance c@2", ""}}},
 		{"a lower epoch is ignored", "b@5", []at{{0, "a@4|b@5|b@5", "mms", "none", ""}}},
 	}
 }
@@ -86,6 +92,12 @@ func lies() []story {
 		{"a true claim that was there before us", "a@0", []at{
 			{0, "a@0|a@0|b@1", "-ms", "none", ""},
 			{time.Second, "a@0|b@1|b@1", "-ms", "advance b@1", ""}}},
+		{"a liar that was silent for a while", "a@0", []at{
+			{0, "a@0|a@0|a@0", "mss", "none", ""},
+			{ms, "a@0|a@0|a@99", "mss", "none", ""},
+			{6 * time.Second, "a@0|a@0|a@99", "mss", "none", "SENTINEL_ALONE"},
+			{ms, "b@1|b@1|-", "-ms", "advance b@1", ""},
+			{time.Second, "b@1|b@1|a@99", "mms", "none", "SENTINEL_ALONE"}}},
 		{"a liar can be believed again", "a@0", []at{
 			{0, "a@0|a@0|b@9", "mss", "none", ""},
 			{6 * time.Second, "a@0|a@0|b@9", "mss", "none", "SENTINELS_DISAGREE SENTINEL_ALONE"},
@@ -138,7 +150,8 @@ func regressions() []story {
 			{1100 * ms, "a@0 id2|a@0 id2|a@0 id2", "sms", "rebase b@0", "EPOCH_REGRESSED SENTINELS_BEHIND"},
 			// The address stays, however long; the next epoch moves it.
 			{20 * time.Second, "a@0 id2|a@0 id2|a@0 id2", "sms", "none", "ADDRESS_DIFFERS"},
-			{time.Second, "a@0 id2|c@1 id2|a@0 id2", "ssm", "advance c@1", ""}}},
+			{time.Second, "a@0 id2|c@1 id2|a@0 id2", "ssm", "advance c@1", ""},
+			{ms, "a@0 id2|c@1 id2|a@0 id2", "ssm", "none", ""}}},
 		{"wiped while we were away", "b@3", []at{
 			// Nothing tells these from Sentinels that are merely behind.
 			{0, "a@0|a@0|a@0", "sms", "none", ""},
@@ -153,7 +166,17 @@ func regressions() []story {
 		{"a wiped one that caught up is as good as new", "b@3", []at{
 			{0, "b@3|b@3|b@3", "sms", "none", ""},
 			{ms, "a@0 id2|b@3|b@3", "sms", "none", ""},
-			{ms, "b@3 id2|b@3|b@3", "sms", "none", ""}}},
+			{ms, "a@0 id2|a@0 id2|b@3", "sms", "none", "EPOCH_REGRESSED"},
+			{ms, "b@3 id2|b@3 id2|b@3", "sms", "none", ""},
+			{ms, "b@3 id2|b@3 id2|c@4", "--m", "advance c@4", ""},
+			{ms, "b@3 id2|b@3 id2|c@4", "--m", "none", ""}}},
+		{"a new id is enough", "b@3", []at{
+			{0, "b@3|a@2|a@2", "sms", "none", ""},
+			{ms, "-|a@0 id2|a@0 id2", "sms", "none", "EPOCH_REGRESSED"}}},
+		{"behind at a high epoch is not regressed", "a@5", []at{
+			{0, "a@5|a@5|a@5", "mss", "none", ""},
+			{ms, "b@6|a@5|a@5", "-ms", "advance b@6", ""},
+			{ms, "b@6|a@5|a@5", "-ms", "none", ""}}},
 		{"regressed without agreement", "b@3", []at{
 			{0, "b@3|b@3|b@3", "sms", "none", ""},
 			{ms, "a@0|c@0|a@0", "sms", "none", "EPOCH_REGRESSED"},
