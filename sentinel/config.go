@@ -27,6 +27,9 @@ type Config struct {
 	// Dial opens TCP connections; names are resolved anew each time. Default: net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// Lookup resolves a host name. Default: the system's resolver.
+	Lookup func(ctx context.Context, host string) ([]string, error)
+
 	Rest time.Duration // between two reads of a master at rest, 250 ms
 	Fast time.Duration // the same in trouble, 20 ms
 	Hot  time.Duration // trouble lasts this long after the last change or event, 10 s
@@ -53,6 +56,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
+	}
+	if c.Lookup == nil {
+		c.Lookup = net.DefaultResolver.LookupHost
 	}
 	c.Rest = cmp.Or(max(c.Rest, 0), 250*time.Millisecond)
 	c.Fast = cmp.Or(max(c.Fast, 0), 20*time.Millisecond)

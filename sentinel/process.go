@@ -139,9 +139,7 @@ func (w *Watcher) deliver(p *process, jobs []job, reports []Report) {
 		r := reports[i]
 		r.Sentinel = m.spec.Sentinels[j.ref.index]
 		r.Tilt = r.At.Before(p.tilt)
-		if spelled, ok := m.spelling[canonical(r.Address)]; ok {
-			r.Address = spelled
-		}
+		r.Address = w.spell(m, r.Address)
 		w.update(m, j.ref.index, r)
 	}
 }

@@ -18,7 +18,8 @@ type Watcher struct {
 	masters   map[string]*master
 	processes map[key]*process
 	nodes     map[key]*node
-	changed   chan struct{}   // closed at the next SetMasters
+	changed   chan struct{} // closed at the next SetMasters
+	names     names
 	hotNodes  int             // nodes of masters in trouble
 	hotAt     time.Time       // when they were counted
 	ctx       context.Context // of Run; nil before
@@ -55,6 +56,7 @@ func New(c Config) *Watcher {
 	return &Watcher{
 		cfg: c.withDefaults(), masters: map[string]*master{}, processes: map[key]*process{},
 		nodes: map[key]*node{}, changed: make(chan struct{}),
+		names: names{known: map[string]resolved{}, wanted: map[string]bool{}, nudge: make(chan struct{}, 1)},
 	}
 }
 
@@ -68,6 +70,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 	w.ctx = ctx
 	w.wg.Add(1) // keeps Wait from returning while SetMasters may still start some
+	w.wg.Go(func() { w.resolve(ctx) })
 	for _, p := range w.processes {
 		w.startProcess(p)
 	}
