@@ -160,9 +160,9 @@ func agree(list []Failover, promotions []string) error {
 	return nil
 }
 
-// recorderLag is by how many milliseconds the lab's own recorder, which polls,
-// may on a busy machine see a promotion after the coordinators, who are told.
-const recorderLag = 50
+// recorderLag is by how many milliseconds the lab's own recorder may see a
+// promotion after the coordinators on a busy machine: it polls, they are told.
+const recorderLag = 300
 
 // ordered: each phase was reached. Acceptance is seen through the API and may be
 // seen a moment after the first request, so these two have no order here.
@@ -176,7 +176,7 @@ func ordered(list []Failover) error {
 		}
 		for _, pair := range [][2]float64{{0, *p.Promoted}, {*p.Promoted - recorderLag, *p.FirstRequest}, {*p.FirstRequest, *p.Applied}, {*p.FirstRequest, *p.Settled}} {
 			if pair[0] > pair[1] {
-				return fmt.Errorf("%s: %+v: %.1f before %.1f", f.ID, p, pair[1], pair[0])
+				return fmt.Errorf("%s: promoted %.1f, first request %.1f, applied %.1f, settled %.1f", f.ID, *p.Promoted, *p.FirstRequest, *p.Applied, *p.Settled)
 			}
 		}
 	}

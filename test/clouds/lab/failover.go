@@ -191,7 +191,7 @@ func (l *Lab) revive(ctx context.Context, t *tale) error {
 	for _, node := range l.Nodes.all {
 		if node.PID() == 0 {
 			l.say("start coordinator " + node.id)
-			if err := l.Nodes.Restart(node); err != nil {
+			if err := l.Nodes.Restart(node); err != nil && !errors.Is(err, ErrRunning) { // somebody else was quicker
 				return err
 			}
 		}

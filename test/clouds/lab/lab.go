@@ -101,12 +101,7 @@ func (l *Lab) processes(ctx context.Context, s sampled) error {
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		var err error
-		l.Redis, err = redis.Start(ctx, redis.Options{
-			Dir: filepath.Join(l.dir, "redis"), Name: s.master.Sentinel.Name, DownAfter: l.opt.DownAfter,
-			RedisConf: samples.Redis(), SentinelConf: samples.Sentinel(),
-		})
-		if err != nil {
+		if err := l.startRedis(ctx, s.master.Sentinel.Name); err != nil {
 			cancel(fmt.Errorf("start redis: %w", err))
 		}
 	})
@@ -123,6 +118,22 @@ func (l *Lab) processes(ctx context.Context, s sampled) error {
 	return l.cloud(s)
 }
 
+func (l *Lab) startRedis(ctx context.Context, name string) error {
+	down, err := sampleSpan("down-after-milliseconds")
+	if err != nil {
+		return err
+	}
+	again, err := sampleSpan("failover-timeout")
+	if err != nil {
+		return err
+	}
+	l.Redis, err = redis.Start(ctx, redis.Options{
+		Dir: filepath.Join(l.dir, "redis"), Name: name, DownAfter: down, FailoverTimeout: again,
+		RedisConf: samples.Redis(), SentinelConf: samples.Sentinel(),
+	})
+	return err
+}
+
 func (l *Lab) cloud(s sampled) (err error) {
 	nodes, sentinels := addresses(l.Redis.Redis()), addresses(l.Redis.Sentinels())
 	if l.Cloud, err = startCloud(s, nodes); err != nil {
@@ -136,7 +147,7 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if err := os.WriteFile(password, []byte(samples.ObserverPassword), 0o600); err != nil {
 		return err
 	}
-	text, err := renderSpec(sentinels, nodes, l.Cloud.URL, credentials, password, l.opt.Rate)
+	text, err := renderSpec(sentinels, nodes, l.Cloud.URL, credentials, password, l.opt)
 	if err != nil {
 		return err
 	}

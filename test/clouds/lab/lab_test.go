@@ -51,7 +51,7 @@ func TestRenderNode(t *testing.T) {
 func TestRenderSpec(t *testing.T) {
 	sentinels := []string{"127.0.0.1:17011", "127.0.0.1:17012", "127.0.0.1:17013"}
 	redis := []string{"127.0.0.1:17001", "127.0.0.1:17002", "127.0.0.1:17003"}
-	text, err := renderSpec(sentinels, redis, "http://127.0.0.1:17099/1.0", "/x/ovh.conf", "/x/password", 6001)
+	text, err := renderSpec(sentinels, redis, "http://127.0.0.1:17099/1.0", "/x/ovh.conf", "/x/password", Options{Rate: 6001, Hold: 1500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +69,8 @@ func TestRenderSpec(t *testing.T) {
 			t.Errorf("candidate %s with farm %d, want %s", c.Address, farms[c.Address], redis[i])
 		}
 	}
-	if rate := spec.Targets["lb-par"].Rate; rate != 6001 {
-		t.Errorf("rate %d", rate)
+	if p := spec.Targets["lb-par"]; p.Rate != 6001 || p.Hold.AsDuration() != 1500*time.Millisecond {
+		t.Errorf("rate %d, hold %s", p.Rate, p.Hold.AsDuration())
 	}
 	target := spec.Targets["lb-par"].GetOvhIplb()
 	if target.Endpoint != "http://127.0.0.1:17099/1.0" || target.Credentials != "file:/x/ovh.conf" || m.Redis.Password != "file:/x/password" || m.Sentinel.Password != "file:/x/password" {

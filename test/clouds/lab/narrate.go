@@ -56,6 +56,8 @@ func sentence(c redis.Change) string {
 		return who + ": master does not answer"
 	case c.Channel == "+odown":
 		return who + ": a quorum holds it for dead"
+	case strings.HasPrefix(c.Channel, "-failover-abort"):
+		return who + ": gave this failover up; the sentinels try again after twice their failover-timeout"
 	case c.Channel == "+elected-leader":
 		return who + ": elected to fail over"
 	case c.Channel == "+selected-slave" && len(f) > 3:

@@ -20,9 +20,10 @@ type Options struct {
 	Dir string
 	// Env is added to the coordinators' environment.
 	Env []string
-	// DownAfter is the Sentinels' down-after; 0: 2 s. 1 s provokes needless
-	// failovers.
-	DownAfter time.Duration
+	// Hold is how long the provider may carry out an abandoned request, as the
+	// spec says it; 0: as the sample does. A value of a dead leader keeps its
+	// object busy for other values that much longer.
+	Hold time.Duration
 	// Rate is the requests per minute that the spec grants the provider; 0: 6000.
 	// The sample's own is for a provider with real customers and for a failover
 	// now and then; a lab makes those of a year in minutes.

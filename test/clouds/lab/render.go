@@ -2,7 +2,9 @@ package lab
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -72,7 +74,7 @@ func renderNode(i int, places []place) (string, error) {
 }
 
 // renderSpec is the sample's spec with the addresses of this lab.
-func renderSpec(sentinels, redis []string, endpoint, credentials, password string, rate int) (string, error) {
+func renderSpec(sentinels, redis []string, endpoint, credentials, password string, o Options) (string, error) {
 	s, err := sampleSpec()
 	if err != nil {
 		return "", err
@@ -86,7 +88,10 @@ func renderSpec(sentinels, redis []string, endpoint, credentials, password strin
 		"endpoint: " + target.Endpoint, "endpoint: " + endpoint,
 		target.Credentials, "file:" + credentials,
 		m.Redis.Password, "file:" + password,
-		fmt.Sprintf("rate: %d", s.rate), fmt.Sprintf("rate: %d", rate),
+		fmt.Sprintf("rate: %d", s.rate), fmt.Sprintf("rate: %d", o.Rate),
+	}
+	if o.Hold > 0 {
+		pairs = append(pairs, "hold: "+s.hold, "hold: "+o.Hold.String())
 	}
 	for i, a := range m.Sentinel.Addresses {
 		pairs = append(pairs, a, sentinels[i])
@@ -108,6 +113,7 @@ type sampled struct {
 	name    string                   // of the target
 	lb      string                   // name of the step
 	rate    uint32                   // of the target
+	hold    string                   // of the target, as Go writes it
 	setting *pointsmanv1.SettingStep // nil: none
 }
 
@@ -134,5 +140,19 @@ func sampleSpec() (sampled, error) {
 		return sampled{}, fmt.Errorf("sample has no ovh_iplb step with its target")
 	}
 	out.target, out.rate = spec.Targets[out.name].GetOvhIplb(), spec.Targets[out.name].Rate
+	out.hold = spec.Targets[out.name].Hold.AsDuration().String()
 	return out, nil
+}
+
+// sampleSpan is a span of the sample's sentinel.conf. The lines of the Sentinels'
+// timings are written anew by those who start them.
+func sampleSpan(directive string) (time.Duration, error) {
+	for line := range strings.Lines(samples.Sentinel()) {
+		f := strings.Fields(line)
+		if len(f) == 4 && f[0] == "sentinel" && f[1] == directive {
+			n, err := strconv.Atoi(f[3])
+			return time.Duration(n) * time.Millisecond, err
+		}
+	}
+	return 0, fmt.Errorf("deploy/samples/sentinel.conf has no %s", directive)
 }

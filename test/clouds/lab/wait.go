@@ -13,7 +13,7 @@ const (
 	waitProgram  = 20 * time.Second // a coordinator answers and a leader is known
 	waitAnswer   = 3 * time.Second  // one call
 	waitReady    = 90 * time.Second // a replica in sync and three voters
-	waitSwitch   = 40 * time.Second // from the kill to the promotion
+	waitSwitch   = 90 * time.Second // from the kill to the promotion, two elections without a winner included
 	waitAccepted = 20 * time.Second // from the promotion to the log
 	waitSettled  = 60 * time.Second // from acceptance to the last final state
 	waitHeld     = 20 * time.Second // from acceptance to the held refresh
