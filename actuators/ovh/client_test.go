@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -237,6 +238,29 @@ func TestFirstCallObeysContext(t *testing.T) {
 	}
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("took %s of 50ms", took)
+	}
+}
+
+// TestClockIsNotTheDeed: what the question for the time used of the network says
+// nothing about the request after it.
+func TestClockIsNotTheDeed(t *testing.T) {
+	a := newAPI(t, func(http.ResponseWriter, *http.Request) { t.Error("the request came through") })
+	a.Config.SetKeepAlivesEnabled(false)
+	dials := 0
+	config := Config{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials++; dials > 1 {
+			return nil, errors.New("connection refused")
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	c, err := newClient(config.withDefaults(), a.URL+"/1.0", signedCreds, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.http.CloseIdleConnections()
+	_, err = c.do(t.Context(), call{method: http.MethodPost, path: "/x"})
+	if err == nil || dials != 2 || actuators.Explain(err).Doubt {
+		t.Errorf("%v after %d dials, doubt %t; want no doubt", err, dials, actuators.Explain(err).Doubt)
 	}
 }
 

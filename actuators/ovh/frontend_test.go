@@ -213,6 +213,7 @@ func TestForeign(t *testing.T) {
 			r.step.Foreign = policy
 			r.want(r.work(1, addressB), want, "")
 		}
+		r.step.Foreign = pb.Foreign_FOREIGN_STUCK
 		r.want(r.work(1, addressA), actuators.Applied, "") // stands as wanted and nothing is staged
 		r.must(r.sim.ForeignPut(frontend, map[string]any{"displayName": "somebody is at it"}))
 		r.want(r.work(1, addressA), actuators.Foreign, "")
