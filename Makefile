@@ -1,0 +1,108 @@
+# Pointsman. A bare `make` lists the targets.
+#
+# build, demo and test need Go only, and a redis-server binary, which they
+# install as root where it is missing. The tools of `check` and `generate` are
+# built on first use from their own modfiles in test/tools, into bin/tools.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+GO ?= go
+export GO
+export CGO_ENABLED := 0
+
+# No VCS stamp where git cannot read the repository (another owner, a tarball).
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VCS := $(shell git status --short >/dev/null 2>&1 || echo -buildvcs=false)
+BUILD := $(GO) build $(VCS) -trimpath -ldflags '-s -w -X main.release=$(VERSION)'
+
+# Bounds on time: a test that hangs names its goroutines before CI gives up.
+TIMEOUT ?= 10m
+RACE_TIMEOUT ?= 20m
+ARGS ?=
+
+TOOLS := $(CURDIR)/bin/tools
+BUF := $(TOOLS)/buf
+GOLANGCI := $(TOOLS)/golangci-lint
+GOVULNCHECK := $(TOOLS)/govulncheck
+PLUGINS := $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
+IMAGE := proto/image.binpb
+
+# Packages with files that only the build tag failpoints compiles: there the
+# tests kill the process at each named point.
+FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
+
+.PHONY: help build demo test check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+build: need-go ## build bin/pointsman and bin/pointsman-lab
+	$(BUILD) -o bin/ ./cmd/...
+
+demo: build need-redis ## two failovers on real Redis, a leader killed in mid-deed, and the proof (ARGS=...)
+	bin/pointsman-lab demo $(ARGS)
+
+test: need-go need-redis ## all tests, then those that kill the process at each named point
+	$(GO) test $(VCS) -timeout $(TIMEOUT) ./...
+	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
+
+check: build ## what must hold before a merge: vet, layout, generated code, lint, race, known vulnerabilities
+	$(GO) vet ./...
+	$(GO) vet -tags failpoints ./...
+	$(GO) test $(VCS) ./test/layout/...
+	@$(MAKE) proto-check lint
+	$(GO) run ./test/layout/notices -check
+	@$(MAKE) race vuln
+
+bench: need-go need-redis ## run the benchmarks
+	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
+
+generate: need-go $(BUF) $(PLUGINS) ## write the Go code of the .proto files anew
+	PATH="$(TOOLS):$$PATH" $(BUF) format -w
+	PATH="$(TOOLS):$$PATH" $(BUF) generate
+
+notices: need-go ## write THIRD_PARTY_NOTICES.md anew
+	$(GO) run ./test/layout/notices
+
+image: need-go $(BUF) ## make today's .proto files the ones that `check` compares with (at a release)
+	$(BUF) build proto --exclude-source-info -o $(IMAGE)
+
+proto-check: need-go $(BUF) $(PLUGINS)
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+	$(BUF) breaking proto --against $(IMAGE)
+	PATH="$(TOOLS):$$PATH" test/tools/generated.sh
+
+lint: need-go $(GOLANGCI)
+	$(GOLANGCI) run ./...
+
+race: need-go need-redis need-gcc
+	CGO_ENABLED=1 $(GO) test $(VCS) -race -timeout $(RACE_TIMEOUT) ./...
+
+vuln: need-go $(GOVULNCHECK)
+	@test/tools/vulncheck.sh $(GOVULNCHECK)
+
+clean: ## remove what was built
+	rm -rf bin
+
+need-go need-redis need-gcc: need-%:
+	@test/tools/need.sh $*
+
+# Tools: rebuilt when their modfile changes.
+$(BUF): test/tools/buf/go.mod test/tools/buf/go.sum | need-go
+	cd test/tools/buf && $(GO) build -trimpath -o $@ github.com/bufbuild/buf/cmd/buf
+
+$(TOOLS)/protoc-gen-go: test/tools/protoc/go.mod test/tools/protoc/go.sum | need-go
+	cd test/tools/protoc && $(GO) build -trimpath -o $@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+$(TOOLS)/protoc-gen-go-grpc: test/tools/protoc/go.mod test/tools/protoc/go.sum | need-go
+	cd test/tools/protoc && $(GO) build -trimpath -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+$(GOLANGCI): test/tools/golangci-lint/go.mod test/tools/golangci-lint/go.sum | need-go
+	cd test/tools/golangci-lint && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(GOVULNCHECK): test/tools/govulncheck/go.mod test/tools/govulncheck/go.sum | need-go
+	cd test/tools/govulncheck && $(GO) build -trimpath -o $@ golang.org/x/vuln/cmd/govulncheck
