@@ -50,9 +50,12 @@ func plan() []room {
 }
 
 // forTests are rooms that test files of any room may import besides: the
-// conformance suite, the simulated outside world and the samples. No program
-// gains an arrow by it, since no test file is linked into one.
-func forTests() []string { return []string{"actuators/actuatortest", "test/clouds", "deploy"} }
+// conformance suite, the actuator that has no outside world, the simulated
+// clouds and the samples. No program gains an arrow by it, since no test file
+// is linked into one.
+func forTests() []string {
+	return []string{"actuators/actuatortest", "actuators/setting", "test/clouds", "deploy"}
+}
 
 // home finds the room of a folder and its name; false when the plan lacks it.
 // A family's member comes before the room that has the family's own name.
