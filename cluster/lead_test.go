@@ -56,70 +56,91 @@ func TestPartition(t *testing.T) {
 	})
 }
 
+// watched is a leader's work that notes how it was called.
+type watched struct {
+	t       *testing.T
+	n       *Node
+	stop    error // the end of Lead's own context, while the term goes on
+	mu      sync.Mutex
+	running int
+	terms   []fsm.Term
+}
+
+func (w *watched) work(ctx context.Context, term fsm.Term) error {
+	w.mu.Lock()
+	w.running++
+	if w.running != 1 {
+		w.t.Errorf("%d calls at once", w.running)
+	}
+	w.mu.Unlock()
+	if _, err := w.n.ProposeAs(ctx, term, fsm.PutSetting{Key: "term", Value: "x"}); err != nil {
+		w.t.Errorf("propose at the begin of term %d: %v", term, err)
+	}
+	w.mu.Lock()
+	w.terms = append(w.terms, term)
+	w.mu.Unlock()
+	<-ctx.Done()
+	if context.Cause(ctx) == w.stop {
+		return ctx.Err()
+	}
+	if _, err := w.n.ProposeAs(context.Background(), term, fsm.PutSetting{Key: "late", Value: "x"}); !errors.Is(err, ErrTermOver) {
+		w.t.Errorf("propose after the end of term %d: %v", term, err)
+	}
+	time.Sleep(50 * time.Millisecond) // work that must end before the next call
+	w.mu.Lock()
+	w.running--
+	w.mu.Unlock()
+	return ctx.Err()
+}
+
+func (w *watched) atWork(terms int) func() bool {
+	return func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.running == 1 && len(w.terms) == terms
+	}
+}
+
 // TestLeadIsAScope moves leadership to and fro: each term is one call, calls do
 // not overlap, and the context of a call is over before the next begins.
 func TestLeadIsAScope(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, l *lab) {
 		l.start()
 		n := l.leader()
-		var mu sync.Mutex
-		var terms []fsm.Term
-		running := 0
-		stop := errors.New("stop")
+		w := &watched{t: t, n: n, stop: errors.New("stop")}
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done := make(chan error, 1)
-		go func() {
-			done <- n.Lead(ctx, func(ctx context.Context, term fsm.Term) error {
-				mu.Lock()
-				running++
-				if running != 1 {
-					t.Errorf("%d calls at once", running)
-				}
-				mu.Unlock()
-				if _, err := n.ProposeAs(ctx, term, fsm.PutSetting{Key: "term", Value: "x"}); err != nil {
-					t.Errorf("propose at the begin of term %d: %v", term, err)
-				}
-				mu.Lock()
-				terms = append(terms, term)
-				mu.Unlock()
-				<-ctx.Done()
-				if context.Cause(ctx) == stop { // the term goes on
-					return ctx.Err()
-				}
-				if _, err := n.ProposeAs(context.Background(), term, fsm.PutSetting{Key: "late", Value: "x"}); !errors.Is(err, ErrTermOver) {
-					t.Errorf("propose after the end of term %d: %v", term, err)
-				}
-				time.Sleep(50 * time.Millisecond) // work that must end before the next call
-				mu.Lock()
-				running--
-				mu.Unlock()
-				return ctx.Err()
-			})
-		}()
+		go func() { done <- n.Lead(ctx, w.work) }()
 		for i := range 3 {
-			l.until("a call", func() bool { mu.Lock(); defer mu.Unlock(); return running == 1 && len(terms) == i+1 })
-			other := l.follower().cfg.NodeID
-			if err := n.Transfer(within10(t), other); err != nil {
-				t.Fatal(err)
-			}
-			l.until("the other to lead", func() bool { return l.leader().cfg.NodeID == other })
-			if err := l.nodes[other].Transfer(within10(t), n.cfg.NodeID); err != nil {
-				t.Fatal(err)
-			}
-			l.until("leadership to come back", func() bool { return l.leader() == n })
+			l.until("a call", w.atWork(i+1))
+			l.away(n)
 		}
-		l.until("the last call", func() bool { mu.Lock(); defer mu.Unlock(); return running == 1 && len(terms) == 4 })
-		cancel(stop)
-		if err := <-done; !errors.Is(err, stop) {
+		l.until("the last call", w.atWork(4))
+		cancel(w.stop)
+		if err := <-done; !errors.Is(err, w.stop) {
 			t.Errorf("Lead returned %v", err)
 		}
-		if !slices.IsSorted(terms) || len(slices.Compact(slices.Clone(terms))) != len(terms) {
-			t.Errorf("terms %v: not one call each", terms)
+		if !slices.IsSorted(w.terms) || len(slices.Compact(slices.Clone(w.terms))) != len(w.terms) {
+			t.Errorf("terms %v: not one call each", w.terms)
 		}
 		if _, ok := n.State().Setting("late"); ok {
 			t.Error("a command of a term that was over is in the log")
 		}
 	})
+}
+
+// away hands leadership to another node and back.
+func (l *lab) away(n *Node) {
+	l.t.Helper()
+	other := l.follower()
+	if err := n.Transfer(within10(l.t), other.cfg.NodeID); err != nil {
+		l.t.Fatal(err)
+	}
+	l.until("the other to lead", func() bool { return l.leader() == other })
+	if err := other.Transfer(within10(l.t), n.cfg.NodeID); err != nil {
+		l.t.Fatal(err)
+	}
+	l.until("leadership to come back", func() bool { return l.leader() == n })
 }
 
 // TestLostAndRegainedUnnoticed loses and regains leadership while the caller of
@@ -140,15 +161,7 @@ func TestLostAndRegainedUnnoticed(t *testing.T) {
 			})
 		}()
 		first := <-calls
-		other := l.follower()
-		if err := n.Transfer(within10(t), other.cfg.NodeID); err != nil {
-			t.Fatal(err)
-		}
-		l.until("the other to lead", func() bool { return l.leader() == other })
-		if err := other.Transfer(within10(t), n.cfg.NodeID); err != nil {
-			t.Fatal(err)
-		}
-		l.until("leadership to come back", func() bool { return l.leader() == n })
+		l.away(n)
 		close(release)
 		if second := <-calls; second <= first {
 			t.Errorf("second call in term %d, first was %d", second, first)

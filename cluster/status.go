@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -92,8 +91,8 @@ type Verified struct {
 	StateHash   journal.Hash
 }
 
-// Verify reads every entry of the store back from disk, checks its seal and
-// decodes the commands, and hashes the state. It changes nothing and may run at
+// Verify reads every entry of the store and the newest snapshot back from disk,
+// checks seals and checksums, decodes the commands, and hashes the state. It changes nothing and may run at
 // any time; an entry that a snapshot cuts away meanwhile is left out.
 func (n *Node) Verify(ctx context.Context) (Verified, error) {
 	found, err := n.logs.verify(func(l *raft.Log) error {
@@ -108,8 +107,11 @@ func (n *Node) Verify(ctx context.Context) (Verified, error) {
 		}
 		return nil
 	})
+	if err == nil {
+		err = n.verifySnapshot()
+	}
 	if err != nil {
-		return Verified{}, errors.Join(errors.New("verify"), err)
+		return Verified{}, fmt.Errorf("verify: %w", err)
 	}
 	s := n.machine.state()
 	hash, err := journal.HashOf(s)
@@ -117,4 +119,20 @@ func (n *Node) Verify(ctx context.Context) (Verified, error) {
 		return Verified{}, fmt.Errorf("verify: %w", err)
 	}
 	return Verified{Entries: found.Entries, First: found.First, Last: found.Last, StateIndex: s.Index(), StateHash: hash}, nil
+}
+
+func (n *Node) verifySnapshot() error {
+	all, err := n.snapshots.List()
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	_, r, err := n.snapshots.Open(all[0].ID)
+	if err != nil {
+		return fmt.Errorf("%w: snapshot %s: %w", ErrCorrupt, all[0].ID, err)
+	}
+	defer func() { _ = r.Close() }()
+	if _, _, err := journal.ReadSnapshot(r); err != nil {
+		return fmt.Errorf("%w: snapshot %s: %w", ErrCorrupt, all[0].ID, err)
+	}
+	return nil
 }
