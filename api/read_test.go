@@ -21,7 +21,7 @@ func TestReadLevels(t *testing.T) {
 	w := newWorld(t, 3, Limits{})
 	w.freeze("n3", true)
 	w.must(putSetting("a", "new"))
-	ctx, lagging := context.Background(), w.at("n3").Settings()
+	ctx, lagging := context.Background(), plain(t, w, "n3").Settings()
 
 	linear, err := lagging.GetSetting(ctx, &pointsmanv1.GetSettingRequest{Key: "a"})
 	if err != nil || linear.GetSetting().GetValue() != "new" || linear.GetHeader().GetStale() {

@@ -14,8 +14,9 @@ const (
 	HopKey = "pointsman-hop"
 	// RoleKey says in which role the caller speaks.
 	RoleKey = "pointsman-role"
-	// ActorKey says who asks, for the log: a person or a program.
-	ActorKey = "pointsman-actor"
+	// ActorKey says who asks, for the log: a person or a program, in any
+	// letters, which is what "-bin" allows.
+	ActorKey = "pointsman-actor-bin"
 )
 
 // RolePeer is the role of a coordinator that calls another one.
@@ -29,7 +30,7 @@ func AsPeer(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, RoleKey, RolePeer)
 }
 
-// AsActor names who asks, for the log. At most 128 printable characters count.
+// AsActor names who asks, for the log. Its first 128 printable bytes count.
 func AsActor(ctx context.Context, actor string) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, ActorKey, actor)
 }

@@ -1,0 +1,116 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/pointsman/pointsman/client"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+// node answers one setting, in place of a cluster.
+type node struct {
+	pointsmanv1.UnimplementedSettingServiceServer
+}
+
+func (node) GetSetting(_ context.Context, req *pointsmanv1.GetSettingRequest) (*pointsmanv1.GetSettingResponse, error) {
+	return &pointsmanv1.GetSettingResponse{
+		Header:  &pointsmanv1.ResponseHeader{NodeId: "n1", AppliedIndex: 42},
+		Setting: &pointsmanv1.Setting{Key: req.GetKey(), Value: "redis://10.0.2.20:6379/0"},
+	}, nil
+}
+
+func (node) WatchSettings(_ *pointsmanv1.WatchSettingsRequest, out grpc.ServerStreamingServer[pointsmanv1.WatchSettingsResponse]) error {
+	first := &pointsmanv1.Setting{Key: "redis/cache/url", Value: "redis://10.0.1.20:6379/0"}
+	then := &pointsmanv1.Setting{Key: "redis/cache/url", Value: "redis://10.0.2.20:6379/0"}
+	for i, s := range []*pointsmanv1.Setting{first, then} {
+		m := &pointsmanv1.WatchSettingsResponse{ResumeToken: fmt.Sprint(i), Event: &pointsmanv1.WatchSettingsResponse_Setting{Setting: s}}
+		if err := out.Send(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func startNode() (address string, stop func()) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	g := grpc.NewServer()
+	pointsmanv1.RegisterSettingServiceServer(g, node{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = g.Serve(l)
+	}()
+	return l.Addr().String(), func() { g.Stop(); <-done }
+}
+
+// Read a setting from whichever node answers, as old as it may be.
+func ExampleDialAny() {
+	address, stop := startNode()
+	defer stop()
+	c, err := client.DialAny([]string{address})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	resp, err := c.Settings().GetSetting(ctx, &pointsmanv1.GetSettingRequest{
+		Key:  "redis/cache/url",
+		Read: &pointsmanv1.ReadOptions{Level: pointsmanv1.ReadLevel_READ_LEVEL_STALE},
+	})
+	if err != nil {
+		fmt.Println(client.Reason(err), err)
+		return
+	}
+	fmt.Println(resp.GetSetting().GetValue(), "said", resp.GetHeader().GetNodeId(), "at index", resp.GetHeader().GetAppliedIndex())
+	// Output: redis://10.0.2.20:6379/0 said n1 at index 42
+}
+
+// Follow the settings of a prefix. After an end of the stream, go on from the
+// last token.
+func Example_watch() {
+	address, stop := startNode()
+	defer stop()
+	c, err := client.DialNode(address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	stream, err := c.Settings().WatchSettings(ctx, &pointsmanv1.WatchSettingsRequest{Prefix: "redis/"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token := ""
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			fmt.Println("resume from", token)
+			return
+		}
+		if err != nil {
+			fmt.Println(client.Reason(err), err)
+			return
+		}
+		token = m.GetResumeToken()
+		fmt.Println(m.GetSetting().GetValue())
+	}
+	// Output:
+	// redis://10.0.1.20:6379/0
+	// redis://10.0.2.20:6379/0
+	// resume from 1
+}
