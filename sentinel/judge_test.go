@@ -164,7 +164,8 @@ func viewOf(s at, now time.Time) View {
 }
 
 func TestStories(t *testing.T) {
-	for _, s := range slices.Concat(firstView(), advances(), lies(), conflicts(), regressions(), warnings()) {
+	for _, s := range slices.Concat(
+		firstView(), advances(), manyEpochs(), lies(), conflicts(), regressions(), notRegressed(), warnings()) {
 		t.Run(strings.ReplaceAll(s.name, " ", "-"), s.run)
 	}
 }

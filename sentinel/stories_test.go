@@ -52,6 +52,11 @@ func advances() []story {
 			{0, "a@0|a@0|a@0", "mss", "none", ""},
 			{ms, "a@2|a@0|a@0", "mss", "none", ""},
 			{ms, "a@2|a@2|a@0", "mss", "advance a@2", ""}}},
+	}
+}
+
+func manyEpochs() []story {
+	return []story{
 		{"the highest epoch wins", "a@0", []at{
 			{0, "a@0|a@0|a@0", "mss", "none", ""},
 			{ms, "b@1|c@2|a@0", "-mm", "advance c@2", ""}}},
@@ -159,6 +164,11 @@ func regressions() []story {
 			// Moving on below the accepted epoch does.
 			{time.Second, "c@1|c@1|c@1", "ssm", "none", "EPOCH_REGRESSED SENTINELS_BEHIND"},
 			{10 * time.Second, "c@1|c@1|c@1", "ssm", "rebase b@1", "EPOCH_REGRESSED SENTINELS_BEHIND"}}},
+	}
+}
+
+func notRegressed() []story {
+	return []story{
 		{"one that still holds it forbids the rebase", "b@3", []at{
 			{0, "b@3|b@3|b@3", "sms", "none", ""},
 			{ms, "a@0 id2|a@0 id2|b@3", "sms", "none", "EPOCH_REGRESSED"},

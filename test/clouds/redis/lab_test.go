@@ -150,22 +150,32 @@ func TestFailover(t *testing.T) {
 
 // TestSignals covers everything that needs no failover, on the smallest Lab.
 func TestSignals(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
 	dir := filepath.Join(t.TempDir(), "lab")
-	l := start(t, ctx, redislab.Options{
+	l := start(t, t.Context(), redislab.Options{
 		Dir: dir, Replicas: 1, Sentinels: 1, Quorum: 1,
 		Redis:     redislab.Login{User: "admin", Password: "apw"},
 		Sentinel:  redislab.Login{Password: "spw"},
 		RedisConf: "maxmemory {{.Port}}mb\nrepl-diskless-sync-delay 0\nport 6379\nbind 10.0.0.1\nreplicaof 10.0.0.2 6379\n",
 	})
-	nodes, s := l.Redis(), l.Sentinels()[0]
-	if nodes[0].Role != "master" || nodes[1].Role != "slave" {
-		t.Fatalf("roles %+v", nodes)
-	}
 	text, err := os.ReadFile(filepath.Join(dir, "redis-1", "redis.conf.seed"))
 	if err != nil || strings.Contains(string(text), "10.0.0") || !strings.Contains(string(text), "maxmemory") {
 		t.Fatalf("sample was not adapted: %v\n%s", err, text)
+	}
+	signals(t, l)
+	wipe(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("folder is left: %v", err)
+	}
+}
+
+// signals pauses, resumes, kills and restarts the replica.
+func signals(t *testing.T, l *redislab.Lab) {
+	nodes := l.Redis()
+	if nodes[0].Role != "master" || nodes[1].Role != "slave" {
+		t.Fatalf("roles %+v", nodes)
 	}
 	replica := nodes[1].Address
 	for _, step := range []struct {
@@ -194,23 +204,24 @@ func TestSignals(t *testing.T) {
 	if err := l.Restart(replica); err != nil {
 		t.Fatal(err)
 	}
-	before, err := l.Do(ctx, s.Address, "SENTINEL", "MYID")
+}
+
+// wipe gives the Sentinel a new id and waits until all is well again.
+func wipe(t *testing.T, l *redislab.Lab) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	s := l.Sentinels()[0].Address
+	before, err := l.Do(ctx, s, "SENTINEL", "MYID")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.WipeSentinel(s.Address); err != nil {
+	if err := l.WipeSentinel(s); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.WaitStable(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if after, err := l.Do(ctx, s.Address, "SENTINEL", "MYID"); err != nil || after == before {
+	if after, err := l.Do(ctx, s, "SENTINEL", "MYID"); err != nil || after == before {
 		t.Fatalf("wiped sentinel kept its id %v, %v", after, err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Fatalf("folder is left: %v", err)
 	}
 }
