@@ -32,7 +32,10 @@ type peers struct {
 }
 
 func newPeers(dial []grpc.DialOption) *peers {
-	return &peers{dial: dial, conns: map[string]*grpc.ClientConn{}}
+	all := append([]grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxResponseBytes)), // a forwarded answer is as large as any
+	}, dial...)
+	return &peers{dial: all, conns: map[string]*grpc.ClientConn{}}
 }
 
 // conn returns the connection to an address. gRPC connects at the first call

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +136,19 @@ func TestForwardingEnds(t *testing.T) {
 	w.mu.Unlock()
 	_, err = plain(t, w, "n1").Masters().ListMasters(context.Background(), &pointsmanv1.ListMastersRequest{Read: leaderRead()})
 	wantError(t, err, codes.Unavailable, ReasonUnreachable)
+}
+
+// An answer that is larger than gRPC's default bound is forwarded all the same.
+func TestForwardingLargeAnswers(t *testing.T) {
+	w := newWorld(t, 2, Limits{})
+	value := strings.Repeat("v", fsm.MaxValueBytes)
+	for i := range 100 {
+		w.must(putSetting(fmt.Sprintf("k/%d", i), value))
+	}
+	resp, err := plain(t, w, "n2").Settings().ListSettings(context.Background(), &pointsmanv1.ListSettingsRequest{Read: leaderRead()})
+	if err != nil || len(resp.GetSettings()) != 100 || resp.GetHeader().GetNodeId() != "n1" {
+		t.Errorf("%d settings by %s, %v", len(resp.GetSettings()), resp.GetHeader().GetNodeId(), err)
+	}
 }
 
 func TestReportView(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // follows the health service that the service config names
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/protobuf/proto"
@@ -30,6 +31,13 @@ const DefaultEndpoint = "127.0.0.1:7801"
 
 // maxAnswer bounds an answer, in bytes; a server's own bound is not larger.
 const maxAnswer = 32 << 20
+
+// A node that vanished without a word is noticed after both. A server cuts off
+// clients that ping more often than every 20 s.
+const (
+	pingEvery   = 25 * time.Second
+	pingTimeout = 5 * time.Second
+)
 
 // CallTime is the deadline of a unary call that the caller gave none. A call
 // waits for a leader that long.
@@ -83,6 +91,7 @@ func dial(endpoints []string, config string, options []grpc.DialOption) (*Client
 		grpc.WithResolvers(names),
 		grpc.WithDefaultServiceConfig(config),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
 		grpc.WithChainUnaryInterceptor(identify),
 	}, options...)
 	conn, err := grpc.NewClient("pointsman:///cluster", all...)
