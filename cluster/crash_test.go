@@ -30,7 +30,7 @@ func crashAt(t *testing.T, at int, lands bool) {
 		n1, err := Start(within10(t), l.cfgs["n1"])
 		if err == nil {
 			l.nodes["n1"] = n1
-		} else if victim.writes < at {
+		} else if victim.count() < at {
 			t.Fatalf("start: %v", err)
 		}
 		acked := 0
@@ -44,12 +44,14 @@ func crashAt(t *testing.T, at int, lands bool) {
 			}
 		}
 		if n1 != nil {
-			if victim.writes >= at {
+			if victim.count() >= at {
 				<-n1.Done()
 			}
 			l.kill("n1")
 		}
-		victim.set(func(f *faulty) { f.dieAt = 0 })
+		c := l.cfgs["n1"]
+		c.Faults.Store = nil
+		l.cfgs["n1"] = c
 		l.start("n1")
 		l.until("the crashed node to catch up", func() bool { return len(l.nodes["n1"].State().Settings("")) >= acked })
 		l.settled()

@@ -55,6 +55,12 @@ func (f *faulty) write(op func() error) error {
 	return op()
 }
 
+func (f *faulty) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.writes
+}
+
 var errDied = errors.New("the machine lost power")
 
 func (f *faulty) StoreLog(l *raft.Log) error { return f.StoreLogs([]*raft.Log{l}) }
@@ -117,12 +123,12 @@ func TestVoteIsOneRecord(t *testing.T) {
 	if _, err := g.Get([]byte(keyVoteFor)); err == nil || err.Error() != "not found" {
 		t.Errorf("no vote yet: %v", err)
 	}
-	before := f.writes
-	if err := g.SetUint64([]byte(keyVoteTerm), 7); err != nil || f.writes != before {
-		t.Fatalf("the term alone was written: %v, %d writes", err, f.writes-before)
+	before := f.count()
+	if err := g.SetUint64([]byte(keyVoteTerm), 7); err != nil || f.count() != before {
+		t.Fatalf("the term alone was written: %v, %d writes", err, f.count()-before)
 	}
-	if err := g.Set([]byte(keyVoteFor), []byte("a")); err != nil || f.writes != before+1 {
-		t.Fatalf("vote took %d writes: %v", f.writes-before, err)
+	if err := g.Set([]byte(keyVoteFor), []byte("a")); err != nil || f.count() != before+1 {
+		t.Fatalf("vote took %d writes: %v", f.count()-before, err)
 	}
 	if err := g.SetUint64([]byte(keyVoteTerm), 8); err != nil { // and the process dies here
 		t.Fatal(err)
