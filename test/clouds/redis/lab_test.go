@@ -103,7 +103,8 @@ func start(t *testing.T, ctx context.Context, o redislab.Options) *redislab.Lab 
 func TestFailover(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	l := start(t, ctx, redislab.Options{})
+	// An election may end without a winner; it is tried again after twice this.
+	l := start(t, ctx, redislab.Options{FailoverTimeout: 3 * time.Second})
 	old, err := l.Master(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("promoted %s at epoch %d, %d ms after the kill", p.Address, p.Epoch, p.At.Sub(killed).Milliseconds())
-	if p.Address == old || p.Epoch != 1 {
+	if p.Address == old || p.Epoch == 0 {
 		t.Fatalf("promotion %+v of old master %s", p, old)
 	}
 	if err := l.WaitReady(ctx); err != nil {

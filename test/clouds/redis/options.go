@@ -20,15 +20,15 @@ type Options struct {
 	Replicas        int           // default 2
 	Sentinels       int           // default 3
 	Quorum          int           // default 2
-	DownAfter       time.Duration // default 2 s; 1 s provokes a second, spurious failover
-	FailoverTimeout time.Duration // default 30 s
-	ParallelSyncs   int           // default 1
+	DownAfter       time.Duration // default: of SentinelConf, otherwise 2 s; 1 s provokes a second, spurious failover
+	FailoverTimeout time.Duration // default: of SentinelConf, otherwise 30 s
+	ParallelSyncs   int           // default: of SentinelConf, otherwise 1
 	MinReplicas     int           // min-replicas-to-write of every node, default 0: off
 
 	// RedisConf and SentinelConf are text/template sources over Conf, or plain
 	// configuration files: lines that say where a node lives (bind, port, dir,
-	// logfile, replicaof, announcements, sentinel monitor and its timings) are
-	// taken out and written by the Lab. Default: a small built-in one.
+	// logfile, replicaof, announcements, sentinel monitor) are taken out and
+	// written by the Lab. Default: a small built-in one.
 	RedisConf    string
 	SentinelConf string
 	// RedisExtra and SentinelExtra are configuration lines added at the end,
@@ -87,9 +87,6 @@ func (o Options) withDefaults() (Options, error) {
 	o.Replicas = cmp.Or(o.Replicas, 2)
 	o.Sentinels = cmp.Or(o.Sentinels, 3)
 	o.Quorum = cmp.Or(o.Quorum, 2)
-	o.DownAfter = cmp.Or(o.DownAfter, 2*time.Second)
-	o.FailoverTimeout = cmp.Or(o.FailoverTimeout, 30*time.Second)
-	o.ParallelSyncs = cmp.Or(o.ParallelSyncs, 1)
 	o.RedisConf = cmp.Or(o.RedisConf, defaultRedisConf)
 	if o.Progress == nil {
 		o.Progress = func(string) {}
@@ -114,7 +111,7 @@ func owned(line string, tlsOn bool) bool {
 			return false
 		}
 		switch f[1] {
-		case "monitor", "announce-ip", "announce-port", "down-after-milliseconds", "failover-timeout", "parallel-syncs", "myid":
+		case "monitor", "announce-ip", "announce-port", "myid":
 			return true
 		}
 	}
@@ -175,10 +172,8 @@ func (o Options) sentinelConf(c Conf) (string, error) {
 	lines := []string{
 		fmt.Sprintf("sentinel announce-ip %s", c.Host),
 		fmt.Sprintf("sentinel announce-port %d", c.Port),
-		fmt.Sprintf("sentinel down-after-milliseconds %s %d", c.Name, o.DownAfter.Milliseconds()),
-		fmt.Sprintf("sentinel failover-timeout %s %d", c.Name, o.FailoverTimeout.Milliseconds()),
-		fmt.Sprintf("sentinel parallel-syncs %s %d", c.Name, o.ParallelSyncs),
 	}
+	lines = append(lines, o.timings(c.Name, text)...)
 	lines = append(lines, o.common(c)...)
 	if o.Redis.User != "" {
 		lines = append(lines, fmt.Sprintf("sentinel auth-user %s %s", c.Name, o.Redis.User))
@@ -194,6 +189,26 @@ func (o Options) sentinelConf(c Conf) (string, error) {
 		lines = append(lines, "sentinel sentinel-pass "+o.Sentinel.Password)
 	}
 	return join(monitor+text, lines, o.SentinelExtra), nil
+}
+
+// timings are written last, and so win, when an option asks for them or the
+// configuration does not have them.
+func (o Options) timings(name, text string) []string {
+	var lines []string
+	for _, d := range []struct {
+		directive    string
+		asked, usual int64
+	}{
+		{"down-after-milliseconds", o.DownAfter.Milliseconds(), 2000},
+		{"failover-timeout", o.FailoverTimeout.Milliseconds(), 30000},
+		{"parallel-syncs", int64(o.ParallelSyncs), 1},
+	} {
+		start := fmt.Sprintf("sentinel %s %s", d.directive, name)
+		if d.asked != 0 || !strings.Contains("\n"+text, "\n"+start+" ") {
+			lines = append(lines, fmt.Sprintf("%s %d", start, cmp.Or(d.asked, d.usual)))
+		}
+	}
+	return lines
 }
 
 func (o Options) common(c Conf) []string {
