@@ -83,16 +83,17 @@ func (d *demo) run(ctx context.Context) (err error) {
 			failed = l.Failover(ctx, shot)
 		}
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err := d.conclude(ctx, l, want, failed); err != nil {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
+	err = d.conclude(ctx, l, want, failed)
 	if d.keep && ctx.Err() == nil {
+		if err != nil {
+			d.screen.say("%s %v", d.screen.paint(red, "failed:"), err)
+		}
 		d.linger(ctx, l)
 	}
-	return nil
+	return err
 }
 
 // conclude writes the report and shows the proof. A run that broke off is
