@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -53,6 +54,16 @@ func (t *tools) of(step fsm.Step, target fsm.TargetSpec) (actuators.Actuator, er
 	}
 	t.open[key] = tool{Actuator: a, kind: step.Kind, params: string(target.Params)}
 	return a, nil
+}
+
+// forget makes the next use of a target open it anew.
+func (t *tools) forget(id fsm.TargetID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c, ok := t.open[id].Actuator.(io.Closer); ok {
+		_ = c.Close() // idle connections only; attempts under way keep theirs
+	}
+	delete(t.open, id)
 }
 
 // budget is the target's pace: its rate a minute, as a bucket of one minute.

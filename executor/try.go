@@ -210,6 +210,7 @@ func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 	switch {
 	case x.Permanent:
 		c.To = fsm.Stuck
+		t.tools.forget(a.Target.ID) // a human may mend the credential: open it anew then
 	case a.Limit > 0 && a.Attempts >= a.Limit:
 		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%d attempts: %v", a.Attempts, err)
 	}

@@ -45,7 +45,7 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 	s := actuators.Sight{Detail: v.detail()}
 	switch {
 	case marked && m.cluster != ours.cluster:
-		s.Verdict, s.Detail = actuators.Newer, "written by another cluster: "+s.Detail
+		s.Verdict, s.Detail = actuators.Newer, "written by another cluster (take its marker off the display name to adopt the frontend): "+s.Detail
 		return s
 	case marked && m.master == ours.master && m.number > ours.number:
 		s.Verdict, s.Detail = actuators.Newer, "written by a newer failover: "+s.Detail

@@ -26,7 +26,7 @@ const (
 type Foreign int32
 
 const (
-	// Same as FOREIGN_STUCK.
+	// Same as FOREIGN_ADOPT.
 	Foreign_FOREIGN_UNSPECIFIED Foreign = 0
 	// Do not touch it: the action is stuck until a human decides.
 	Foreign_FOREIGN_STUCK Foreign = 1
@@ -150,7 +150,7 @@ type OvhIplbStep struct {
 	// needs one; each farm holds that candidate as its only server.
 	Farms map[string]int64 `protobuf:"bytes,2,rep,name=farms,proto3" json:"farms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// What to do with a frontend that carries no marker of ours. In YAML: stuck
-	// or adopt. Default stuck.
+	// or adopt. Default adopt: naming the frontend in a spec is meant.
 	Foreign       Foreign `protobuf:"varint,3,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -213,8 +213,9 @@ type SettingStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Key of the setting.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// Template of the value: {{.New}} and {{.Old}} are the new and the old
-	// address, {{.Master}} the master's id, {{.Number}} the failover's number.
+	// Template of the value. Fields: New, NewHost, NewPort and Old, OldHost,
+	// OldPort (addresses), Zone (of the new master), Master (its id), Number and
+	// Failover (7 and cache/7), Epoch (Sentinel's config-epoch).
 	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

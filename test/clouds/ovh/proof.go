@@ -92,7 +92,7 @@ type prover struct {
 	Proof
 	log     []LoggedAction
 	changes map[deed]map[int64]int   // changes by the value they set
-	total   map[deed]int             // changes, whatever the value
+	total   map[deed]int             // changes of the value, whatever to
 	highest map[series]int64         // number accepted so far
 	held    map[int64]map[int64]bool // values that a frontend has had
 }
@@ -162,14 +162,14 @@ func (p *prover) put(c Call) {
 		p.detail("stale: call %d set %s on frontend %d after number %d", c.Seq, marker, w.ID, p.highest[of])
 	}
 	p.highest[of] = max(p.highest[of], marker.Number)
-	if w.FarmBefore == w.FarmAfter {
-		return
-	}
 	d := deed{w.ID, marker}
 	if p.changes[d] == nil {
 		p.changes[d] = map[int64]int{}
 	}
 	p.changes[d][w.FarmAfter]++
+	if w.FarmBefore == w.FarmAfter {
+		return // a failover back to the same address changes only the marker: it happened, and is no change of the value
+	}
 	p.total[d]++
 	if p.total[d] > 1 {
 		p.Duplicates++
