@@ -73,14 +73,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, f := range families {
 		exported = append(exported, f.GetName())
 	}
-	text, err := os.ReadFile("../docs/metrics.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documented := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(pointsman_[a-z_]+)` \\|").FindAllSubmatch(text, -1) {
-		documented[string(m[1])] = true
-	}
+	documented := documentedMetrics(t)
 	for _, name := range exported {
 		if !documented[name] {
 			t.Errorf("%s is not in docs/metrics.md", name)
@@ -101,6 +94,19 @@ func TestMetricsAreDocumented(t *testing.T) {
 			t.Errorf("metrics lack %s", line)
 		}
 	}
+}
+
+func documentedMetrics(t *testing.T) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(pointsman_[a-z_]+)` \\|").FindAllSubmatch(text, -1) {
+		documented[string(m[1])] = true
+	}
+	return documented
 }
 
 func TestHealth(t *testing.T) {

@@ -262,6 +262,25 @@ func waitFor(t *testing.T, met func() bool) {
 	}
 }
 
+// settingsUntil reads a watch up to its next bookmark or its end.
+func settingsUntil(stream pointsmanv1.SettingService_WatchSettingsClient) map[string]string {
+	told := map[string]string{}
+	for {
+		m, err := stream.Recv()
+		switch {
+		case err != nil:
+			return map[string]string{"error": err.Error()}
+		case m.GetSetting() != nil:
+			told[m.GetSetting().GetKey()] = m.GetSetting().GetValue()
+		case m.GetBookmark() != nil:
+			told["token"] = m.GetResumeToken()
+			return told
+		default:
+			told[m.GetDeleted()] = "deleted"
+		}
+	}
+}
+
 func TestWatchSettings(t *testing.T) {
 	w := newWorld(t, 2, Limits{Bookmark: 20 * time.Millisecond})
 	w.must(putSetting("app/a", "1"))
@@ -274,23 +293,7 @@ func TestWatchSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return func() map[string]string {
-			told := map[string]string{}
-			for {
-				m, err := stream.Recv()
-				switch {
-				case err != nil:
-					return map[string]string{"error": m.String() + err.Error()}
-				case m.GetSetting() != nil:
-					told[m.GetSetting().GetKey()] = m.GetSetting().GetValue()
-				case m.GetBookmark() != nil:
-					told["token"] = m.GetResumeToken()
-					return told
-				default:
-					told[m.GetDeleted()] = "deleted"
-				}
-			}
-		}
+		return func() map[string]string { return settingsUntil(stream) }
 	}
 	next := open("n1", "")
 	told := next()
