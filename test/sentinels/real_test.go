@@ -57,7 +57,12 @@ func (p *play) fail(t *testing.T) (redislab.Promotion, sentinel.Verdict) {
 	if err := p.lab.Kill(p.log.accepted.Address); err != nil {
 		t.Fatal(err)
 	}
-	dead := p.log.accepted.Address
+	return p.advanced(t, p.log.accepted.Address)
+}
+
+// advanced waits until a failover away from an address is seen and accepted.
+func (p *play) advanced(t *testing.T, dead string) (redislab.Promotion, sentinel.Verdict) {
+	t.Helper()
 	v, accepted := p.log.kind(t, 20*time.Second, sentinel.Advance)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -117,6 +122,22 @@ func TestFailover(t *testing.T) {
 	}
 	if more := p.log.watchFor(t, 5*time.Second); len(more) != 0 {
 		t.Fatalf("the old master's return made %+v", more)
+	}
+}
+
+// TestManualFailover: nothing fails, and for some 10 s there are two masters.
+func TestManualFailover(t *testing.T) {
+	p := start(t, redislab.Options{}, nil)
+	if _, err := p.lab.Do(t.Context(), p.declared[2], "SENTINEL", "FAILOVER", p.lab.Name()); err != nil {
+		t.Fatal(err)
+	}
+	p.advanced(t, p.old)
+	v, _ := p.w.View("cache")
+	if v.Roles[0].Role != sentinel.RoleMaster {
+		t.Fatalf("the old master answers %s", v.Roles[0].Role)
+	}
+	if more := p.log.watchFor(t, 5*time.Second); len(more) != 0 {
+		t.Fatalf("one failover, and then %+v", more)
 	}
 }
 
