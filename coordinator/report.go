@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/pointsman/pointsman/client"
 	"github.com/pointsman/pointsman/fsm"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -75,7 +76,7 @@ func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence 
 	if len(req.GetMasters()) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	ctx, cancel := context.WithTimeout(client.AsPeer(ctx), reportTimeout)
 	defer cancel()
 	said, err := pointsmanv1.NewMasterServiceClient(conn).ReportView(ctx, req)
 	if err != nil {
