@@ -152,7 +152,7 @@ func (d *demo) proof(r lab.Report, checks []lab.Check) {
 	}
 	w.Flush()
 	p := r.Provider
-	fmt.Fprintf(&b, "\ncounted by the provider, for %d failovers and %d killed leaders\n", len(r.Failovers), r.LeaderKills)
+	fmt.Fprintf(&b, "\ncounted by the provider (failovers %d, leaders killed %d)\n", len(r.Failovers), r.LeaderKills)
 	fmt.Fprintf(&b, "  frontend changes %d   refreshes %d   repeats that changed nothing %d\n", p.FrontendChanges, p.Refreshes, p.Repeats)
 	fmt.Fprintf(&b, "  duplicates %d   stale %d   lost %d   orphans %d\n", p.Duplicates, p.Stale, p.Lost, p.Orphans)
 	fmt.Fprintf(&b, "counted by the client      %d writes acknowledged, longest gap %.0f ms\n", r.Client.WritesOK, r.Client.LongestGapMS)

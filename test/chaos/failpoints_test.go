@@ -152,3 +152,31 @@ func revive(ctx context.Context, l *lab.Lab) (stop func()) {
 		<-ended
 	}
 }
+
+// A leader that is stopped in mid-deed for longer than an election goes on where
+// it was, with its late answer, when everything is done already. The point in
+// time is the same each round; how far it comes before it notices is not.
+func TestPausedLeaderComesBack(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	l, err := lab.Start(ctx, lab.Options{
+		Pointsman: filepath.Join(build(t, ""), lab.Program), Quiet: true, Hold: 500 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for n := 1; n <= 4; n++ {
+		if err := l.Failover(ctx, lab.Shot{Switch: true, PauseLeader: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.WaitReady(ctx); err != nil {
+			t.Fatal(err)
+		}
+		one(ctx, t, l, n)
+	}
+}

@@ -16,6 +16,9 @@ type Shot struct {
 	// KillLeader holds the answer to the refresh once the provider has carried
 	// it out, kills the leading coordinator, and drops the answer.
 	KillLeader bool
+	// PauseLeader does the same with SIGSTOP. Once the next leader has settled
+	// everything, the paused one goes on, and gets its late answer.
+	PauseLeader bool
 	// Switch asks a Sentinel for a failover instead of killing the master: a
 	// second instead of three, and nobody dies.
 	Switch bool
@@ -33,7 +36,7 @@ type tale struct {
 	seen      Seen
 	request   time.Time
 	applied   time.Time
-	dead      *Node // the leader that the lab killed
+	paused    *Node // the leader that the lab stopped
 }
 
 // Failover makes one failover from the kill to the last settled action, and
@@ -61,7 +64,7 @@ func (l *Lab) aim(ctx context.Context, shot Shot) (*tale, error) {
 		return nil, err
 	}
 	t := &tale{id: fmt.Sprintf("%s/%d", l.master, m.Number+1), shot: shot, old: m.Address, mark: l.Cloud.seq()}
-	if shot.KillLeader {
+	if shot.KillLeader || shot.PauseLeader {
 		t.rule, err = l.Cloud.holdRefresh()
 	}
 	return t, err
@@ -104,8 +107,8 @@ func (l *Lab) logged(ctx context.Context, t *tale) (err error) {
 	if t.seen, err = l.Watch.wait(ctx, waitAccepted, t.id, "accepted", func(Seen) bool { return true }); err != nil {
 		return errors.Join(err, l.logs())
 	}
-	if t.shot.KillLeader {
-		if err := l.killLeader(ctx, t); err != nil {
+	if t.rule != 0 {
+		if err := l.strike(ctx, t); err != nil {
 			return errors.Join(err, l.logs())
 		}
 	}
@@ -162,9 +165,9 @@ func (l *Lab) follow(ctx context.Context, t *tale) (wait func() error, stop func
 	}
 }
 
-// killLeader waits until the provider has carried out the refresh whose answer
-// it holds, kills the node that waits for the answer, and drops it.
-func (l *Lab) killLeader(ctx context.Context, t *tale) error {
+// strike waits until the provider has carried out the refresh whose answer it
+// holds, and kills the node that waits for the answer, or pauses it.
+func (l *Lab) strike(ctx context.Context, t *tale) error {
 	call, err := l.Cloud.waitHeld(ctx, t.mark)
 	if err != nil {
 		return err
@@ -174,11 +177,17 @@ func (l *Lab) killLeader(ctx context.Context, t *tale) error {
 		return err
 	}
 	l.opt.Events(Event{At: at, Who: ByProvider, Text: fmt.Sprintf("task %d of the refresh is done, its answer is held", call.Refresh.Task)})
-	if t.dead, err = l.Nodes.Leader(ctx); err != nil {
+	leader, err := l.Nodes.Leader(ctx)
+	if err != nil {
 		return err
 	}
-	l.say(fmt.Sprintf("kill -9 leading coordinator %s, drop the answer", t.dead.id))
-	if err := t.dead.Kill(); err != nil {
+	if t.shot.PauseLeader {
+		l.say("pause leading coordinator " + leader.id)
+		t.paused = leader
+		return leader.Pause()
+	}
+	l.say(fmt.Sprintf("kill -9 leading coordinator %s, drop the answer", leader.id))
+	if err := leader.Kill(); err != nil {
 		return err
 	}
 	l.killed++
@@ -186,8 +195,15 @@ func (l *Lab) killLeader(ctx context.Context, t *tale) error {
 	return nil
 }
 
-// revive starts again what is dead.
+// revive starts again what is dead, and lets go on what is paused.
 func (l *Lab) revive(ctx context.Context, t *tale) error {
+	if t.paused != nil {
+		l.say("resume coordinator " + t.paused.id + " and release the answer")
+		if err := t.paused.Resume(); err != nil {
+			return err
+		}
+		l.Cloud.Sim.ReleaseHeld()
+	}
 	for _, node := range l.Nodes.all {
 		if node.PID() == 0 {
 			l.say("start coordinator " + node.id)

@@ -44,22 +44,19 @@ func newNode(o Options, dir string, i int, places []place) (*Node, error) {
 	}}, nil
 }
 
-// ID and Zone are the node's own; GRPC is where it answers.
-func (n *Node) ID() string   { return n.id }
-func (n *Node) Zone() string { return n.zone }
-func (n *Node) GRPC() string { return n.grpc }
+// ID is the node's name.
+func (n *Node) ID() string { return n.id }
 
 // PID is 0 while the node is dead.
 func (n *Node) PID() int { return n.proc.pid() }
 
-// Died is closed when the life that the node has now is over.
-func (n *Node) Died() <-chan struct{} { return n.proc.done() }
-
 // Kill ends the node with SIGKILL and returns when the kernel has let it go.
 func (n *Node) Kill() error { return n.proc.kill() }
 
-// Pause and Resume stop and continue it: SIGSTOP, SIGCONT.
-func (n *Node) Pause() error  { return n.proc.signal(syscall.SIGSTOP) }
+// Pause stops the node with SIGSTOP: its connections stay open and silent.
+func (n *Node) Pause() error { return n.proc.signal(syscall.SIGSTOP) }
+
+// Resume continues a paused node.
 func (n *Node) Resume() error { return n.proc.signal(syscall.SIGCONT) }
 
 // Log is the end of what the node has said.

@@ -128,7 +128,10 @@ func (w *Writer) wrote(ctx context.Context, after time.Time) error {
 		if w.last.After(after) {
 			return nil
 		}
-		return fmt.Errorf("%d writes so far, newest failure: %v", w.ok, w.why)
+		if w.why == nil {
+			return fmt.Errorf("none yet, %d before", w.ok)
+		}
+		return fmt.Errorf("%d writes so far, newest failure: %w", w.ok, w.why)
 	})
 }
 
