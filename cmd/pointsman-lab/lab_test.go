@@ -74,6 +74,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"demo", "--no-such-flag"}, exitUsage},
 		{[]string{"no-such-command"}, exitUsage},
 		{[]string{"demo", "--failovers", "0"}, exitUsage},
+		{[]string{"demo", "--rate", "-1"}, exitUsage},
 		{[]string{"demo", "--pointsman", "/no/such/program"}, exitFailed},
 	} {
 		if got := run(t.Context(), c.args); got != c.want {

@@ -35,14 +35,21 @@ func main() {
 
 func run(ctx context.Context, args []string) int {
 	started := false
+	var o lab.Options
 	root := &cobra.Command{
 		Use: "pointsman-lab", Short: "Playground of Pointsman: real Redis, simulated OVH, three coordinators",
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
-		PersistentPreRun: func(*cobra.Command, []string) { started = true },
-		RunE:             func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			started = true
+			if o.Rate < 1 {
+				return fmt.Errorf("%w: --rate %d, at least one request per minute is needed", errUsage, o.Rate)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	var o lab.Options
 	root.PersistentFlags().StringVar(&o.Pointsman, "pointsman", "", "program that the coordinators run (default: beside this one, then PATH)")
+	root.PersistentFlags().IntVar(&o.Rate, "rate", lab.DefaultRate, "requests per minute that the spec grants the provider; the sample's own is meant for failovers far apart")
 	root.AddCommand(newDemo(&o), newUp(&o), newBench(&o), newBareRaft())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

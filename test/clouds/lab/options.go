@@ -11,6 +11,9 @@ import (
 // Program is the name of the coordinator's binary.
 const Program = "pointsman"
 
+// DefaultRate is the requests per minute of the lab's spec: no brake.
+const DefaultRate = 6000
+
 // Options of a Lab. The zero value is the demo's playground.
 type Options struct {
 	// Pointsman is the program that the coordinators run; empty: Find.
@@ -24,9 +27,9 @@ type Options struct {
 	// spec says it; 0: as the sample does. A value of a dead leader keeps its
 	// object busy for other values that much longer.
 	Hold time.Duration
-	// Rate is the requests per minute that the spec grants the provider; 0: 6000.
-	// The sample's own is for a provider with real customers and for a failover
-	// now and then; a lab makes those of a year in minutes.
+	// Rate is the requests per minute that the spec grants the provider; 0:
+	// DefaultRate. The sample's own is for a failover now and then; a lab makes
+	// those of a year in minutes.
 	Rate int
 	// Rejoin makes a restarted Redis node a replica at once, as an operator
 	// would, instead of waiting some 10 s until a Sentinel does.
@@ -85,7 +88,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w at %s", ErrNoProgram, o.Pointsman)
 	}
 	if o.Rate == 0 {
-		o.Rate = 6000
+		o.Rate = DefaultRate
 	}
 	if o.Events == nil {
 		o.Events = func(Event) {}
