@@ -90,11 +90,12 @@ type job struct {
 	name string
 }
 
-// take returns at most a batch of due reads, those in trouble first, or how long
-// there is nothing to do. The next reads are planned here: at Rest, stretched so
-// that this Sentinel answers at most RestPairs a second, or in trouble at Fast,
-// stretched so that there is one full batch per Fast. Masters at rest are taken
-// up to an eighth early, so that few full writes go out instead of many small.
+// take returns at most a batch of due reads, the longest overdue first so that
+// none starves when there are more than can be served, or how long there is
+// nothing to do. The next reads are planned here: at Rest, stretched so that this
+// Sentinel answers at most RestPairs a second, or in trouble at Fast, stretched
+// so that there is one full batch per Fast. Once one is due, masters at rest go
+// with it up to an eighth early: few full writes instead of many small ones.
 func (w *Watcher) take(p *process, now time.Time) ([]job, time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,24 +108,32 @@ func (w *Watcher) take(p *process, now time.Time) ([]job, time.Duration) {
 	rest := time.Duration(len(p.refs)) * time.Second / time.Duration(w.cfg.RestPairs)
 	rest = min(max(w.cfg.Rest, rest), maxRest)
 	fast := w.cfg.Fast * time.Duration((hot+w.cfg.Batch-1)/w.cfg.Batch)
-	var jobs []job
+	var due []*ref
 	wait := rest
-	pick := func(inTrouble bool, period, slack time.Duration) {
-		for _, r := range p.refs {
-			if now.Before(r.m.hot) != inTrouble {
-				continue
-			}
-			if left := r.due.Sub(now); left > slack || len(jobs) == w.cfg.Batch {
-				wait = min(wait, max(left, 0))
-				continue
-			}
-			jobs = append(jobs, job{ref: r, name: r.m.spec.Name})
-			r.due = now.Add(period)
+	for _, r := range p.refs {
+		slack := rest / 8
+		if now.Before(r.m.hot) {
+			slack = 0
+		}
+		left := r.due.Sub(now)
+		wait = min(wait, left)
+		if left <= slack {
+			due = append(due, r)
 		}
 	}
-	pick(true, fast, 0)
-	pick(false, rest, rest/8)
-	return jobs, wait
+	if wait > 0 {
+		return nil, wait
+	}
+	slices.SortStableFunc(due, func(a, b *ref) int { return a.due.Compare(b.due) })
+	jobs := make([]job, 0, min(len(due), w.cfg.Batch))
+	for _, r := range due[:cap(jobs)] {
+		jobs = append(jobs, job{ref: r, name: r.m.spec.Name})
+		r.due = now.Add(rest)
+		if now.Before(r.m.hot) {
+			r.due = now.Add(fast)
+		}
+	}
+	return jobs, 0
 }
 
 // deliver takes in what one Sentinel said. Reports are in the order of jobs.
