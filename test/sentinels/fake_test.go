@@ -193,13 +193,18 @@ func TestManyMasters(t *testing.T) {
 	if most := f.LargestWrite(); most > 64*3+1 {
 		t.Errorf("%d commands in one write, want at most 64 masters", most)
 	}
-	f.Say("name-321", redislab.Claim{Address: s.nodes[1].Address(), Epoch: 5, OtherSentinels: 2})
-	began = time.Now()
-	f.Publish("+switch-master", "name-321 127.0.0.1 1 127.0.0.1 2")
-	_, at := until(t, w, "m321", time.Second, "epoch", func(v sentinel.View) bool { return v.Reports[0].Epoch == 5 })
-	t.Logf("event of one among %d: %v", n, at.Sub(began))
-	if at.Sub(began) > 100*time.Millisecond {
-		t.Errorf("event of one among %d took %v", n, at.Sub(began))
+	var spans []time.Duration
+	for epoch := uint64(1); epoch <= 5; epoch++ {
+		f.Say("name-321", redislab.Claim{Address: s.nodes[1].Address(), Epoch: epoch, OtherSentinels: 2})
+		began := time.Now()
+		f.Publish("+switch-master", "name-321 127.0.0.1 1 127.0.0.1 2")
+		_, at := until(t, w, "m321", time.Second, "epoch", func(v sentinel.View) bool { return v.Reports[0].Epoch == epoch })
+		spans = append(spans, at.Sub(began))
+	}
+	median, most := quantiles(spans)
+	t.Logf("event of one among %d: median %v, maximum %v", n, median, most)
+	if median > 100*time.Millisecond { // its turn at rest comes each 500 ms
+		t.Errorf("event of one among %d took %v", n, median)
 	}
 }
 
