@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/pointsman/pointsman/api"
 	"github.com/pointsman/pointsman/cluster"
 	"github.com/pointsman/pointsman/cluster/journal"
+	"github.com/pointsman/pointsman/coordinator/config"
 	"github.com/pointsman/pointsman/fsm"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -157,11 +159,32 @@ func (a adapter) Hash() (uint64, []byte) {
 	return s.Index(), hash[:]
 }
 
+// compile also resolves the spec's secrets, since one that does not resolve
+// here would be found only in the middle of a failover.
 func (a adapter) compile(spec *pointsmanv1.Spec) (fsm.Spec, []api.Problem) {
 	made, problems := Compile(spec, a.c.Kinds)
+	if len(problems) == 0 {
+		problems = a.c.unresolved(spec, made)
+	}
 	out := make([]api.Problem, 0, len(problems))
 	for _, p := range problems {
 		out = append(out, api.Problem{Path: p.Path, Message: p.Message})
 	}
 	return made, out
+}
+
+// unresolved finds the secrets of a spec that this node cannot read. A target's
+// are its kind's to resolve, by opening it, which sends nothing.
+func (c *Coordinator) unresolved(spec *pointsmanv1.Spec, made fsm.Spec) []config.Problem {
+	problems := config.CheckSecrets(&pointsmanv1.Spec{Masters: spec.GetMasters()})
+	for _, t := range made.Targets {
+		opened, err := c.Kinds[t.Kind].Open(t, nil)
+		if err != nil {
+			problems = append(problems, config.Problem{Path: fmt.Sprintf("targets[%q].%s", t.ID, t.Kind), Message: err.Error()})
+		}
+		if held, ok := opened.(io.Closer); ok {
+			_ = held.Close()
+		}
+	}
+	return problems
 }

@@ -27,6 +27,9 @@ type Options struct {
 	Kinds   actuators.Kinds
 	Logger  *slog.Logger
 	Version string // of the program
+	// Dial opens the connections to Sentinels and Redis nodes; nil: plain TCP,
+	// names resolved anew each time.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Coordinator is one running node. Whoever starts it closes it.
@@ -119,7 +122,7 @@ func profileOf(p pointsmanv1.TimingProfile) string {
 
 // assemble makes the parts that stand on the log.
 func (c *Coordinator) assemble() (err error) {
-	c.watcher = sentinel.New(sentinel.Config{Logger: c.Logger})
+	c.watcher = sentinel.New(sentinel.Config{Logger: c.Logger, Dial: c.Dial})
 	conf := executor.DefaultConfig()
 	conf.Journal, conf.Kinds, conf.Logger, conf.Metrics = c.node, c.Kinds, c.Logger, c.registry
 	c.executor = executor.New(conf)

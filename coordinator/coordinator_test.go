@@ -30,6 +30,7 @@ func port(t *testing.T) string {
 
 type trio struct {
 	t     *testing.T
+	cuts  [3]cut
 	files []*pointsmanv1.NodeConfig
 	nodes []*coordinator.Coordinator
 }
@@ -64,7 +65,7 @@ func three(t *testing.T) *trio {
 func (tr *trio) start(i int) {
 	tr.t.Helper()
 	c, err := coordinator.Start(tr.t.Context(), coordinator.Options{
-		Node: tr.files[i], Kinds: actuators.Kinds{"setting": setting.Kind{}}, Version: "test",
+		Node: tr.files[i], Kinds: actuators.Kinds{"setting": setting.Kind{}}, Version: "test", Dial: tr.cuts[i].dial,
 	})
 	if err != nil {
 		tr.t.Fatal(err)
