@@ -53,7 +53,12 @@ func (a *App) Root() *cobra.Command {
 	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(flagError)
 	a.addGlobals(root)
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.DisableFlagParsing {
+			return nil // it reads its flags itself
+		}
+		return a.prepare(cmd)
+	}
 	root.AddCommand(
 		a.serverCommand(), a.configCommand(), a.statusCommand(), a.applyCommand(), a.specCommand(),
 		a.mastersCommand(), a.failoversCommand(), a.actionsCommand(), a.settingsCommand(),

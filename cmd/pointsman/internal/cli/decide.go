@@ -25,9 +25,10 @@ func (d *decision) flags(cmd *cobra.Command) {
 func (a *App) actionsRetry() *cobra.Command {
 	d := &decision{}
 	cmd := &cobra.Command{
-		Use: "retry ACTION", Short: "Try a stuck action again", Args: exactly("ACTION"),
-		Long: "Makes a stuck action pending again, with its attempts counted from zero. One in doubt\n" +
-			"waits for its window before it writes.",
+		Use: "retry ACTION", Short: "Try a stuck action again, or a delayed one at once", Args: exactly("ACTION"),
+		Long: "Makes a stuck action pending again, with as many attempts as its step allows. One in doubt\n" +
+			"waits for its window before it writes. On a pending action it ends the delay before the next\n" +
+			"attempt.",
 		ValidArgsFunction: a.complete(stuckIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {

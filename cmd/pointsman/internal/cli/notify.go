@@ -59,7 +59,7 @@ func (a *App) notifyCommand() *cobra.Command {
 // of them begin with two minus signs, or are -o.
 func (a *App) leadingFlags(cmd *cobra.Command, args []string) (rest []string, help bool, err error) {
 	n := 0
-	for n < len(args) && strings.HasPrefix(args[n], "--") {
+	for n < len(args) && (strings.HasPrefix(args[n], "--") || args[n] == "-o") {
 		word := args[n]
 		n++
 		switch {

@@ -85,10 +85,10 @@ func explainStatus(doing string, s *status.Status, err error) *Error {
 // spoken is a status in words: gRPC's own are for programmers.
 func spoken(s *status.Status) string {
 	text := s.Message()
-	if _, cause, ok := strings.Cut(text, "error while dialing: "); ok {
-		text = cause
-	} else if _, cause, ok := strings.Cut(text, "Error while dialing: "); ok {
-		text = cause
+	for _, wrapping := range []string{"error while dialing: ", "Error while dialing: "} {
+		if _, cause, ok := strings.Cut(text, wrapping); ok {
+			return strings.TrimSuffix(cause, `"`)
+		}
 	}
 	switch {
 	case s.Code() == codes.DeadlineExceeded && text == context.DeadlineExceeded.Error():
@@ -96,7 +96,7 @@ func spoken(s *status.Status) string {
 	case text == "":
 		return s.Code().String()
 	}
-	return strings.TrimSuffix(text, `"`)
+	return text
 }
 
 // Spoken is the cause of an error in a few words, for lists of causes.

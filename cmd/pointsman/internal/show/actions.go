@@ -61,7 +61,7 @@ func stateTone(s pointsmanv1.ActionState) tone {
 func waits(a *pointsmanv1.Action) string {
 	var all []string
 	for _, g := range a.GetGates() {
-		all = append(all, strings.TrimSpace(Word(g.GetKind())+" "+g.GetDetail()))
+		all = append(all, strings.TrimSuffix(Word(g.GetKind())+": "+g.GetDetail(), ": "))
 	}
 	if len(all) == 0 && a.GetRefresh() != "" && a.GetState() == pointsmanv1.ActionState_ACTION_STATE_WAITING {
 		all = append(all, "refresh "+a.GetRefresh())
@@ -139,17 +139,38 @@ func (p *Printer) attempts(a *pointsmanv1.Action) {
 	}
 	p.printf("\n")
 	g := p.grid(cols("ATTEMPT", "OUTCOME", "AFTER", "NODE", "TERM", "LOG INDEX", "REASON", "REQUEST IDS"))
-	first := int(a.GetAttempts()) - len(a.GetHistory())
+	numbers := attemptNames(a)
 	for i, h := range a.GetHistory() {
-		g.row(attemptNumber(first, i), outcome(h), since(a.GetPlannedAt(), h.GetSettledAt()), or(h.GetNodeId()),
+		g.row(numbers[i], outcome(h), since(a.GetPlannedAt(), h.GetSettledAt()), or(h.GetNodeId()),
 			fmt.Sprint(h.GetTerm()), fmt.Sprint(h.GetIndex()), or(h.GetReason()), or(strings.Join(h.GetRequestIds(), " ")))
 	}
 	g.print()
 }
 
-// attemptNumber counts from the oldest attempt that is still kept; a retry by
-// a human sets the count of the action back, then only the order is known.
-func attemptNumber(first, i int) string { return fmt.Sprint(max(first, 0) + i + 1) }
+// attemptNames names each entry of the history: "1", "2", .... A claim settled
+// twice (waiting, then done) keeps its number. When claims are missing from the
+// history, because it is cut or their leaders died, there is no number to give.
+func attemptNames(a *pointsmanv1.Action) []string {
+	names := make([]string, len(a.GetHistory()))
+	rank, last, current := 0, uint64(0), false
+	for i, h := range a.GetHistory() {
+		if h.GetToken() != last || i == 0 {
+			rank, last = rank+1, h.GetToken()
+		}
+		current = current || h.GetToken() == a.GetToken()
+		names[i] = fmt.Sprint(rank)
+	}
+	open := 0
+	if !current && a.GetState() == pointsmanv1.ActionState_ACTION_STATE_CLAIMED {
+		open = 1
+	}
+	if rank+open != int(a.GetAttempts()) {
+		for i := range names {
+			names[i] = none
+		}
+	}
+	return names
+}
 
 func outcome(h *pointsmanv1.Attempt) string {
 	word := Word(h.GetOutcome())

@@ -113,10 +113,10 @@ func (p *Printer) Master(m *pointsmanv1.Master) {
 	p.printf("%s  %s  %s\n", p.paint(bold, "MASTER "+m.GetId()), or(m.GetAddress()), p.masterState(m))
 	last := none
 	if m.GetNumber() > 0 {
-		last = fmt.Sprintf("%s/%d (pointsman failovers show %s/%d)", m.GetId(), m.GetNumber(), m.GetId(), m.GetNumber())
+		id := fmt.Sprintf("%s/%d", m.GetId(), m.GetNumber())
+		last = fmt.Sprintf("%s, planned by spec revision %d (pointsman failovers show %s)", id, m.GetSpecRevision(), id)
 	}
-	p.printf("epoch %d   zone %s   spec revision %d   open actions %d\nlast failover %s\n",
-		m.GetEpoch(), or(zoneOf(m)), m.GetSpecRevision(), m.GetOpenActions(), last)
+	p.printf("epoch %d   zone %s   open actions %d\nlast failover %s\n", m.GetEpoch(), or(zoneOf(m)), m.GetOpenActions(), last)
 	p.printf("\n")
 	p.sentinels(m)
 	p.printf("\n")

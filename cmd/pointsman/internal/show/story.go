@@ -60,24 +60,32 @@ func story(f *pointsmanv1.Failover) []event {
 
 func deeds(zero *durationpb.Duration, a *pointsmanv1.Action) []event {
 	var events []event
-	first := int(a.GetAttempts()) - len(a.GetHistory())
-	last := ""
+	numbers := attemptNames(a)
+	told := false // the last attempt told the end
 	for i, h := range a.GetHistory() {
 		d, ok := between(zero, h.GetSettledAt())
 		if !ok {
 			continue
 		}
-		last = outcome(h)
-		what := fmt.Sprintf("attempt %s by %s (term %d): %s", attemptNumber(first, i), or(h.GetNodeId()), h.GetTerm(), last)
+		became := outcome(h)
+		if told = h.GetOutcome() == a.GetState(); told {
+			became = strings.TrimSpace(became + " " + Word(a.GetEffect()))
+		}
+		what := fmt.Sprintf("%s by %s (term %d): %s", attemptWord(numbers[i]), or(h.GetNodeId()), h.GetTerm(), became)
 		events = append(events, event{d, a.GetStep(), what + because(h.GetReason(), h.GetRequestIds())})
 	}
-	if d, ok := between(zero, a.GetSettledAt()); ok {
+	if d, ok := between(zero, a.GetSettledAt()); ok && !told {
 		what := strings.TrimSpace(Word(a.GetState()) + " " + Word(a.GetEffect()))
-		if last != Word(a.GetState()) || a.GetEffect() != 0 {
-			events = append(events, event{d, a.GetStep(), what + because(a.GetReason(), nil)})
-		}
+		events = append(events, event{d, a.GetStep(), what + because(a.GetReason(), nil)})
 	}
 	return events
+}
+
+func attemptWord(number string) string {
+	if number == none {
+		return "an attempt"
+	}
+	return "attempt " + number
 }
 
 func because(reason string, requests []string) string {

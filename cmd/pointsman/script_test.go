@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// patience bounds what a script waits for.
+const patience = 20 * time.Second
+
+// ports names free ports in the environment. The script binds them a moment
+// later.
+func ports(env *testscript.Env, names ...string) error {
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		env.Setenv(name, l.Addr().String())
+	}
+	return nil
+}
+
+type command = func(ts *testscript.TestScript, neg bool, args []string)
+
+// scriptCommands are the words that scripts have beside the usual ones.
+func scriptCommands() map[string]command {
+	return map[string]command{
+		"cluster":    startCluster,                   // cluster N: N nodes over one log, n1 leads
+		"leader":     onTape((*tape).scriptLeader),   // leader NODE|none
+		"down":       onTape((*tape).scriptDown),     // down NODE: it answers nothing
+		"corrupt":    onTape((*tape).scriptCorrupt),  // corrupt NODE state|disk
+		"seed":       onTape((*tape).scriptSeed),     // seed MASTER ADDRESS: first view, and the Sentinels agree
+		"failover":   onTape((*tape).scriptFailover), // failover MASTER ADDRESS
+		"settle":     onTape((*tape).scriptSettle),   // settle ACTION done|pending|stuck REASON [REQUEST-ID...]
+		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
+		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
+		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
+		"reaches":    reaches,                        // reaches ADDRESS: poll until somebody listens
+	}
+}
+
+// onTape gives a command the cluster that the script has started.
+func onTape(do func(w *tape, args []string) error) command {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		w, ok := ts.Value(tapeKey{}).(*tape)
+		if !ok || w.nodes == nil || neg {
+			ts.Fatalf("no cluster was started, or ! is not for this command")
+		}
+		ts.Check(do(w, args))
+	}
+}
+
+// eventually polls a file, since a watch has no end to wait for.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: eventually FILE WORDS")
+	}
+	var have []byte
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		have, _ = os.ReadFile(ts.MkAbs(args[0]))
+		if bytes.Contains(have, []byte(args[1])) {
+			return
+		}
+	}
+	ts.Fatalf("%s never held %q:\n%s", args[0], args[1], have)
+}
+
+func reaches(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: reaches ADDRESS")
+	}
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if c, err := net.DialTimeout("tcp", args[0], time.Second); err == nil {
+			ts.Check(c.Close())
+			return
+		}
+	}
+	ts.Fatalf("nobody listens at %s", args[0])
+}
+
+func need(args []string, least int, usage string) error {
+	if len(args) < least {
+		return fmt.Errorf("usage: %s", usage)
+	}
+	return nil
+}
+
+func (w *tape) scriptLeader(args []string) error {
+	if err := need(args, 1, "leader NODE|none"); err != nil {
+		return err
+	}
+	id := fsm.NodeID(args[0])
+	if args[0] == "none" {
+		id = ""
+	}
+	w.setLead(id)
+	return nil
+}
+
+func (w *tape) scriptDown(args []string) error {
+	if err := need(args, 1, "down NODE"); err != nil {
+		return err
+	}
+	w.nodes[fsm.NodeID(args[0])].grpc.Stop()
+	return nil
+}
+
+func (w *tape) scriptCorrupt(args []string) error {
+	if err := need(args, 2, "corrupt NODE state|disk"); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nodes[fsm.NodeID(args[0])].salt = args[1]
+	return nil
+}
+
+func (w *tape) scriptSeed(args []string) error {
+	if err := need(args, 2, "seed MASTER ADDRESS"); err != nil {
+		return err
+	}
+	id := fsm.MasterID(args[0])
+	return w.observe(fsm.Observe{Master: id, Address: fsm.Address(args[1]), Epoch: 1, As: fsm.Seed})
+}
+
+func (w *tape) scriptFailover(args []string) error {
+	if err := need(args, 2, "failover MASTER ADDRESS"); err != nil {
+		return err
+	}
+	m, _ := w.now().Master(fsm.MasterID(args[0]))
+	return w.observe(fsm.Observe{
+		Master: m.ID, Base: m.Number, Address: fsm.Address(args[1]), Epoch: m.Epoch + 1, As: fsm.Advance,
+		Evidence: []string{"10.0.1.10:26379 names " + args[1] + " (seen by n1)", args[1] + " answers ROLE master"},
+	})
+}
+
+func (w *tape) scriptClaim(args []string) error {
+	if err := need(args, 1, "claim ACTION"); err != nil {
+		return err
+	}
+	return w.do(fsm.Claim{Action: fsm.ActionID(args[0]), Term: w.termNow(), Act: 5 * time.Second})
+}
+
+func (w *tape) scriptSettle(args []string) error {
+	if err := need(args, 2, "settle ACTION done|already|pending|stuck [REASON [REQUEST-ID...]]"); err != nil {
+		return err
+	}
+	a, _ := w.now().Action(fsm.ActionID(args[0]))
+	s := fsm.Settle{Action: a.ID, Token: a.Token, To: fsm.Done, Effect: fsm.Changed}
+	switch args[1] {
+	case "already":
+		s.Effect = fsm.Already
+	case "pending":
+		s.To, s.Effect = fsm.Pending, 0
+	case "stuck":
+		s.To, s.Effect = fsm.Stuck, 0
+	}
+	if len(args) > 2 {
+		s.Reason, s.Requests = args[2], args[3:]
+	}
+	if a.Step.Class == fsm.InLog && s.To == fsm.Done {
+		wants := struct{ Key, Value string }{}
+		if err := json.Unmarshal(a.Value, &wants); err != nil {
+			return err
+		}
+		s.Settings = []fsm.SettingWrite{{Key: wants.Key, Value: wants.Value}}
+	}
+	return w.do(s)
+}
+
+func (w *tape) scriptHints(args []string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := strings.Join(w.hints, " "); got != strings.Join(args, " ") {
+		return fmt.Errorf("hints %q, want %q", got, strings.Join(args, " "))
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/api"
+	"github.com/pointsman/pointsman/fsm"
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+func factsOf(o fsm.Observe, m fsm.Master) actuators.Facts {
+	return actuators.Facts{
+		Failover: fsm.FailoverID{Master: o.Master, Number: o.Base + 1}, From: m.Address, To: o.Address, Epoch: o.Epoch,
+	}
+}
+
+// Status implements api.Log.
+func (n *node) Status() api.Status {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := api.Status{
+		Node: n.id, Zone: "zone-" + string(n.id), Store: fsm.StoreID("store-" + n.id), Version: "test",
+		Raft: string(n.id) + ":7800", GRPC: n.address, HTTP: string(n.id) + ":7802",
+		Role: pointsmanv1.NodeRole_NODE_ROLE_FOLLOWER, Term: n.term, Leader: n.lead, FirstIndex: 1,
+		LastIndex: n.state.Index(), CommitIndex: n.state.Index(), Voters: n.ids, LastContact: 40 * time.Millisecond,
+		DiskFree: 2 << 30, DiskFloor: 1 << 28, Uptime: time.Minute, Clock: n.state.Clock() + fsm.Clock(90*time.Second),
+	}
+	switch n.lead {
+	case "":
+		st.Role, st.LastContact = pointsmanv1.NodeRole_NODE_ROLE_CANDIDATE, 3*time.Second
+	case n.id:
+		st.Role, st.LastContact = pointsmanv1.NodeRole_NODE_ROLE_LEADER, 0
+	}
+	if leader, ok := n.nodes[n.lead]; ok {
+		st.LeaderAddress = leader.address
+	}
+	return st
+}
+
+// See implements api.Sights: every Sentinel names the accepted address.
+func (n *node) See(id fsm.MasterID) api.Sight {
+	m, _ := n.now().Master(id)
+	if !m.Known() {
+		return api.Sight{}
+	}
+	sight := api.Sight{Standing: pointsmanv1.MasterState_MASTER_STATE_STEADY}
+	for _, s := range []string{"10.0.1.10:26379", "10.0.2.10:26379", "10.0.3.10:26379"} {
+		sight.Sentinels = append(sight.Sentinels, &pointsmanv1.SentinelReport{
+			Address: s, RunId: "run-" + s, Reachable: true, Master: string(m.Address), Epoch: uint64(m.Epoch),
+			KnownSentinels: 2, Subscribed: true, Age: durationpb.New(80 * time.Millisecond), NodeId: string(n.id), DownAfterMs: 2000,
+		})
+	}
+	sight.Roles = []*pointsmanv1.RoleReport{{
+		Address: string(m.Address), Role: pointsmanv1.RedisRole_REDIS_ROLE_MASTER, Offset: 42,
+		Age: durationpb.New(120 * time.Millisecond), NodeId: string(n.id),
+	}}
+	return sight
+}
+
+// Report implements api.Sights.
+func (n *node) Report(context.Context, *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
+	return nil, nil
+}
+
+// Gates implements api.Gates: as a node that has counted no window out.
+func (n *node) Gates(s fsm.State, a fsm.Action) []fsm.Gate {
+	gates, _ := s.Gates(a, fsm.Now{Clock: s.Clock(), Term: s.Term(), Window: func(h fsm.Hold) time.Duration { return h.Act + h.Keep }})
+	return gates
+}
+
+// Transfer implements api.Operator.
+func (n *node) Transfer(_ context.Context, to fsm.NodeID) (fsm.NodeID, error) {
+	if len(n.ids) == 1 {
+		return "", api.ErrUnfit
+	}
+	if to == "" {
+		to = n.ids[1]
+	}
+	n.setLead(to)
+	return to, nil
+}
+
+// Verify implements api.Operator.
+func (n *node) Verify(context.Context) (api.Verified, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.salt == "disk" {
+		return api.Verified{}, api.ErrCorrupt
+	}
+	i := n.state.Index()
+	return api.Verified{Entries: i, FirstIndex: 1, LastIndex: i, StateIndex: i, StateHash: []byte("state" + n.salt)}, nil
+}
+
+// Notify implements api.Operator.
+func (n *node) Notify(_ context.Context, _ pointsmanv1.NotifyKind, args []string) ([]fsm.MasterID, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hints = args
+	if args[0] != "mymaster" && args[0] != "-sdown" {
+		return nil, nil
+	}
+	return []fsm.MasterID{"cache"}, nil
+}
+
+// Hash implements api.Operator.
+func (n *node) Hash() (uint64, []byte) {
+	s := n.now()
+	return s.Index(), []byte{byte(s.Index())}
+}
