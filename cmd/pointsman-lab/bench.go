@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pointsman/pointsman/test/clouds/lab"
-	"github.com/pointsman/pointsman/test/clouds/redis"
 )
 
 // How the bench measures.
@@ -53,16 +50,23 @@ type spread struct {
 	Max    float64 `json:"max"`
 }
 
-// idle compares the coordinators with bare nodes of hashicorp/raft with the same
-// timings, over the same seconds. CPU is in percent of one core, the mean of
-// three nodes; RSS in MB, the largest of three.
+// idle compares three kinds of idle nodes over the same seconds: coordinators
+// that watch one master, coordinators without a spec, and bare nodes of
+// hashicorp/raft with the same timings.
 type idle struct {
-	Seconds        float64 `json:"seconds"`
-	CoordinatorCPU float64 `json:"coordinator_cpu_percent"`
-	CoordinatorRSS float64 `json:"coordinator_rss_mb"`
-	BareCPU        float64 `json:"bare_raft_cpu_percent"`
-	BareRSS        float64 `json:"bare_raft_rss_mb"`
-	Ratio          float64 `json:"cpu_ratio"`
+	Seconds       float64 `json:"seconds"`
+	Watching      rest    `json:"watching"`
+	Empty         rest    `json:"empty"`
+	Bare          rest    `json:"bare_raft"`
+	WatchingRatio float64 `json:"watching_cpu_ratio"` // to the bare nodes
+	EmptyRatio    float64 `json:"empty_cpu_ratio"`
+}
+
+// rest is what three idle nodes take: CPU in percent of one core, the mean; RSS
+// in MB, the largest.
+type rest struct {
+	CPU float64 `json:"cpu_percent"`
+	RSS float64 `json:"rss_mb"`
 }
 
 func newBench(o *lab.Options) *cobra.Command {
@@ -183,83 +187,6 @@ func spreadOf(all []float64) spread {
 	return spread{N: len(all), Median: tenth(mid), Max: tenth(all[len(all)-1])}
 }
 
-// idle starts the bare nodes, waits until all is quiet, and measures both kinds
-// over the same seconds.
-func (b *bench) idle(ctx context.Context, l *lab.Lab, dir string) (out idle, err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return out, err
-	}
-	ports, err := redis.ReservePorts(3)
-	if err != nil {
-		return out, err
-	}
-	defer ports.Release()
-	var peers []string
-	for _, p := range ports.Numbers {
-		peers = append(peers, net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
-	}
-	var commands [][]string
-	for i := range peers {
-		commands = append(commands, bareArgs(self, dir, i, peers))
-	}
-	bare, err := lab.StartGroup(dir, commands...)
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, bare.Close()) }()
-	if err := lab.Until(ctx, bareStart, "a leader of the bare nodes", func(context.Context) error { return bare.Said(bareReady) }); err != nil {
-		return out, err
-	}
-	var ours []int
-	for _, n := range l.Nodes.List() {
-		ours = append(ours, n.PID())
-	}
-	b.screen.say("idle for %s", idleFor)
-	if err := rest(ctx, idleAfter); err != nil {
-		return out, err
-	}
-	return measure(ctx, ours, bare.PIDs())
-}
-
-func measure(ctx context.Context, ours, bare []int) (out idle, err error) {
-	begin := time.Now()
-	cpu := func(pids []int) (total time.Duration, rss int64) {
-		for _, pid := range pids {
-			u, e := lab.UsageOf(pid)
-			err = errors.Join(err, e)
-			total, rss = total+u.CPU, max(rss, u.RSS)
-		}
-		return total, rss
-	}
-	ours0, _ := cpu(ours)
-	bare0, _ := cpu(bare)
-	if e := rest(ctx, idleFor); e != nil {
-		return out, e
-	}
-	ours1, oursRSS := cpu(ours)
-	bare1, bareRSS := cpu(bare)
-	seconds := time.Since(begin).Seconds()
-	percent := func(d time.Duration, n int) float64 { return d.Seconds() / seconds / float64(n) * 100 }
-	out = idle{
-		Seconds: tenth(seconds), CoordinatorRSS: tenth(float64(oursRSS) / 1e6), BareRSS: tenth(float64(bareRSS) / 1e6),
-		CoordinatorCPU: hundredth(percent(ours1-ours0, len(ours))), BareCPU: hundredth(percent(bare1-bare0, len(bare))),
-	}
-	if bare1 > bare0 {
-		out.Ratio = hundredth(float64(ours1-ours0) / float64(bare1-bare0))
-	}
-	return out, err
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 func binary(l *lab.Lab) (mb float64, err error) {
 	info, err := os.Stat(l.Program())
 	if err != nil {
@@ -297,9 +224,17 @@ func show(out io.Writer, f figures, asJSON bool) error {
 	fmt.Fprintf(w, "provider, for %d failovers\t%d changes, %d refreshes, duplicates %d, stale %d, lost %d, orphans %d\n",
 		len(f.Report.Failovers), p.FrontendChanges, p.Refreshes, p.Duplicates, p.Stale, p.Lost, p.Orphans)
 	fmt.Fprintf(w, "three empty nodes → leader\tmedian %.0f ms, max %.0f ms (n=%d)\n", f.Start.Median, f.Start.Max, f.Start.N)
-	fmt.Fprintf(w, "idle coordinator\t%.1f MB RSS, %.2f %% of a core\n", f.Idle.CoordinatorRSS, f.Idle.CoordinatorCPU)
-	fmt.Fprintf(w, "idle bare hashicorp/raft node\t%.1f MB RSS, %.2f %% of a core\n", f.Idle.BareRSS, f.Idle.BareCPU)
-	fmt.Fprintf(w, "CPU, coordinator : bare node\t%.2f over the same %.0f s\n", f.Idle.Ratio, f.Idle.Seconds)
+	for _, r := range []struct {
+		who string
+		rest
+		ratio float64
+	}{
+		{"idle coordinator, watching one master", f.Idle.Watching, f.Idle.WatchingRatio},
+		{"idle coordinator without a spec", f.Idle.Empty, f.Idle.EmptyRatio},
+		{"idle bare hashicorp/raft node", f.Idle.Bare, 1},
+	} {
+		fmt.Fprintf(w, "%s\t%.1f MB RSS, %.2f %% of a core, %.2f times the bare node\n", r.who, r.RSS, r.CPU, r.ratio)
+	}
 	fmt.Fprintf(w, "binary %s\t%.1f MB\n", filepath.Base(lab.Program), f.Binary)
 	return w.Flush()
 }
