@@ -31,9 +31,13 @@
 //     Config.DiskFloor it does not lead, or says why it must, and still replicates.
 //   - A bit flips in the store: the seal of each entry is checked when it is read, all
 //     of them at start. Both of bolt's meta pages must be whole, since bolt itself
-//     would open the commit before. Not covered: bolt's list of free pages; what it
-//     makes bolt overwrite is found by the seals at the next read.
-//   - A crash tears a vote: cannot happen, term and candidate are one record.
+//     would open the commit before. A page that loses entries shows as a hole, or by
+//     raft.tail, which says where the log ended (after a power cut it may say less).
+//     Not covered: bolt's list of free pages; what it makes bolt overwrite is found by
+//     the seals at the next read.
+//   - A crash tears a vote: it cannot, current term and vote are one record.
+//   - A snapshot is damaged: its checksum refuses it. Raft then tries the one before,
+//     which is as good while the log still covers the rest, and else the node does not start.
 //   - The store is emptied, removed or swapped: the identity file, or the store id
 //     that the log keeps of each member, refuses it. A node that forgot its votes
 //     neither votes nor leads: every connection begins with a hello.
