@@ -32,7 +32,7 @@ const (
 
 // paint colours s on a terminal; elsewhere it stays as it is.
 func (p *Printer) paint(t tone, s string) string {
-	if !p.Color || t == plain || s == "" {
+	if !p.Color || t == plain || s == "" || s == none {
 		return s
 	}
 	return "\x1b[" + string(t) + "m" + s + "\x1b[0m"
