@@ -80,7 +80,7 @@ func (w *watched) work(ctx context.Context, term fsm.Term) error {
 	w.terms = append(w.terms, term)
 	w.mu.Unlock()
 	<-ctx.Done()
-	if context.Cause(ctx) == w.stop {
+	if errors.Is(context.Cause(ctx), w.stop) {
 		return ctx.Err()
 	}
 	if _, err := w.n.ProposeAs(context.Background(), term, fsm.PutSetting{Key: "late", Value: "x"}); !errors.Is(err, ErrTermOver) {

@@ -119,12 +119,12 @@ func (g *guard) StoreLogs(logs []*raft.Log) error {
 }
 
 // DeleteRange implements raft.LogStore.
-func (g *guard) DeleteRange(min, max uint64) error {
+func (g *guard) DeleteRange(first, last uint64) error {
 	return g.write("delete entries", func() error {
-		if err := g.tail.cut(min, max); err != nil {
+		if err := g.tail.cut(first, last); err != nil {
 			return err
 		}
-		return g.inner.DeleteRange(min, max)
+		return g.inner.DeleteRange(first, last)
 	})
 }
 

@@ -68,8 +68,8 @@ func (f *faulty) StoreLogs(ls []*raft.Log) error {
 	return f.write(func() error { return f.Store.StoreLogs(ls) })
 }
 
-func (f *faulty) DeleteRange(min, max uint64) error {
-	return f.write(func() error { return f.Store.DeleteRange(min, max) })
+func (f *faulty) DeleteRange(first, last uint64) error {
+	return f.write(func() error { return f.Store.DeleteRange(first, last) })
 }
 
 func (f *faulty) Set(k, v []byte) error {

@@ -50,17 +50,17 @@ func (t *tail) extend(index uint64) error {
 	return t.write(index)
 }
 
-// cut is called before entries from min to max are deleted.
-func (t *tail) cut(min, max uint64) error {
+// cut is called before entries from first to last are deleted.
+func (t *tail) cut(first, last uint64) error {
 	if t == nil {
 		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if max < t.last || t.last < min {
+	if last < t.last || t.last < first {
 		return nil // from the front, or behind the end
 	}
-	return errors.Join(t.write(min-1), t.file.Sync())
+	return errors.Join(t.write(first-1), t.file.Sync())
 }
 
 func (t *tail) write(index uint64) error {
