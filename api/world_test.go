@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -81,7 +80,7 @@ func (w *tape) addNode(id fsm.NodeID, limits Limits) {
 	w.mu.Unlock()
 	server, err := New(Config{
 		Log: n, Sights: n, Gates: n, Operator: n, Compile: compile, Limits: limits,
-		Dial: w.dialOptions(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Dial: w.dialOptions(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)

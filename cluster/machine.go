@@ -21,6 +21,7 @@ type machine struct {
 
 	mu      sync.Mutex
 	now     fsm.State
+	at      time.Time     // when now became current
 	changed chan struct{} // closed at the next change, also by a restore
 	waiting map[fsm.CommandID]chan fsm.Answer
 	stamps  map[fsm.Token]time.Time // of claims applied by this process
@@ -36,7 +37,7 @@ var (
 
 func newMachine(halt func(error)) *machine {
 	return &machine{
-		halt: halt, now: fsm.New(), changed: make(chan struct{}), base: time.Now(),
+		halt: halt, now: fsm.New(), at: time.Now(), changed: make(chan struct{}), base: time.Now(),
 		waiting: map[fsm.CommandID]chan fsm.Answer{}, stamps: map[fsm.Token]time.Time{},
 	}
 }
@@ -85,7 +86,7 @@ func (m *machine) stop(index uint64, err error) error {
 func (m *machine) publish(s fsm.State, also func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.now = s
+	m.now, m.at = s, time.Now()
 	also()
 	close(m.changed)
 	m.changed = make(chan struct{})
@@ -169,6 +170,14 @@ func (m *machine) state() fsm.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now
+}
+
+// clock is the log clock as far as this process can tell: the last value,
+// carried on from when it was applied.
+func (m *machine) clock() fsm.Clock {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now.Clock() + fsm.Clock(time.Since(m.at))
 }
 
 func (m *machine) watch() (fsm.State, <-chan struct{}) {

@@ -24,13 +24,14 @@ func (n *Node) Watch() (fsm.State, <-chan struct{}) { return n.machine.watch() }
 // it ends late, never early.
 func (n *Node) Applied(t fsm.Token) (time.Time, bool) { return n.machine.applied(t) }
 
-// Clock is the log clock: on the leader carried on by its monotonic time,
-// elsewhere the last value applied. It never falls below a logged value.
+// Clock is the log clock: on the leader carried on by its monotonic time since
+// its barrier, elsewhere since this process applied the last value, which is for
+// people. It never falls below a logged value.
 func (n *Node) Clock() fsm.Clock {
 	if t, _ := n.currentTenure(); t.open() {
 		return max(t.clock(), n.machine.state().Clock())
 	}
-	return n.machine.state().Clock()
+	return n.machine.clock()
 }
 
 // Read returns a state that holds everything that was acknowledged anywhere

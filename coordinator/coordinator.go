@@ -63,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Coordinator, error) {
 	if err := c.servers.listen(o.Node.GetListen()); err != nil {
 		return nil, err
 	}
-	conf, err := clusterConfig(c.Options, c.Logger)
+	conf, err := clusterConfig(o)
 	if err == nil {
 		c.node, err = cluster.Start(ctx, conf)
 	}
@@ -78,10 +78,12 @@ func Start(ctx context.Context, o Options) (*Coordinator, error) {
 	run, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
 	go c.run(run)
+	c.Logger.Info("serving", "version", o.Version, "raft", o.Node.GetListen().GetRaft(), "grpc", c.servers.grpc.Addr().String(),
+		"http", c.servers.http.Addr().String(), "data_dir", o.Node.GetDataDir())
 	return c, nil
 }
 
-func clusterConfig(o Options, logger *slog.Logger) (cluster.Config, error) {
+func clusterConfig(o Options) (cluster.Config, error) {
 	n, c := o.Node, cluster.DefaultConfig()
 	var err error
 	if c.Timings, err = cluster.TimingsOf(profileOf(n.GetTiming())); err != nil {
@@ -98,7 +100,9 @@ func clusterConfig(o Options, logger *slog.Logger) (cluster.Config, error) {
 		c.Snapshots.Interval = positive(s.GetInterval().AsDuration(), c.Snapshots.Interval)
 	}
 	c.DiskFloor = positive(n.GetDiskFloor(), c.DiskFloor)
-	c.Logger = logger
+	if o.Logger != nil {
+		c.Logger = o.Logger // it adds the node's id itself
+	}
 	return c, nil
 }
 

@@ -70,10 +70,15 @@ func (s *servers) serve(ctx context.Context, a *api.Server) error {
 	g.GracefulStop()
 	cut.Stop()
 	for range left {
-		<-ended
+		err = errors.Join(err, ignoreClosed(<-ended))
 	}
+	return ignoreClosed(err)
+}
+
+// ignoreClosed drops what a server says after its ordinary end.
+func ignoreClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+		return nil
 	}
 	return err
 }

@@ -5,7 +5,6 @@ package executor
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/pointsman/pointsman/fsm"
@@ -32,8 +31,8 @@ func crashAt(p point, a fsm.Action) {
 // prefix is the step's name, "refresh" for a refresh.
 func FailpointNames() []string {
 	var names []string
-	for _, p := range points() {
-		names = append(names, strings.TrimSpace(string(p)))
+	for _, p := range []point{beforeObserve, observed, beforeClaim, claimed, looked, acted, released, readBack, beforeSettle, settled, followed} {
+		names = append(names, string(p))
 	}
 	return names
 }

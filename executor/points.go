@@ -18,7 +18,3 @@ const (
 	settled       point = "settled"        // Settle is committed
 	followed      point = "followed"       // the provider's task is known to be done
 )
-
-func points() []point {
-	return []point{beforeObserve, observed, beforeClaim, claimed, looked, acted, released, readBack, beforeSettle, settled, followed}
-}

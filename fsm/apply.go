@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 )
 
@@ -146,9 +147,10 @@ func refused(s State, err error) (State, Answer) {
 	return s, Answer{Refusal: r.Refusal, Detail: cut(r.Detail)}
 }
 
+// cut bounds a text, at a rune's start.
 func cut(text string) string {
 	if len(text) > MaxReasonBytes {
-		return text[:MaxReasonBytes]
+		text = text[:MaxReasonBytes]
 	}
-	return text
+	return strings.ToValidUTF8(text, "")
 }

@@ -39,9 +39,15 @@ func terminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// version is the module's version that the Go tool has stamped into the
-// program: a tag for a release, a pseudo-version or (devel) otherwise.
+// release is set by the linker: what git describes the source as.
+var release string
+
+// version is the release, else the module's version that the Go tool has
+// stamped into the program.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -96,7 +95,7 @@ func (w *tape) add(ts *testscript.TestScript, id fsm.NodeID) error {
 	w.ids = append(w.ids, id)
 	w.nodes[id] = n
 	n.server, err = api.New(api.Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Compile: n.compile, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: n, Sights: n, Gates: n, Operator: n, Compile: n.compile, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

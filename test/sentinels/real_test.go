@@ -84,7 +84,6 @@ func (p *play) advanced(t *testing.T, dead string) (redislab.Promotion, sentinel
 
 func TestFailover(t *testing.T) {
 	p := start(t, redislab.Options{}, nil)
-	warmed := time.Time{}
 	seen := make(chan time.Time, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -104,7 +103,7 @@ func TestFailover(t *testing.T) {
 	}()
 	promotion, _ := p.fail(t)
 	select {
-	case warmed = <-seen:
+	case warmed := <-seen:
 		t.Logf("warm-up began %d ms before the promotion", promotion.At.Sub(warmed).Milliseconds())
 	default:
 		t.Error("no warm-up before the switch")

@@ -201,8 +201,10 @@ func (l *Lab) removeFiles() error {
 
 func (l *Lab) all() []*process { return append(append([]*process{}, l.redis...), l.sentinels...) }
 
-// Dir is the work folder. Name is the Sentinels' name for the master.
-func (l *Lab) Dir() string  { return l.dir }
+// Dir is the work folder.
+func (l *Lab) Dir() string { return l.dir }
+
+// Name is the Sentinels' name for the master.
 func (l *Lab) Name() string { return l.opt.Name }
 
 // Redis lists the Redis nodes, the first master first, with their present role.
@@ -276,7 +278,7 @@ func (l *Lab) WipeSentinel(address string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(p.conf(), text, 0o600); err != nil {
+		if err := os.WriteFile(p.conf(), text, 0o600); err != nil { //nolint:gosec // a path of the lab's own
 			return err
 		}
 		return p.start(l.spawner, l.opt.Binary)

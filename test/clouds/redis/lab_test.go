@@ -83,7 +83,7 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(after, "Z")
 }
 
-func start(t *testing.T, ctx context.Context, o redislab.Options) *redislab.Lab {
+func start(ctx context.Context, t *testing.T, o redislab.Options) *redislab.Lab {
 	t.Helper()
 	began := time.Now()
 	o.Progress = func(text string) { t.Logf("%5d ms %s", time.Since(began).Milliseconds(), text) }
@@ -104,7 +104,7 @@ func TestFailover(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	// An election may end without a winner; it is tried again after twice this.
-	l := start(t, ctx, redislab.Options{FailoverTimeout: 3 * time.Second})
+	l := start(ctx, t, redislab.Options{FailoverTimeout: 3 * time.Second})
 	old, err := l.Master(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestFailover(t *testing.T) {
 // TestSignals covers everything that needs no failover, on the smallest Lab.
 func TestSignals(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lab")
-	l := start(t, t.Context(), redislab.Options{
+	l := start(t.Context(), t, redislab.Options{
 		Dir: dir, Replicas: 1, Sentinels: 1, Quorum: 1,
 		Redis:     redislab.Login{User: "admin", Password: "apw"},
 		Sentinel:  redislab.Login{Password: "spw"},

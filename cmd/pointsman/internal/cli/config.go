@@ -112,7 +112,7 @@ func kindOf(name string) (string, error) {
 	}
 	var top yaml.MapSlice
 	if yaml.Unmarshal(source, &top) != nil {
-		return kindSpec, nil
+		return kindSpec, nil //nolint:nilerr // its problems are told with their places later
 	}
 	node, spec := (&pointsmanv1.NodeConfig{}).ProtoReflect().Descriptor().Fields(), (&pointsmanv1.Spec{}).ProtoReflect().Descriptor().Fields()
 	score := 0
@@ -192,7 +192,7 @@ func (a *App) writeNew(name, text string, force bool) error {
 	if force {
 		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	f, err := os.OpenFile(name, mode, 0o644)
+	f, err := os.OpenFile(name, mode, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fault.Wrong(name+" exists", "--force replaces it")
 	}

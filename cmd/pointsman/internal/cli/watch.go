@@ -80,8 +80,9 @@ func (f *frame) draw(ctx context.Context, s *remote.Session, do look) error {
 	p := f.app.printer()
 	p.Out, p.Talk, p.Stream = &screen, &talk, true
 	err := do(ctx, s, p)
-	if e := (*fault.Error)(nil); err != nil && screen.Len() == 0 {
-		if e = fault.Explain(err); e.Code != fault.TryLater {
+	if err != nil && screen.Len() == 0 {
+		e := fault.Explain(err)
+		if e.Code != fault.TryLater {
 			return err
 		}
 		if !p.Format.ForPeople() || !f.app.Terminal {
@@ -116,7 +117,7 @@ func (a *App) follow(ctx context.Context, run func(ctx context.Context, token st
 	for {
 		last, err := run(ctx, token)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the watcher was told to stop
 		}
 		if last != token {
 			token, delay = last, firstDelay

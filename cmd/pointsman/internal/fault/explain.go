@@ -45,7 +45,7 @@ const nextNoAnswer = "pointsman status, or a longer --timeout; --endpoints names
 func doingOf(err error) string {
 	var words []string
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		if at, ok := e.(*atError); ok {
+		if at, ok := e.(*atError); ok { //nolint:errorlint // the loop unwraps
 			words = append(words, at.doing)
 		}
 	}
@@ -60,7 +60,7 @@ func doingOf(err error) string {
 func rest(err error) string {
 	inner := ""
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		if at, ok := e.(*atError); ok {
+		if at, ok := e.(*atError); ok { //nolint:errorlint // the loop unwraps
 			inner = at.err.Error()
 		}
 	}
@@ -111,7 +111,7 @@ func Spoken(err error) string {
 // listOf is the command that shows what there is; empty when nobody said.
 func listOf(err error) string {
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		if at, ok := e.(*atError); ok && at.list != "" {
+		if at, ok := e.(*atError); ok && at.list != "" { //nolint:errorlint // the loop unwraps
 			return at.list + " shows what there is"
 		}
 	}

@@ -99,7 +99,7 @@ func TestPrint(t *testing.T) {
 func TestNearest(t *testing.T) {
 	words := []string{"list", "show", "watch", "retry", "abandon"}
 	for given, want := range map[string]string{
-		"lst": "list", "sohw": "show", "wacth": "watch", "aband": "abandon", "RETRY": "retry", "completely": "", "": "",
+		"lst": "list", "shwo": "show", "wacth": "watch", "aband": "abandon", "RETRY": "retry", "completely": "", "": "",
 	} {
 		if got := Nearest(given, words); got != want {
 			t.Errorf("%q: got %q, want %q", given, got, want)
