@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 )
@@ -19,8 +17,14 @@ type tools struct {
 	Config
 	mu      sync.Mutex
 	open    map[fsm.TargetID]tool // at most fsm.MaxTargets
-	budgets map[fsm.TargetID]*rate.Limiter
-	warm    map[fsm.ObjectID]actuators.Reading // forgotten after WarmFor
+	budgets map[fsm.TargetID]*budget
+	warm    map[fsm.ObjectID]warmth // at most one per declared object; of no use after WarmFor
+}
+
+// warmth is a look at an object before anything is decided.
+type warmth struct {
+	began   time.Time // of the look, which may be under way
+	reading actuators.Reading
 }
 
 type tool struct {
@@ -29,7 +33,7 @@ type tool struct {
 }
 
 func newTools(c Config) *tools {
-	return &tools{Config: c, open: map[fsm.TargetID]tool{}, budgets: map[fsm.TargetID]*rate.Limiter{}, warm: map[fsm.ObjectID]actuators.Reading{}}
+	return &tools{Config: c, open: map[fsm.TargetID]tool{}, budgets: map[fsm.TargetID]*budget{}, warm: map[fsm.ObjectID]warmth{}}
 }
 
 // of gives the actuator of a step's target. Secrets are resolved when it is
@@ -73,14 +77,12 @@ func (t *tools) budget(target fsm.TargetSpec) actuators.Budget {
 	if perMinute <= 0 {
 		perMinute = t.Rate
 	}
-	limit := rate.Limit(float64(perMinute) / time.Minute.Seconds())
 	b, ok := t.budgets[target.ID]
 	if !ok {
-		b = rate.NewLimiter(limit, perMinute)
+		b = newBudget(perMinute)
 		t.budgets[target.ID] = b
 	}
-	b.SetLimit(limit)
-	b.SetBurst(perMinute)
+	b.setRate(perMinute)
 	return b
 }
 
@@ -92,10 +94,7 @@ func (t *tools) left(id fsm.TargetID) time.Duration {
 	if !ok {
 		return 0
 	}
-	if missing := 1 - b.Tokens(); missing > 0 {
-		return time.Duration(missing / float64(b.Limit()) * float64(time.Second))
-	}
-	return 0
+	return b.left(1)
 }
 
 // Warm reads the objects of the first stage of a master's plan, since a switch
@@ -116,7 +115,7 @@ func (e *Executor) Warm(ctx context.Context, id fsm.MasterID) {
 		}
 	}
 	for _, step := range m.Plan[0].Steps {
-		if step.Target == "" || e.tools.fresh(step.Object, e.WarmFor/2) {
+		if step.Target == "" || !e.tools.beginLook(step.Object) {
 			continue
 		}
 		target, _ := state.Spec().Target(step.Target)
@@ -133,7 +132,7 @@ func (t *tools) look(ctx context.Context, step fsm.Step, target fsm.TargetSpec, 
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.WarmFor)
+	ctx, cancel := context.WithTimeout(patient(ctx), t.WarmFor)
 	defer cancel()
 	r, err := a.Read(ctx, actuators.Subject{Step: step, Candidates: candidates})
 	if err != nil {
@@ -142,24 +141,31 @@ func (t *tools) look(ctx context.Context, step fsm.Step, target fsm.TargetSpec, 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.warm[step.Object] = r
+	t.warm[step.Object] = warmth{began: r.At, reading: r}
 }
 
-func (t *tools) fresh(o fsm.ObjectID, within time.Duration) bool {
+// beginLook allows one look at an object in half of WarmFor, done or under way:
+// the Sentinels give cause many times, and the provider's rate is small.
+func (t *tools) beginLook(o fsm.ObjectID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r, ok := t.warm[o]
-	return ok && time.Since(r.At) < within
+	w, ok := t.warm[o]
+	if ok && time.Since(w.began) < t.WarmFor/2 {
+		return false
+	}
+	w.began = time.Now()
+	t.warm[o] = w
+	return true
 }
 
 // take gives a warm-up read once, if it is young enough.
 func (t *tools) take(o fsm.ObjectID) *actuators.Reading {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r, ok := t.warm[o]
+	w := t.warm[o]
 	delete(t.warm, o)
-	if !ok || time.Since(r.At) > t.WarmFor {
+	if w.reading.At.IsZero() || time.Since(w.reading.At) > t.WarmFor {
 		return nil
 	}
-	return &r
+	return &w.reading
 }

@@ -64,7 +64,7 @@ func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered 
 func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 	tool, err := t.tools.of(a.Step, a.Target)
 	if err == nil {
-		within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step))
+		within, cancel := context.WithTimeout(patient(ctx), t.Executor.span(a.Step))
 		defer cancel()
 		var p actuators.Progress
 		if p, err = tool.Follow(within, t.work(state, a, false)); err == nil {

@@ -30,7 +30,7 @@ type Config struct {
 	// Lookup resolves a host name. Default: the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]string, error)
 
-	Rest time.Duration // between two reads of a master at rest, 250 ms
+	Rest time.Duration // between two reads of a master at rest, 400 ms
 	Fast time.Duration // the same in trouble, 20 ms
 	Hot  time.Duration // trouble lasts this long after the last change or event, 10 s
 
@@ -60,7 +60,7 @@ func (c Config) withDefaults() Config {
 	if c.Lookup == nil {
 		c.Lookup = net.DefaultResolver.LookupHost
 	}
-	c.Rest = cmp.Or(max(c.Rest, 0), 250*time.Millisecond)
+	c.Rest = cmp.Or(max(c.Rest, 0), 400*time.Millisecond)
 	c.Fast = cmp.Or(max(c.Fast, 0), 20*time.Millisecond)
 	c.Hot = cmp.Or(max(c.Hot, 0), 10*time.Second)
 	c.Batch = cmp.Or(max(c.Batch, 0), 64)

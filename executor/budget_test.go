@@ -1,0 +1,59 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPatientRequestsLeaveSomeForWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(60)
+		began := time.Now()
+		for range 40 {
+			if err := b.Wait(patient(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took > 0 {
+			t.Fatalf("the first 40 of 60 waited %s", took)
+		}
+		soon, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if err := b.Wait(patient(soon)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a patient request took from the writes' part: %v", err)
+		}
+		for range 20 {
+			if err := b.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took > 200*time.Millisecond {
+			t.Fatalf("writes waited %s", took)
+		}
+		if err := b.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 900*time.Millisecond || took > 1100*time.Millisecond {
+			t.Fatalf("an empty bucket of 60 a minute gave the next after %s", took)
+		}
+	})
+}
+
+func TestOneWarmUpLookAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tools := newTools(DefaultConfig())
+		if !tools.beginLook("o") || tools.beginLook("o") {
+			t.Fatal("a look under way was begun again")
+		}
+		time.Sleep(DefaultConfig().WarmFor / 2)
+		if !tools.beginLook("o") {
+			t.Fatal("no second look after half of its life")
+		}
+		if tools.take("o") != nil {
+			t.Fatal("a look that has seen nothing was given out")
+		}
+	})
+}
