@@ -117,6 +117,7 @@ type Sight struct {
 	Version string        // for compare-and-swap: goes into the claim
 	Refresh *fsm.Refresh  // with Staged: what would apply it
 	After   time.Duration // with Busy: look again then
+	Found   bool          // with Applied: it stands so without any write of ours
 	Reading Reading
 }
 

@@ -187,7 +187,7 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 	switch seen.Verdict {
 	case actuators.Applied:
 		c.To, c.Effect, c.Reason = fsm.Done, fsm.Already, ""
-		if t.doubt || a.Attempts > 1 {
+		if !seen.Found && (t.doubt || a.Attempts > 1) {
 			c.Effect = fsm.Changed
 		}
 	case actuators.Staged:

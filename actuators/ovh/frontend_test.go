@@ -214,7 +214,9 @@ func TestForeign(t *testing.T) {
 			r.want(r.work(1, addressB), want, "")
 		}
 		r.step.Foreign = pb.Foreign_FOREIGN_STUCK
-		r.want(r.work(1, addressA), actuators.Applied, "") // stands as wanted and nothing is staged
+		if s := r.want(r.work(1, addressA), actuators.Applied, ""); !s.Found { // stands as wanted and nothing is staged
+			t.Errorf("%+v: no write of ours made it", s)
+		}
 		r.must(r.sim.ForeignPut(frontend, map[string]any{"displayName": "somebody is at it"}))
 		r.want(r.work(1, addressA), actuators.Foreign, "")
 		r.must(r.sim.ForeignPut(frontend, map[string]any{"displayName": "[pm 1f2e3d4c sessions/9]"}))

@@ -59,6 +59,7 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 		s.Verdict, s.Detail = actuators.Foreign, wrong
 	case !marked || m.master != ours.master:
 		s.Verdict = v.unmarked(want, w)
+		s.Found = s.Verdict == actuators.Applied
 	case m.number < ours.number:
 		s.Verdict = actuators.Absent
 	case v.farm != want.Farm:
