@@ -21,7 +21,12 @@ BUILD := $(GO) build $(VCS) -trimpath -ldflags '-s -w -X main.release=$(VERSION)
 # Bounds on time: a test that hangs names its goroutines before CI gives up.
 TIMEOUT ?= 10m
 RACE_TIMEOUT ?= 20m
+SIM_TIMEOUT ?= 6h
 ARGS ?=
+
+# Seeds of `make sim`, and the first of them.
+SEEDS ?= 1000
+FROM ?= 1
 
 TOOLS := $(CURDIR)/bin/tools
 BUF := $(TOOLS)/buf
@@ -34,7 +39,7 @@ IMAGE := proto/image.binpb
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +53,9 @@ demo: build need-redis ## two failovers on real Redis, a leader killed in mid-de
 test: need-go need-redis ## all tests, then those that kill the process at each named point
 	$(GO) test $(VCS) -timeout $(TIMEOUT) ./...
 	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
+
+sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 FROM=1)
+	$(GO) test $(VCS) ./test/sim -run '^TestSim$$' -timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)
 
 check: build ## what must hold before a merge: vet, layout, generated code, lint, race, known vulnerabilities
 	$(GO) vet ./...

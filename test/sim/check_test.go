@@ -1,0 +1,278 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pointsman/pointsman/cluster/journal"
+	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/test/clouds/ovh"
+)
+
+// verdict is what a run adds to the figures.
+type verdict struct {
+	Failovers, Actions, Repeats, Outlasted, Foreign int
+	Slowest                                         time.Duration
+	proof                                           ovh.Proof
+}
+
+// check judges the run by name. It is called when nothing is open.
+func (r *run) check() {
+	index := r.hashes()
+	state, log, err := r.ledger.replay(index)
+	if err != nil {
+		r.fail("replay", "%v", err)
+		return
+	}
+	r.replayed(state, index)
+	r.tokens(log)
+	r.finals(log)
+	r.falseSuccess(log)
+	r.switches(state)
+	r.provider(state, log)
+	r.values(state)
+}
+
+// hashes: equal states at an equal index on all nodes.
+func (r *run) hashes() (index uint64) {
+	first := journal.Hash{}
+	for i, p := range r.all() {
+		v, err := p.node.Verify(context.Background())
+		switch {
+		case err != nil:
+			r.fail("verify", "%s: %v", p.id, err)
+		case i == 0:
+			index, first = v.StateIndex, v.StateHash
+		case v.StateIndex != index:
+			r.fail("hashes", "%s stands at %d, another at %d", p.id, v.StateIndex, index)
+		case v.StateHash != first:
+			r.fail("hashes", "%s differs at index %d", p.id, index)
+		}
+	}
+	return index
+}
+
+// replayed: the log alone makes the state that the nodes hold.
+func (r *run) replayed(state fsm.State, index uint64) {
+	mine, err := journal.HashOf(state)
+	if err != nil {
+		r.fail("replay", "%v", err)
+		return
+	}
+	for _, p := range r.all()[:1] {
+		theirs, err := journal.HashOf(p.node.State())
+		if err != nil || theirs != mine {
+			r.fail("replay", "state at %d is not what its entries make (%v)", index, err)
+		}
+	}
+}
+
+// tokens: a claim's token is above all before it.
+func (r *run) tokens(log []decided) {
+	last := fsm.Token(0)
+	for _, d := range log {
+		granted := d.answer.Claims
+		if d.answer.Token != 0 {
+			granted = append(granted, fsm.Granted{Token: d.answer.Token})
+		}
+		for _, g := range granted {
+			if g.Token < last {
+				r.fail("tokens rise", "entry %d granted %d after %d", d.Index, g.Token, last)
+			}
+			last = g.Token
+		}
+	}
+}
+
+// finals: an action that reached its end never changes again.
+func (r *run) finals(log []decided) {
+	ended := map[fsm.ActionID]fsm.Phase{}
+	for _, d := range log {
+		for id, phase := range ended {
+			if a, ok := d.after.Action(id); ok && a.Phase != phase {
+				r.fail("settled once", "entry %d made %s, which was %s, %s", d.Index, id, phase, a.Phase)
+			}
+		}
+		if c, ok := d.Command.(fsm.Settle); ok && d.answer.Refusal == 0 {
+			if a, _ := d.after.Action(c.Action); a.Phase.Final() {
+				ended[c.Action] = a.Phase
+			}
+		}
+	}
+}
+
+// falseSuccess: when done was logged, traffic went where the action wanted it.
+func (r *run) falseSuccess(log []decided) {
+	for _, d := range log {
+		c, ok := d.Command.(fsm.Settle)
+		if !ok || c.To != fsm.Done || d.answer.Refusal != 0 {
+			continue
+		}
+		a, _ := d.after.Action(c.Action)
+		frontend, farm, ok := wants(a)
+		if !ok || r.edited(frontend) {
+			continue
+		}
+		for zone, now := range d.applied[frontend] {
+			if now != farm {
+				r.fail("false success", "entry %d settled %s done at %s while frontend %d in %s was at farm %d, not %d",
+					d.Index, a.ID, d.entry.at.Sub(r.story.began), frontend, zone, now, farm)
+			}
+		}
+	}
+}
+
+// wants reads the value of a load balancer's action.
+func wants(a fsm.Action) (frontend, farm int64, ok bool) {
+	var v struct{ Frontend, Farm int64 }
+	if a.IsRefresh() || json.Unmarshal(a.Value, &v) != nil || v.Farm == 0 {
+		return 0, 0, false
+	}
+	return v.Frontend, v.Farm, true
+}
+
+// edited: somebody else wrote to the frontend in this run.
+func (r *run) edited(frontend int64) bool {
+	return slices.ContainsFunc(r.sim.Journal(0).Calls, func(c ovh.Call) bool {
+		return c.Foreign && c.Method != ovh.MethodSeed && c.Frontend != nil && c.Frontend.ID == frontend
+	})
+}
+
+// switches: every accepted failover is a promotion of its own, in order.
+func (r *run) switches(state fsm.State) {
+	for _, m := range r.plan.Masters {
+		_, promoted := r.redis.told(m.ID)
+		at := 0
+		for _, f := range state.Failovers(fsm.MasterID(m.ID)) {
+			for at < len(promoted) && promoted[at] != (promotion{string(f.To), uint64(f.Epoch)}) {
+				at++
+			}
+			if at >= len(promoted) {
+				r.fail("one failover per switch", "%s (%s at epoch %d) is no promotion of its own; there were %v", f.ID, f.To, f.Epoch, promoted)
+				return
+			}
+			at++
+		}
+	}
+}
+
+// outlasted: a request was under way for longer than the window allows for.
+func (r *run) outlasted() bool {
+	late := time.Duration(0)
+	for _, c := range r.sim.Journal(0).Calls {
+		if c.Accepted && !c.Foreign && c.Method != ovh.MethodSeed {
+			late = max(late, c.Effect.Sub(c.Received))
+		}
+	}
+	return r.hub.slowest+late > r.plan.Hold
+}
+
+// provider: what the provider counted against what the log says.
+func (r *run) provider(state fsm.State, log []decided) {
+	p := r.sim.Prove(r.logged(state))
+	r.verdict(state, p)
+	bad := []struct {
+		check  string
+		n      int
+		excuse bool
+	}{
+		{"lost", p.Lost, false}, {"orphans", p.Orphans, false}, {"journal whole", int(p.Dropped), false},
+		{"duplicates", p.Duplicates, r.outlasted() || r.anyEdited()}, {"stale", p.Stale, r.outlasted()},
+	}
+	for _, b := range bad {
+		if b.n > 0 && !b.excuse {
+			r.fail(b.check, "%d: %s", b.n, strings.Join(p.Details, "; "))
+		}
+	}
+	r.claimedFirst(log)
+}
+
+func (r *run) anyEdited() bool {
+	return slices.ContainsFunc(r.plan.Masters, func(m masterPlan) bool { return r.edited(m.Frontend) })
+}
+
+func (r *run) logged(state fsm.State) (list []ovh.LoggedAction) {
+	for _, a := range state.AllActions() {
+		l := ovh.LoggedAction{ID: string(a.ID), Kind: a.Step.Kind, State: a.Phase.String(), Object: string(a.Step.Object), Claims: a.Attempts}
+		if a.Effect != 0 {
+			l.Effect = a.Effect.String()
+		}
+		if _, farm, ok := wants(a); ok {
+			l.Farm, l.Marker = farm, fmt.Sprintf("[pm %.8s %s]", state.Cluster(), a.For)
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+// claimedFirst: no accepted write of an action before a claim of it was durable.
+func (r *run) claimedFirst(log []decided) {
+	first := map[string]time.Time{}
+	for _, d := range log {
+		claims := d.answer.Claims
+		if c, ok := d.Command.(fsm.Claim); ok && d.answer.Refusal == 0 {
+			claims = append(claims, fsm.Granted{Action: c.Action})
+		}
+		for _, g := range claims {
+			a, _ := d.after.Action(g.Action)
+			if _, ok := first[a.For.String()]; !ok && !a.IsRefresh() && a.Target.ID != "" {
+				first[a.For.String()] = d.entry.at
+			}
+		}
+	}
+	for _, c := range r.sim.Journal(0).Calls {
+		if c.Foreign || !c.Accepted || c.Frontend == nil {
+			continue
+		}
+		m, _ := ovh.ParseMarker(c.Frontend.NameAfter)
+		if at, ok := first[fmt.Sprintf("%s/%d", m.Master, m.Number)]; !ok || c.Received.Before(at) {
+			r.fail("intent before deed", "call %d under %s came before a claim", c.Seq, m)
+		}
+	}
+}
+
+// values: each frontend and each setting is what the newest failover wants.
+func (r *run) values(state fsm.State) {
+	now := r.applied()
+	for _, m := range r.plan.Masters {
+		stands, _ := state.Master(fsm.MasterID(m.ID))
+		want := m.Farms[string(stands.Address)]
+		stuck := slices.ContainsFunc(state.Open(), func(a fsm.Action) bool {
+			return a.For.Master == fsm.MasterID(m.ID) && a.Phase == fsm.Stuck
+		})
+		excused := r.edited(m.Frontend) || m.Stuck // by policy a human decides
+		if stuck && !excused {
+			r.fail("left open", "%s is stuck without a foreign edit: %v", m.ID, reasons(state))
+		}
+		for zone, farm := range now[m.Frontend] {
+			if farm != want && !excused && !r.outlasted() {
+				r.fail("final value", "frontend %d in %s is at farm %d, %s stands at %s, farm %d", m.Frontend, zone, farm, m.ID, stands.Address, want)
+			}
+		}
+		if s, _ := state.Setting("redis/" + m.ID + "/url"); stands.Number > 0 && s.Value != "redis://"+string(stands.Address) {
+			r.fail("final value", "setting of %s is %q, it stands at %s", m.ID, s.Value, stands.Address)
+		}
+	}
+}
+
+func reasons(state fsm.State) (list []string) {
+	for _, a := range state.Open() {
+		list = append(list, fmt.Sprintf("%s: %s", a.ID, a.Reason))
+	}
+	return list
+}
+
+func (r *run) verdict(state fsm.State, p ovh.Proof) {
+	v := verdict{Failovers: len(state.Failovers("")), Actions: len(state.AllActions()), Repeats: p.Repeats, Slowest: r.took, proof: p}
+	if r.outlasted() {
+		v.Outlasted = 1
+	}
+	if r.anyEdited() {
+		v.Foreign = 1
+	}
+	r.figures = v
+}

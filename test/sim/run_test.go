@@ -1,0 +1,309 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pointsman/pointsman/cluster"
+	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/test/clouds/ovh"
+)
+
+const (
+	service    = "ip-203.0.113.7"
+	apiURL     = "http://api.example/1.0"
+	quietAfter = 20 * time.Minute // of virtual time, until nothing may be open
+	lateAfter  = 45 * time.Second // longer than anything in a plan is late
+)
+
+func zones() []string { return []string{"gra", "sbg"} }
+
+// run is one plan in its bubble.
+type run struct {
+	plan        *plan
+	bug         *bug
+	dir         string
+	spec        fsm.Spec
+	credentials string
+
+	story  *story
+	hub    *hub
+	redis  *redis
+	sim    *ovh.Sim
+	server *http.Server
+	ledger *ledger
+	fuse   *fuse
+	sees   map[string]*atomic.Bool
+	graves sync.WaitGroup
+
+	mu     sync.Mutex
+	procs  map[string]*process
+	never  map[string]bool // crashed for good
+	ending bool
+	back   map[string]time.Duration // delay of the next start, set by who crashes it
+
+	took    time.Duration // from the last fault's end to quiet
+	figures verdict
+	fails   []failure
+}
+
+type failure struct{ Check, Detail string }
+
+func (r *run) fail(check, format string, args ...any) {
+	r.fails = append(r.fails, failure{check, fmt.Sprintf(format, args...)})
+	r.story.add("check", "%s: %s", check, fmt.Sprintf(format, args...))
+}
+
+func newRun(p *plan, b *bug, dir string, spec fsm.Spec) *run {
+	r := &run{
+		plan: p, bug: b, dir: dir, spec: spec, story: newStory(), hub: newHub(p.Latency), redis: newRedis(p.Masters),
+		sees: map[string]*atomic.Bool{}, procs: map[string]*process{}, never: map[string]bool{}, back: map[string]time.Duration{},
+		credentials: "[default]\nendpoint=" + apiURL + "\n\n[" + apiURL + "]\napplication_key=ak\napplication_secret=as\nconsumer_key=ck\n",
+	}
+	if p.Fuse != nil {
+		r.fuse = &fuse{Site: p.Fuse.Site, Nth: p.Fuse.Nth, After: p.Fuse.After, Death: p.Fuse.Death, Back: p.Fuse.Back}
+	}
+	for _, id := range nodeIDs() {
+		r.sees[id] = &atomic.Bool{}
+		r.sees[id].Store(true)
+	}
+	return r
+}
+
+// live is the process of a node that is up; nil: none.
+func (r *run) live(id string) *process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.procs[id]
+}
+
+func (r *run) setLive(id string, p *process) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p == nil {
+		delete(r.procs, id)
+	} else {
+		r.procs[id] = p
+	}
+}
+
+func (r *run) all() (list []*process) {
+	for _, id := range nodeIDs() {
+		if p := r.live(id); p != nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// leader is the process that leads with its barrier through; nil: none.
+func (r *run) leader() *process {
+	var found *process
+	for _, p := range r.all() {
+		if s := p.node.Status(); s.Leading && (found == nil || s.Term > found.node.Status().Term) {
+			found = p
+		}
+	}
+	return found
+}
+
+func (r *run) startProvider() error {
+	knobs := r.plan.Knobs
+	sim, err := ovh.New(ovh.Config{Knobs: &knobs, Seed: r.plan.Seed})
+	if err != nil {
+		return err
+	}
+	r.sim, r.ledger = sim, newLedger(r)
+	if err := sim.AddService(service, zones()...); err != nil {
+		return err
+	}
+	for _, m := range r.plan.Masters {
+		for _, address := range m.Candidates {
+			host, _, _ := strings.Cut(address, ":")
+			if _, err := sim.AddFarm(service, ovh.Farm{FarmID: m.Farms[address], Port: new(int64(6379))}); err != nil {
+				return err
+			}
+			if _, err := sim.AddServer(m.Farms[address], ovh.Server{Address: host, Port: new(int64(6379))}); err != nil {
+				return err
+			}
+		}
+		first := m.Farms[m.Candidates[0]]
+		if _, err := sim.AddFrontend(service, ovh.Frontend{FrontendID: m.Frontend, Port: "6379", DefaultFarmID: &first, DisplayName: new("redis " + m.ID)}); err != nil {
+			return err
+		}
+	}
+	sim.AddCredential(ovh.Credential{ApplicationKey: "ak", ApplicationSecret: "as", ConsumerKey: "ck"})
+	l, err := r.hub.join(provider).Listen(provider + ":80")
+	if err != nil {
+		return err
+	}
+	r.server = &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	r.graves.Go(func() { _ = r.server.Serve(l) })
+	return nil
+}
+
+func dialer(e *endpoint) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx, provider+":80") }
+}
+
+// play runs the plan from the first start to the checks. It is called in the bubble.
+func (r *run) play() {
+	defer r.close()
+	if err := r.startProvider(); err != nil {
+		r.fail("harness", "provider: %v", err)
+		return
+	}
+	began := time.Now()
+	var starts sync.WaitGroup
+	for _, id := range nodeIDs() {
+		starts.Go(func() { r.rise(id) })
+	}
+	starts.Wait()
+	if err := r.declare(); err != nil {
+		r.fail("harness", "spec: %v", err)
+		return
+	}
+	var events sync.WaitGroup
+	for _, e := range r.plan.Events {
+		time.Sleep(time.Until(began.Add(e.At)))
+		events.Go(func() { r.do(e) })
+	}
+	events.Wait()
+	r.sim.ClearFaults()
+	r.story.add("plan", "all faults have ended")
+	ended := time.Now()
+	if !r.settle(ended) {
+		return
+	}
+	r.took = time.Since(ended)
+	time.Sleep(lateAfter)
+	r.settle(time.Now())
+	r.check()
+}
+
+// declare brings the spec into the log, through whichever node is up.
+func (r *run) declare() (err error) {
+	for range 60 {
+		for _, p := range r.all() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			var answer fsm.Answer
+			answer, err = p.node.Propose(ctx, fsm.PutSpec{Spec: r.spec}, cluster.WithID("spec"))
+			cancel()
+			if err == nil {
+				return answer.Err()
+			}
+		}
+		time.Sleep(time.Second)
+	}
+	return err
+}
+
+// rise starts a node, again and again until it stands.
+func (r *run) rise(id string) {
+	for range 60 {
+		r.mu.Lock()
+		ending := r.ending
+		r.mu.Unlock()
+		if ending {
+			return
+		}
+		if _, err := r.begin(id); err != nil {
+			r.story.add(id, "does not start: %v", err)
+			time.Sleep(time.Second)
+			continue
+		}
+		return
+	}
+	r.story.add(id, "never starts")
+}
+
+// close ends everything that runs in the bubble.
+func (r *run) close() {
+	r.mu.Lock()
+	r.ending = true
+	r.mu.Unlock()
+	for _, p := range r.all() {
+		p.crash(reset)
+	}
+	if r.sim != nil {
+		_ = r.sim.Close()
+	}
+	if r.server != nil {
+		_ = r.server.Close()
+	}
+	r.graves.Wait()
+}
+
+// settle waits until nothing is open and says whether it came to that.
+func (r *run) settle(since time.Time) bool {
+	var why []string
+	for time.Since(since) < quietAfter {
+		if why = r.unquiet(); len(why) == 0 {
+			return true
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	r.fail("left open", "after %s: %s", quietAfter, strings.Join(why, "; "))
+	return false
+}
+
+// unquiet lists what is not settled yet.
+func (r *run) unquiet() (why []string) {
+	lead := r.leader()
+	if lead == nil {
+		return []string{"no leader"}
+	}
+	state := lead.node.State()
+	for _, a := range state.Open() {
+		if a.Phase != fsm.Stuck {
+			why = append(why, fmt.Sprintf("%s is %s (attempt %d, on %q, doubt %v): %s", a.ID, a.Phase, a.Attempts, a.On, a.Doubt, a.Reason))
+		}
+	}
+	for _, o := range state.Objects() {
+		why = append(why, fmt.Sprintf("%s is held by %v", o.ID, o.Held))
+	}
+	for _, m := range r.plan.Masters {
+		truth, _ := r.redis.told(m.ID)
+		if got, _ := state.Master(fsm.MasterID(m.ID)); string(got.Address) != truth {
+			why = append(why, fmt.Sprintf("%s is %s in the log, %s in truth", m.ID, got.Address, truth))
+		}
+	}
+	for _, id := range nodeIDs() {
+		p := r.live(id)
+		if p == nil && !r.gone(id) {
+			why = append(why, id+" is down")
+		}
+		if p != nil && p.node.State().Index() != state.Index() {
+			why = append(why, id+" lags")
+		}
+	}
+	for _, c := range r.sim.Journal(0).Calls {
+		if c.Write() && c.Method != ovh.MethodSeed && c.Phase != ovh.PhaseAnswered && c.Phase != ovh.PhaseDropped {
+			why = append(why, fmt.Sprintf("call %d is %s", c.Seq, c.Phase))
+		}
+	}
+	return why
+}
+
+func (r *run) gone(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.never[id]
+}
+
+func (r *run) nodeOf(e event) *process {
+	if e.Node == "leader" {
+		if p := r.leader(); p != nil {
+			return p
+		}
+		return r.live("n1")
+	}
+	return r.live(e.Node)
+}

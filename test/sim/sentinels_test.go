@@ -1,0 +1,212 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pointsman/pointsman/sentinel"
+)
+
+const sentinelsEach = 3
+
+// redis is the world that the coordinators watch: each master's nodes and what
+// its three Sentinels say. It is moved by the plan's events only.
+type redis struct {
+	mu      sync.Mutex
+	masters map[string]*master
+	changed chan struct{}
+}
+
+type master struct {
+	id         string
+	candidates []string
+	truth      string // the master that the Sentinels will agree on
+	epoch      uint64
+	says       [sentinelsEach]saying
+	roles      map[string]string
+	switching  bool
+	promoted   []promotion // every one that a Sentinel announced, in order
+}
+
+// saying is one Sentinel's word.
+type saying struct {
+	runID, address string
+	epoch          uint64
+	seen, leads    bool
+}
+
+type promotion struct {
+	Address string
+	Epoch   uint64
+}
+
+func newRedis(masters []masterPlan) *redis {
+	r := &redis{masters: map[string]*master{}, changed: make(chan struct{})}
+	for _, m := range masters {
+		made := &master{id: m.ID, candidates: m.Candidates, truth: m.Candidates[0], epoch: 1, roles: map[string]string{}}
+		for i := range made.says {
+			made.says[i] = saying{runID: fmt.Sprintf("run-%s-%d", m.ID, i), address: made.truth, epoch: 1, seen: true}
+		}
+		for i, c := range m.Candidates {
+			made.roles[c] = sentinel.RoleSlave
+			if i == 0 {
+				made.roles[c] = sentinel.RoleMaster
+			}
+		}
+		r.masters[m.ID] = made
+	}
+	return r
+}
+
+func (r *redis) change(id string, f func(m *master)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r.masters[id])
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// view is what a node that reaches everything would see now, a poll's age ago.
+func (r *redis) view(id string, reaches bool) (sentinel.View, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m, now := r.masters[id], time.Now()
+	at := now.Add(-5 * time.Millisecond)
+	v := sentinel.View{Master: id, At: now, Switching: m.switching && reaches}
+	for i, s := range m.says {
+		report := sentinel.Report{
+			Sentinel: fmt.Sprintf("sentinel-%s-%d:26379", id, i), RunID: s.runID, Address: s.address, Epoch: s.epoch,
+			Seen: s.seen && reaches, At: at, Failover: s.leads, OtherSentinels: sentinelsEach - 1, Replicas: len(m.candidates) - 1,
+		}
+		if !report.Seen {
+			report.Err = "i/o timeout"
+		}
+		v.Reports = append(v.Reports, report)
+	}
+	for _, c := range m.candidates {
+		role := sentinel.Role{Address: c, Role: m.roles[c], At: at}
+		if !reaches {
+			role.Role, role.Err = sentinel.RoleUnreachable, "i/o timeout"
+		}
+		v.Roles = append(v.Roles, role)
+	}
+	return v, r.changed
+}
+
+// switchTo plays a failover as Sentinel does it: votes, promotion, the leading
+// Sentinel's word at once, the others' within lags.
+func (r *redis) switchTo(e event) {
+	r.change(e.Master, func(m *master) {
+		m.switching = true
+		m.roles[m.truth] = sentinel.RoleUnreachable
+		m.says[e.Sentinel].leads = true
+	})
+	time.Sleep(200 * time.Millisecond)
+	var mine promotion
+	r.change(e.Master, func(m *master) {
+		m.epoch++
+		old := m.truth
+		m.truth = e.Address
+		mine = promotion{e.Address, m.epoch}
+		m.promoted = append(m.promoted, mine)
+		m.roles[m.truth] = sentinel.RoleMaster
+		m.roles[old] = sentinel.RoleUnreachable
+		if e.Address == old {
+			m.roles[old] = sentinel.RoleMaster
+		}
+		m.tell(e.Sentinel, mine)
+	})
+	for i := range sentinelsEach {
+		if i == e.Sentinel {
+			continue
+		}
+		time.Sleep(e.Lag / 2)
+		r.change(e.Master, func(m *master) { m.tell(i, mine) })
+	}
+	r.change(e.Master, func(m *master) { m.switching = m.epoch > mine.Epoch && m.switching; m.says[e.Sentinel].leads = false })
+}
+
+// tell is a hello: a Sentinel takes a higher epoch only.
+func (m *master) tell(i int, p promotion) {
+	if p.Epoch > m.says[i].epoch {
+		m.says[i].address, m.says[i].epoch = p.Address, p.Epoch
+	}
+}
+
+// conflict plays two Sentinels that each promoted a node at one epoch: the
+// first is master for a moment, then the others' candidate stays.
+func (r *redis) conflict(e event) {
+	var first, second promotion
+	r.change(e.Master, func(m *master) {
+		m.epoch++
+		old := m.truth
+		first = promotion{e.Other, m.epoch}
+		m.promoted = append(m.promoted, first)
+		m.roles[old], m.roles[first.Address] = sentinel.RoleUnreachable, sentinel.RoleMaster
+		m.tell(e.Sentinel, first)
+	})
+	time.Sleep(e.Lag)
+	r.change(e.Master, func(m *master) {
+		second = promotion{e.Address, first.Epoch}
+		m.promoted = append(m.promoted, second)
+		m.truth = second.Address
+		m.roles[first.Address], m.roles[second.Address] = sentinel.RoleSlave, sentinel.RoleMaster
+		for i := range m.says {
+			if i != e.Sentinel {
+				m.tell(i, second)
+			}
+		}
+	})
+	time.Sleep(8 * time.Second)
+	r.change(e.Master, func(m *master) { m.says[e.Sentinel].address = m.says[(e.Sentinel+1)%sentinelsEach].address })
+}
+
+// returned plays an old master that comes back and says so for ten seconds,
+// while one Sentinel, restarted from an old file, names it again.
+func (r *redis) returned(e event) {
+	var old saying
+	r.change(e.Master, func(m *master) {
+		if e.Address != m.truth {
+			m.roles[e.Address] = sentinel.RoleMaster
+		}
+		old = m.says[e.Sentinel]
+		if old.epoch > 1 {
+			m.says[e.Sentinel].address, m.says[e.Sentinel].epoch = e.Address, old.epoch-1
+		}
+	})
+	time.Sleep(e.Lag)
+	r.change(e.Master, func(m *master) { m.tell(e.Sentinel, promotion{m.truth, m.epoch}) })
+	time.Sleep(10 * time.Second)
+	r.change(e.Master, func(m *master) {
+		if e.Address != m.truth {
+			m.roles[e.Address] = sentinel.RoleSlave
+		}
+	})
+}
+
+// wiped plays Sentinels that all lost their files: epochs begin again.
+func (r *redis) wiped(e event) {
+	r.change(e.Master, func(m *master) {
+		m.epoch = 1
+		for i := range m.says {
+			m.says[i] = saying{runID: fmt.Sprintf("again-%s-%d", m.id, i), address: m.truth, epoch: 1, seen: true}
+		}
+	})
+}
+
+// away plays a Sentinel that does not answer for a while.
+func (r *redis) away(e event) {
+	r.change(e.Master, func(m *master) { m.says[e.Sentinel].seen = false })
+	time.Sleep(e.For)
+	r.change(e.Master, func(m *master) { m.says[e.Sentinel].seen = true })
+}
+
+// told is what stands for a master when all is quiet.
+func (r *redis) told(id string) (truth string, promoted []promotion) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := r.masters[id]
+	return m.truth, slices.Clone(m.promoted)
+}

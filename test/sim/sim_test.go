@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pointsman/pointsman/actuators"
+	actovh "github.com/pointsman/pointsman/actuators/ovh"
+	"github.com/pointsman/pointsman/actuators/setting"
+	"github.com/pointsman/pointsman/coordinator"
+	"github.com/pointsman/pointsman/coordinator/config"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+type options struct {
+	seeds, from, repeat *uint64
+	seed                *int64
+	story               *bool
+}
+
+// flags are read by the tests; this is the one place that go test gives for them.
+var flags = options{
+	seeds:  flag.Uint64("sim.seeds", 60, "seeds to run"),
+	from:   flag.Uint64("sim.from", 1, "first seed"),
+	repeat: flag.Uint64("sim.repeat", 1, "runs of each seed"),
+	seed:   flag.Int64("sim.seed", -1, "run this seed only"),
+	story:  flag.Bool("sim.story", false, "print the story of a good run too"),
+}
+
+// compile makes the log's form of a plan's spec.
+func compile(t testing.TB, p *plan) fsm.Spec {
+	var b strings.Builder
+	b.WriteString("masters:\n")
+	for _, m := range p.Masters {
+		farms, candidates := []string{}, []string{}
+		for _, c := range m.Candidates {
+			farms = append(farms, fmt.Sprintf("%q: %d", c, m.Farms[c]))
+			candidates = append(candidates, fmt.Sprintf("{address: %q, zone: z}", c))
+		}
+		policy := ""
+		if m.Stuck {
+			policy = ", foreign: stuck"
+		}
+		fmt.Fprintf(&b, "  - id: %s\n    sentinel: {name: %s, addresses: [\"10.9.0.1:26379\"]}\n    candidates: [%s]\n    plan:\n", m.ID, m.ID, strings.Join(candidates, ", "))
+		fmt.Fprintf(&b, "      - stage: cutover\n        steps:\n          - {name: lb, target: lb-par, timeout: %s, ovh_iplb: {frontend: %d, farms: {%s}%s}}\n", p.Act, m.Frontend, strings.Join(farms, ", "), policy)
+		fmt.Fprintf(&b, "      - stage: announce\n        steps:\n          - {name: url, setting: {key: redis/%s/url, value: \"redis://{{.New}}\"}}\n", m.ID)
+	}
+	fmt.Fprintf(&b, "targets:\n  lb-par: {hold: %s, rate: %d, ovh_iplb: {endpoint: %q, service: %s, credentials: \"env:OVH\"}}\n", p.Hold, p.Rate, apiURL, service)
+	spec, _, err := config.ParseSpec("spec.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatalf("spec of seed %d: %v\n%s", p.Seed, err, b.String())
+	}
+	made, problems := coordinator.Compile(spec, actuators.Kinds{actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}})
+	if len(problems) > 0 {
+		t.Fatalf("spec of seed %d: %v", p.Seed, problems)
+	}
+	return made
+}
+
+// once runs a seed in a bubble of its own.
+func once(t *testing.T, seed uint64, b *bug) *run {
+	p := draw(seed)
+	spec, dir := compile(t, p), t.TempDir()
+	var r *run
+	synctest.Test(t, func(*testing.T) {
+		r = newRun(p, b, dir, spec)
+		r.play()
+	})
+	return r
+}
+
+func TestSim(t *testing.T) {
+	from, n := *flags.from, *flags.seeds
+	if *flags.seed >= 0 {
+		from, n = uint64(*flags.seed), 1
+	}
+	for seed := from; seed < from+n; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			for range *flags.repeat {
+				r := once(t, seed, nil)
+				if len(r.fails) > 0 || *flags.story {
+					tellRun(t, r)
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}
+
+func tellRun(t *testing.T, r *run) {
+	text, _ := json.Marshal(r.plan)
+	t.Logf("plan %s\n%s", text, r.story)
+	for _, f := range r.fails {
+		t.Errorf("seed %d: %s: %s", r.plan.Seed, f.Check, f.Detail)
+	}
+	if len(r.fails) > 0 {
+		t.Errorf("run it again: go test ./test/sim -run TestSim -sim.seed=%d", r.plan.Seed)
+	}
+}
