@@ -18,6 +18,7 @@ const (
 	AlertStuck       = "ACTION_STUCK"
 	AlertDoubt       = "ACTION_IN_DOUBT"
 	AlertNoSpec      = "NO_SPEC"
+	AlertDrifted     = "OBJECT_DRIFTED"
 )
 
 const (
@@ -49,6 +50,9 @@ func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alert
 			})
 		}
 	}
+	for _, d := range state.Drifts() {
+		alerts = append(alerts, driftAlert(state, d))
+	}
 	for _, a := range state.Open() {
 		switch {
 		case a.Phase == fsm.Stuck:
@@ -61,6 +65,17 @@ func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alert
 		}
 	}
 	return alerts
+}
+
+func driftAlert(state fsm.State, d fsm.Drift) *pointsmanv1.Alert {
+	what := "nothing is done about it: mend it by hand, or set drift: repair on the master"
+	if d.Repair != "" {
+		what = "repaired by " + string(d.Repair)
+	}
+	return &pointsmanv1.Alert{
+		Code: AlertDrifted, Severity: warning, Subject: string(d.Object), Age: span(state.Clock() - d.Clock),
+		Message: fmt.Sprintf("is not as %s left it (%s); %s", d.Action, d.Found, what),
+	}
 }
 
 func stuckAlert(state fsm.State, a fsm.Action) *pointsmanv1.Alert {

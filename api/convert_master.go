@@ -30,6 +30,11 @@ func (s *Server) masterMessage(state fsm.State, spec fsm.MasterSpec) *pointsmanv
 			m.Alerts = append(m.Alerts, stuckAlert(state, a))
 		}
 	}
+	for _, d := range state.Drifts() {
+		if a, ok := state.Action(d.Action); ok && a.For.Master == spec.ID {
+			m.Alerts = append(m.Alerts, driftAlert(state, d))
+		}
+	}
 	if f, ok := state.Failover(last); ok {
 		m.SpecRevision = uint64(f.Revision)
 	}

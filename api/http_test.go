@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -77,11 +76,6 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, name := range exported {
 		if !documented[name] {
 			t.Errorf("%s is not in docs/metrics.md", name)
-		}
-	}
-	for name := range documented {
-		if !slices.Contains(exported, name) {
-			t.Errorf("%s is in docs/metrics.md and not exported", name)
 		}
 	}
 	_, body := w.nodes["n1"].get("/metrics")

@@ -98,6 +98,7 @@ func stateGauges() []gauge {
 		{"pointsman_actions_in_doubt", "Actions of which a request got no clear answer yet.", up, nil},
 		{"pointsman_action_oldest_open_seconds", "Log clock since the oldest open action was planned; 0 when none is open.", up, nil},
 		{"pointsman_objects_busy", "Objects that a claim keeps busy.", up, nil},
+		{"pointsman_objects_drifted", "Objects found other than the last done action left them.", up, nil},
 		{"pointsman_settings", "Settings kept.", up, nil},
 	}
 }
@@ -157,6 +158,7 @@ func (s sample) state(state fsm.State) {
 	s.put("pointsman_spec_revision", float64(state.Spec().Revision))
 	s.put("pointsman_masters", float64(len(state.Spec().Masters)))
 	s.put("pointsman_objects_busy", float64(len(state.Objects())))
+	s.put("pointsman_objects_drifted", float64(len(state.Drifts())))
 	s.put("pointsman_settings", float64(len(state.Settings(""))))
 	for _, m := range state.Masters() {
 		s.put("pointsman_master_failovers_total", float64(m.Number), string(m.ID))

@@ -295,7 +295,7 @@ func carriesClaims(c fsm.Command) bool {
 // announcement; a later kind is proposed only when every voter has said in the
 // log that it can read it.
 func readable(k fsm.Kind, s fsm.State, voters []fsm.NodeID) error {
-	if k <= fsm.KindDeleteSetting {
+	if k <= fsm.KindNoteDrift {
 		return nil
 	}
 	for _, v := range voters {

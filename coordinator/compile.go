@@ -104,7 +104,7 @@ func (c *compiler) encode(path string, m proto.Message) []byte {
 }
 
 func (c *compiler) master(path string, m *pointsmanv1.MasterSpec) {
-	out := fsm.MasterSpec{ID: fsm.MasterID(m.GetId())}
+	out := fsm.MasterSpec{ID: fsm.MasterID(m.GetId()), Mend: m.GetDrift() == pointsmanv1.Drift_DRIFT_REPAIR}
 	if _, clash := c.spec.GetTargets()[m.GetId()]; clash {
 		c.wrong(path+".id", "%q is a target too; ids of actions begin with either, so they must differ", m.GetId())
 	}

@@ -11,8 +11,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/pointsman/pointsman/actuators"
-	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/coordinator"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -65,7 +63,7 @@ func three(t *testing.T) *trio {
 func (tr *trio) start(i int) {
 	tr.t.Helper()
 	c, err := coordinator.Start(tr.t.Context(), coordinator.Options{
-		Node: tr.files[i], Kinds: actuators.Kinds{"setting": setting.Kind{}}, Version: "test", Dial: tr.cuts[i].dial,
+		Node: tr.files[i], Kinds: kinds(), Version: "test", Dial: tr.cuts[i].dial,
 	})
 	if err != nil {
 		tr.t.Fatal(err)

@@ -181,6 +181,74 @@ func TestSameActionIsTakenOverAtOnce(t *testing.T) {
 	})
 }
 
+// drifting runs one failover to its end, lets change do something to the
+// object, and gives the looks for drift the time they need.
+func drifting(t *testing.T, mend bool, change func(*world)) *world {
+	t.Helper()
+	w := seeded(t)
+	spec := w.now().Spec()
+	spec.Masters[0].Mend = mend
+	if err := w.commit(1, fsm.PutSpec{Spec: spec, IfRevision: spec.Revision}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	live(t.Context(), &life{world: w}, 1, sightings(1))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+	defer cancel()
+	l := &life{world: w, cancel: func(error) {}}
+	c := DefaultConfig()
+	c.Journal, c.Kinds = l, actuators.Kinds{"lb": lb{l}, "note": second{note{lb{l}}}}
+	over := make(chan struct{})
+	go func() { defer close(over); _ = New(c).Run(ctx, 2) }()
+	time.Sleep(30 * time.Second)
+	change(w)
+	time.Sleep(10 * time.Minute)
+	cancel()
+	<-over
+	return w
+}
+
+// TestDriftOfAStaleWriteIsRepaired is G6 beyond the window: a request that a
+// paused process sent much later lands on a newer value, and does not stand.
+func TestDriftOfAStaleWriteIsRepaired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := drifting(t, false, func(w *world) { w.write("z:1 00000000") })
+		want := "b:1 00000001"
+		if w.applied != want || w.pending {
+			t.Fatalf("applied %q, pending %v, writes %q", w.applied, w.pending, w.writes)
+		}
+		a, ok := w.now().Action("cache/1/lb~1")
+		if !ok || a.Phase != fsm.Done || a.Effect != fsm.Changed {
+			t.Fatalf("repair %v %s %s", ok, a.Phase, a.Effect)
+		}
+		if d := w.now().Drifts(); len(d) != 0 {
+			t.Fatalf("still drifted: %+v", d)
+		}
+		if first, _ := w.now().Action("cache/1/lb"); first.Phase != fsm.Done || len(first.History) != 2 {
+			t.Fatalf("the final entry changed: %+v", first)
+		}
+	})
+}
+
+func TestDriftByAHumanIsReportedOrMendedByPolicy(t *testing.T) {
+	edit := func(w *world) { w.write("z:1 00000001") } // the marker stays, the value changes
+	synctest.Test(t, func(t *testing.T) {
+		w := drifting(t, false, edit)
+		d, ok := w.now().Drift("lb-par/frontend/1")
+		if !ok || d.Repair != "" || d.Action != "cache/1/lb" {
+			t.Fatalf("drift %v %+v", ok, d)
+		}
+		if w.staged != "z:1 00000001" {
+			t.Fatalf("a human's edit was written over: %q", w.writes)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := drifting(t, true, edit)
+		if w.applied != "b:1 00000001" || len(w.now().Drifts()) != 0 {
+			t.Fatalf("applied %q, drifts %+v", w.applied, w.now().Drifts())
+		}
+	})
+}
+
 func TestPermanentErrorIsStuckAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)

@@ -85,6 +85,7 @@ func (e *Executor) Run(ctx context.Context, term fsm.Term) error {
 	clear(e.later)
 	e.mu.Unlock()
 	defer e.wg.Wait()
+	e.wg.Go(func() { e.watchDrift(ctx, term) })
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {

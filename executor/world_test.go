@@ -210,6 +210,8 @@ func (k lb) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {
 		return actuators.Sight{Verdict: actuators.Applied}
 	case b.value == want:
 		return actuators.Sight{Verdict: actuators.Staged, Refresh: &fsm.Refresh{Kind: "lb", Object: "lb-par/refresh", Act: time.Second}}
+	case marker(b.value) == marker(want) && !w.Action.Mend:
+		return actuators.Sight{Verdict: actuators.Foreign, Detail: b.value}
 	case marker(b.value) > marker(want):
 		return actuators.Sight{Verdict: actuators.Newer, Detail: b.value}
 	}

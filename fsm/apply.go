@@ -22,16 +22,17 @@ const (
 	KindAbandon
 	KindPutSetting
 	KindDeleteSetting
+	KindNoteDrift
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
 // Kinds lists every kind that this release reads.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
-	for k := KindInitCluster; k <= KindDeleteSetting; k++ {
+	for k := KindInitCluster; k <= KindNoteDrift; k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds

@@ -27,6 +27,10 @@
 // The state holds no deadline: who counts is the executor, and what it counted
 // stands in its command.
 //
+// A done action's object may be found other than it was left (NoteDrift): that
+// stands beside the action, whose entry is final, and is reported or repaired
+// by an action of its own, cache/7/lb~1.
+//
 // What can go wrong, and why it is safe:
 //   - A claim is delayed over an election: its term is not its entry's, refused (ErrTerm).
 //   - A deposed leader settles late: its token is not the current one, refused (ErrNotHolder);

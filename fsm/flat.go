@@ -16,6 +16,7 @@ type Flat struct {
 	Refreshes  []Refreshes
 	Settings   []Setting
 	Members    []Member
+	Drifts     []Drift
 	Answers    []Kept
 }
 
@@ -30,6 +31,7 @@ func (s State) Flatten() Flat {
 		Refreshes: values(s.refreshes, nil),
 		Settings:  values(s.settings, nil),
 		Members:   values(s.members, nil),
+		Drifts:    values(s.drifts, nil),
 		Answers:   values(s.answers, nil),
 	}
 }
@@ -58,6 +60,9 @@ func Unflatten(f Flat) State {
 	}
 	for _, m := range f.Members {
 		s.members, _, _ = s.members.Insert([]byte(m.Node), m)
+	}
+	for _, d := range f.Drifts {
+		s.drifts, _, _ = s.drifts.Insert([]byte(d.Object), d)
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)

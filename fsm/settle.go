@@ -55,6 +55,7 @@ func (c Settle) apply(s State, e Entry) (State, Answer) {
 	switch c.To {
 	case Done:
 		a.Effect = c.Effect
+		s.drifts, _, _ = s.drifts.Delete([]byte(a.Step.Object))
 	case Pending:
 		a.NotBefore, a.Doubt = s.clock+Clock(c.After), c.Doubt || a.Doubt
 	case Stuck:

@@ -38,6 +38,7 @@ type MasterSpec struct {
 	ID         MasterID
 	Candidates []Candidate
 	Plan       []Stage
+	Mend       bool // drift: repair; a human's edit of an object is written over, not only reported
 }
 
 // Candidate is a Redis node that may become master, and where it stands.

@@ -25,6 +25,7 @@ type State struct {
 	refreshes *iradix.Tree[Refreshes]
 	settings  *iradix.Tree[Setting]
 	members   *iradix.Tree[Member]
+	drifts    *iradix.Tree[Drift]     // by object
 	answers   *iradix.Tree[Kept]      // by command id
 	aged      *iradix.Tree[CommandID] // derived: the same by index, oldest first
 }
@@ -86,6 +87,7 @@ type Action struct {
 	NotBefore  Clock // backoff
 	Doubt      bool  // a request got no clear answer and no read has resolved it
 	Careful    bool  // a human retried it in doubt: wait for its own window too
+	Mend       bool  // a repair that may write over a human's edit
 	Reason     string
 	Checkpoint []byte   // of a provider's task; opaque here
 	On         ActionID // the refresh that a waiting action stands on
@@ -169,6 +171,7 @@ func New() State {
 		refreshes: iradix.New[Refreshes](),
 		settings:  iradix.New[Setting](),
 		members:   iradix.New[Member](),
+		drifts:    iradix.New[Drift](),
 		answers:   iradix.New[Kept](),
 		aged:      iradix.New[CommandID](),
 	}

@@ -62,6 +62,8 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 		s.Found = s.Verdict == actuators.Applied
 	case m.number < ours.number:
 		s.Verdict = actuators.Absent
+	case v.farm != want.Farm && w.Action.Mend:
+		s.Verdict = actuators.Absent
 	case v.farm != want.Farm:
 		s.Verdict, s.Detail = actuators.Foreign, "edited since our write: "+s.Detail
 	default:
@@ -77,6 +79,10 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 func (v *view) unmarked(want wanted, w actuators.Work) actuators.Verdict {
 	params, err := paramsOf(w.Action.Step)
 	switch {
+	case w.Action.Phase == fsm.Done: // it carried our marker: a human took it off
+		return actuators.Foreign
+	case w.Action.Mend:
+		return actuators.Absent
 	case err == nil && params.GetForeign() != pb.Foreign_FOREIGN_STUCK:
 		return actuators.Absent
 	case v.farm == want.Farm && v.clean():

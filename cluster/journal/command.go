@@ -56,6 +56,8 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return &journalv1.Retry{Action: string(c.Action), Reason: c.Reason}, nil
 	case fsm.Abandon:
 		return &journalv1.Abandon{Action: string(c.Action), Reason: c.Reason}, nil
+	case fsm.NoteDrift:
+		return &journalv1.NoteDrift{Action: string(c.Action), Found: c.Found, Repair: c.Repair, Mend: c.Mend}, nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:
@@ -112,6 +114,9 @@ func readers() map[fsm.Kind]reader {
 		}),
 		fsm.KindPutSetting: reading(func(m *journalv1.PutSetting) fsm.Command {
 			return fsm.PutSetting{Key: m.GetKey(), Value: m.GetValue(), IfRevision: m.IfRevision}
+		}),
+		fsm.KindNoteDrift: reading(func(m *journalv1.NoteDrift) fsm.Command {
+			return fsm.NoteDrift{Action: fsm.ActionID(m.GetAction()), Found: m.GetFound(), Repair: m.GetRepair(), Mend: m.GetMend()}
 		}),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}

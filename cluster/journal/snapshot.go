@@ -141,6 +141,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 	for _, v := range f.Members {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Member{Member: memberOut(v)}})
 	}
+	for _, v := range f.Drifts {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Drift{Drift: driftOut(v)}})
+	}
 	for _, v := range f.Answers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Answer{Answer: keptOut(v)}})
 	}
@@ -251,6 +254,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Settings = append(f.Settings, settingIn(p.Setting))
 	case *journalv1.Record_Member:
 		f.Members = append(f.Members, memberIn(p.Member))
+	case *journalv1.Record_Drift:
+		f.Drifts = append(f.Drifts, driftIn(p.Drift))
 	case *journalv1.Record_Answer:
 		f.Answers = append(f.Answers, keptIn(p.Answer))
 	default:

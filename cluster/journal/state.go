@@ -60,7 +60,7 @@ func actionOut(a fsm.Action) *journalv1.Action {
 		Effect: uint32(a.Effect), Attempts: int64(a.Attempts), Limit: int64(a.Limit), NotBeforeNs: int64(a.NotBefore),
 		Doubt: a.Doubt, Careful: a.Careful, Reason: a.Reason, Checkpoint: a.Checkpoint, On: string(a.On), Rounds: int64(a.Rounds),
 		History: each(a.History, attemptOut), CreatedNs: int64(a.Created), ChangedNs: int64(a.Changed),
-		CreatedWallNs: wall(a.CreatedWall), ChangedWallNs: wall(a.ChangedWall), Index: a.Index,
+		CreatedWallNs: wall(a.CreatedWall), ChangedWallNs: wall(a.ChangedWall), Index: a.Index, Mend: a.Mend,
 	}
 }
 
@@ -72,7 +72,7 @@ func actionIn(m *journalv1.Action) fsm.Action {
 		Effect: fsm.Effect(small(m.GetEffect())), Attempts: int(m.GetAttempts()), Limit: int(m.GetLimit()), NotBefore: fsm.Clock(m.GetNotBeforeNs()),
 		Doubt: m.GetDoubt(), Careful: m.GetCareful(), Reason: m.GetReason(), Checkpoint: m.GetCheckpoint(), On: fsm.ActionID(m.GetOn()), Rounds: int(m.GetRounds()),
 		History: each(m.GetHistory(), attemptIn), Created: fsm.Clock(m.GetCreatedNs()), Changed: fsm.Clock(m.GetChangedNs()),
-		CreatedWall: unwall(m.GetCreatedWallNs()), ChangedWall: unwall(m.GetChangedWallNs()), Index: m.GetIndex(),
+		CreatedWall: unwall(m.GetCreatedWallNs()), ChangedWall: unwall(m.GetChangedWallNs()), Index: m.GetIndex(), Mend: m.GetMend(),
 	}
 }
 
@@ -127,6 +127,20 @@ func settingIn(m *journalv1.Setting) fsm.Setting {
 	return fsm.Setting{
 		Key: m.GetKey(), Value: m.GetValue(), Revision: m.GetRevision(), Owner: fsm.ActionID(m.GetOwner()), Actor: m.GetActor(),
 		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()),
+	}
+}
+
+func driftOut(d fsm.Drift) *journalv1.Drift {
+	return &journalv1.Drift{
+		Object: string(d.Object), Action: string(d.Action), Found: d.Found, Repair: string(d.Repair),
+		ClockNs: int64(d.Clock), WallNs: wall(d.Wall), Index: d.Index,
+	}
+}
+
+func driftIn(m *journalv1.Drift) fsm.Drift {
+	return fsm.Drift{
+		Object: fsm.ObjectID(m.GetObject()), Action: fsm.ActionID(m.GetAction()), Found: m.GetFound(), Repair: fsm.ActionID(m.GetRepair()),
+		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Index: m.GetIndex(),
 	}
 }
 

@@ -1058,6 +1058,79 @@ func (x *Abandon) GetReason() string {
 	return ""
 }
 
+// NoteDrift is fsm.NoteDrift.
+type NoteDrift struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Action whose object was read.
+	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// What was found; empty: the right value again.
+	Found string `protobuf:"bytes,2,opt,name=found,proto3" json:"found,omitempty"`
+	// Whether a repair is opened.
+	Repair bool `protobuf:"varint,3,opt,name=repair,proto3" json:"repair,omitempty"`
+	// Whether the repair may write over a human's edit.
+	Mend          bool `protobuf:"varint,4,opt,name=mend,proto3" json:"mend,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteDrift) Reset() {
+	*x = NoteDrift{}
+	mi := &file_journal_v1_entry_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteDrift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteDrift) ProtoMessage() {}
+
+func (x *NoteDrift) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteDrift.ProtoReflect.Descriptor instead.
+func (*NoteDrift) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *NoteDrift) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *NoteDrift) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *NoteDrift) GetRepair() bool {
+	if x != nil {
+		return x.Repair
+	}
+	return false
+}
+
+func (x *NoteDrift) GetMend() bool {
+	if x != nil {
+		return x.Mend
+	}
+	return false
+}
+
 // PutSetting is fsm.PutSetting.
 type PutSetting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1073,7 +1146,7 @@ type PutSetting struct {
 
 func (x *PutSetting) Reset() {
 	*x = PutSetting{}
-	mi := &file_journal_v1_entry_proto_msgTypes[14]
+	mi := &file_journal_v1_entry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +1158,7 @@ func (x *PutSetting) String() string {
 func (*PutSetting) ProtoMessage() {}
 
 func (x *PutSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_entry_proto_msgTypes[14]
+	mi := &file_journal_v1_entry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +1171,7 @@ func (x *PutSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutSetting.ProtoReflect.Descriptor instead.
 func (*PutSetting) Descriptor() ([]byte, []int) {
-	return file_journal_v1_entry_proto_rawDescGZIP(), []int{14}
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PutSetting) GetKey() string {
@@ -1135,7 +1208,7 @@ type DeleteSetting struct {
 
 func (x *DeleteSetting) Reset() {
 	*x = DeleteSetting{}
-	mi := &file_journal_v1_entry_proto_msgTypes[15]
+	mi := &file_journal_v1_entry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1220,7 @@ func (x *DeleteSetting) String() string {
 func (*DeleteSetting) ProtoMessage() {}
 
 func (x *DeleteSetting) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_entry_proto_msgTypes[15]
+	mi := &file_journal_v1_entry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1233,7 @@ func (x *DeleteSetting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSetting.ProtoReflect.Descriptor instead.
 func (*DeleteSetting) Descriptor() ([]byte, []int) {
-	return file_journal_v1_entry_proto_rawDescGZIP(), []int{15}
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeleteSetting) GetKey() string {
@@ -1258,7 +1331,12 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"9\n" +
 	"\aAbandon\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"j\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"e\n" +
+	"\tNoteDrift\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
+	"\x05found\x18\x02 \x01(\tR\x05found\x12\x16\n" +
+	"\x06repair\x18\x03 \x01(\bR\x06repair\x12\x12\n" +
+	"\x04mend\x18\x04 \x01(\bR\x04mend\"j\n" +
 	"\n" +
 	"PutSetting\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
@@ -1284,7 +1362,7 @@ func file_journal_v1_entry_proto_rawDescGZIP() []byte {
 	return file_journal_v1_entry_proto_rawDescData
 }
 
-var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_journal_v1_entry_proto_goTypes = []any{
 	(*Entry)(nil),         // 0: journal.v1.Entry
 	(*InitCluster)(nil),   // 1: journal.v1.InitCluster
@@ -1300,14 +1378,15 @@ var file_journal_v1_entry_proto_goTypes = []any{
 	(*SettingWrite)(nil),  // 11: journal.v1.SettingWrite
 	(*Retry)(nil),         // 12: journal.v1.Retry
 	(*Abandon)(nil),       // 13: journal.v1.Abandon
-	(*PutSetting)(nil),    // 14: journal.v1.PutSetting
-	(*DeleteSetting)(nil), // 15: journal.v1.DeleteSetting
-	(*Member)(nil),        // 16: journal.v1.Member
-	(*Spec)(nil),          // 17: journal.v1.Spec
+	(*NoteDrift)(nil),     // 14: journal.v1.NoteDrift
+	(*PutSetting)(nil),    // 15: journal.v1.PutSetting
+	(*DeleteSetting)(nil), // 16: journal.v1.DeleteSetting
+	(*Member)(nil),        // 17: journal.v1.Member
+	(*Spec)(nil),          // 18: journal.v1.Spec
 }
 var file_journal_v1_entry_proto_depIdxs = []int32{
-	16, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
-	17, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
+	17, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
+	18, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
 	5,  // 2: journal.v1.Observe.values:type_name -> journal.v1.Value
 	6,  // 3: journal.v1.Observe.claims:type_name -> journal.v1.Ride
 	10, // 4: journal.v1.Settle.refresh:type_name -> journal.v1.Refresh
@@ -1326,15 +1405,15 @@ func file_journal_v1_entry_proto_init() {
 	}
 	file_journal_v1_spec_proto_init()
 	file_journal_v1_state_proto_init()
-	file_journal_v1_entry_proto_msgTypes[14].OneofWrappers = []any{}
 	file_journal_v1_entry_proto_msgTypes[15].OneofWrappers = []any{}
+	file_journal_v1_entry_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_entry_proto_rawDesc), len(file_journal_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -102,7 +102,9 @@ type MasterSpec struct {
 	// Who may become it.
 	Candidates []*Candidate `protobuf:"bytes,2,rep,name=candidates,proto3" json:"candidates,omitempty"`
 	// Stages of its plan in order.
-	Plan          []*Stage `protobuf:"bytes,3,rep,name=plan,proto3" json:"plan,omitempty"`
+	Plan []*Stage `protobuf:"bytes,3,rep,name=plan,proto3" json:"plan,omitempty"`
+	// Whether a human's edit of an object is written over.
+	Mend          bool `protobuf:"varint,4,opt,name=mend,proto3" json:"mend,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -156,6 +158,13 @@ func (x *MasterSpec) GetPlan() []*Stage {
 		return x.Plan
 	}
 	return nil
+}
+
+func (x *MasterSpec) GetMend() bool {
+	if x != nil {
+		return x.Mend
+	}
+	return false
 }
 
 // Candidate is fsm.Candidate.
@@ -487,14 +496,15 @@ const file_journal_v1_spec_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x120\n" +
 	"\amasters\x18\x02 \x03(\v2\x16.journal.v1.MasterSpecR\amasters\x120\n" +
 	"\atargets\x18\x03 \x03(\v2\x16.journal.v1.TargetSpecR\atargets\x12\x16\n" +
-	"\x06source\x18\x04 \x01(\fR\x06source\"z\n" +
+	"\x06source\x18\x04 \x01(\fR\x06source\"\x8e\x01\n" +
 	"\n" +
 	"MasterSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
 	"\n" +
 	"candidates\x18\x02 \x03(\v2\x15.journal.v1.CandidateR\n" +
 	"candidates\x12%\n" +
-	"\x04plan\x18\x03 \x03(\v2\x11.journal.v1.StageR\x04plan\"9\n" +
+	"\x04plan\x18\x03 \x03(\v2\x11.journal.v1.StageR\x04plan\x12\x12\n" +
+	"\x04mend\x18\x04 \x01(\bR\x04mend\"9\n" +
 	"\tCandidate\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\"C\n" +

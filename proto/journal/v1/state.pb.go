@@ -39,6 +39,7 @@ type Record struct {
 	//	*Record_Setting
 	//	*Record_Member
 	//	*Record_Answer
+	//	*Record_Drift
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -171,6 +172,15 @@ func (x *Record) GetAnswer() *Kept {
 	return nil
 }
 
+func (x *Record) GetDrift() *Drift {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Drift); ok {
+			return x.Drift
+		}
+	}
+	return nil
+}
+
 type isRecord_Piece interface {
 	isRecord_Piece()
 }
@@ -225,6 +235,11 @@ type Record_Answer struct {
 	Answer *Kept `protobuf:"bytes,10,opt,name=answer,proto3,oneof"`
 }
 
+type Record_Drift struct {
+	// An object that was found other than it should be.
+	Drift *Drift `protobuf:"bytes,11,opt,name=drift,proto3,oneof"`
+}
+
 func (*Record_Header) isRecord_Piece() {}
 
 func (*Record_Spec) isRecord_Piece() {}
@@ -244,6 +259,8 @@ func (*Record_Setting) isRecord_Piece() {}
 func (*Record_Member) isRecord_Piece() {}
 
 func (*Record_Answer) isRecord_Piece() {}
+
+func (*Record_Drift) isRecord_Piece() {}
 
 // Header is what a state has once.
 type Header struct {
@@ -696,7 +713,9 @@ type Action struct {
 	// Wall clock of its last change, nanoseconds since 1970.
 	ChangedWallNs int64 `protobuf:"varint,28,opt,name=changed_wall_ns,json=changedWallNs,proto3" json:"changed_wall_ns,omitempty"`
 	// Raft index of the entry that changed it last.
-	Index         uint64 `protobuf:"varint,29,opt,name=index,proto3" json:"index,omitempty"`
+	Index uint64 `protobuf:"varint,29,opt,name=index,proto3" json:"index,omitempty"`
+	// Whether it may write over a human's edit.
+	Mend          bool `protobuf:"varint,30,opt,name=mend,proto3" json:"mend,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -932,6 +951,13 @@ func (x *Action) GetIndex() uint64 {
 		return x.Index
 	}
 	return 0
+}
+
+func (x *Action) GetMend() bool {
+	if x != nil {
+		return x.Mend
+	}
+	return false
 }
 
 // Attempt is fsm.Attempt.
@@ -1699,12 +1725,112 @@ func (x *Granted) GetToken() uint64 {
 	return 0
 }
 
+// Drift is fsm.Drift.
+type Drift struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The object.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// The last done action on it.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// What was found.
+	Found string `protobuf:"bytes,3,opt,name=found,proto3" json:"found,omitempty"`
+	// What was opened against it; empty: only reported.
+	Repair string `protobuf:"bytes,4,opt,name=repair,proto3" json:"repair,omitempty"`
+	// Log clock of the entry in nanoseconds.
+	ClockNs int64 `protobuf:"varint,5,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock of it, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,6,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Raft index of the entry.
+	Index         uint64 `protobuf:"varint,7,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Drift) Reset() {
+	*x = Drift{}
+	mi := &file_journal_v1_state_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Drift) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Drift) ProtoMessage() {}
+
+func (x *Drift) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Drift.ProtoReflect.Descriptor instead.
+func (*Drift) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Drift) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *Drift) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Drift) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *Drift) GetRepair() string {
+	if x != nil {
+		return x.Repair
+	}
+	return ""
+}
+
+func (x *Drift) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Drift) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Drift) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 var File_journal_v1_state_proto protoreflect.FileDescriptor
 
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\xe7\x03\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\x92\x04\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -1716,7 +1842,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\asetting\x18\b \x01(\v2\x13.journal.v1.SettingH\x00R\asetting\x12,\n" +
 	"\x06member\x18\t \x01(\v2\x12.journal.v1.MemberH\x00R\x06member\x12*\n" +
 	"\x06answer\x18\n" +
-	" \x01(\v2\x10.journal.v1.KeptH\x00R\x06answerB\a\n" +
+	" \x01(\v2\x10.journal.v1.KeptH\x00R\x06answer\x12)\n" +
+	"\x05drift\x18\v \x01(\v2\x11.journal.v1.DriftH\x00R\x05driftB\a\n" +
 	"\x05piece\"\x87\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
@@ -1752,7 +1879,7 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	" \x01(\tR\x04node\x12\x19\n" +
 	"\bclock_ns\x18\v \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\f \x01(\x03R\x06wallNs\x12\x18\n" +
-	"\aactions\x18\r \x03(\tR\aactions\"\xba\x06\n" +
+	"\aactions\x18\r \x03(\tR\aactions\"\xce\x06\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12(\n" +
 	"\x03for\x18\x02 \x01(\v2\x16.journal.v1.FailoverIDR\x03for\x12\x14\n" +
@@ -1788,7 +1915,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"changed_ns\x18\x1a \x01(\x03R\tchangedNs\x12&\n" +
 	"\x0fcreated_wall_ns\x18\x1b \x01(\x03R\rcreatedWallNs\x12&\n" +
 	"\x0fchanged_wall_ns\x18\x1c \x01(\x03R\rchangedWallNs\x12\x14\n" +
-	"\x05index\x18\x1d \x01(\x04R\x05index\"\xdf\x01\n" +
+	"\x05index\x18\x1d \x01(\x04R\x05index\x12\x12\n" +
+	"\x04mend\x18\x1e \x01(\bR\x04mend\"\xdf\x01\n" +
 	"\aAttempt\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x12\n" +
@@ -1846,7 +1974,15 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x06claims\x18\x06 \x03(\v2\x13.journal.v1.GrantedR\x06claims\"7\n" +
 	"\aGranted\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\x04R\x05tokenB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x05token\x18\x02 \x01(\x04R\x05token\"\xaf\x01\n" +
+	"\x05Drift\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
+	"\x05found\x18\x03 \x01(\tR\x05found\x12\x16\n" +
+	"\x06repair\x18\x04 \x01(\tR\x06repair\x12\x19\n" +
+	"\bclock_ns\x18\x05 \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\x06 \x01(\x03R\x06wallNs\x12\x14\n" +
+	"\x05index\x18\a \x01(\x04R\x05indexB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_state_proto_rawDescOnce sync.Once
@@ -1860,7 +1996,7 @@ func file_journal_v1_state_proto_rawDescGZIP() []byte {
 	return file_journal_v1_state_proto_rawDescData
 }
 
-var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_journal_v1_state_proto_goTypes = []any{
 	(*Record)(nil),     // 0: journal.v1.Record
 	(*Header)(nil),     // 1: journal.v1.Header
@@ -1877,13 +2013,14 @@ var file_journal_v1_state_proto_goTypes = []any{
 	(*Kept)(nil),       // 12: journal.v1.Kept
 	(*Answer)(nil),     // 13: journal.v1.Answer
 	(*Granted)(nil),    // 14: journal.v1.Granted
-	(*Spec)(nil),       // 15: journal.v1.Spec
-	(*Step)(nil),       // 16: journal.v1.Step
-	(*TargetSpec)(nil), // 17: journal.v1.TargetSpec
+	(*Drift)(nil),      // 15: journal.v1.Drift
+	(*Spec)(nil),       // 16: journal.v1.Spec
+	(*Step)(nil),       // 17: journal.v1.Step
+	(*TargetSpec)(nil), // 18: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
-	15, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
+	16, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
 	2,  // 2: journal.v1.Record.master:type_name -> journal.v1.Master
 	4,  // 3: journal.v1.Record.failover:type_name -> journal.v1.Failover
 	5,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
@@ -1892,19 +2029,20 @@ var file_journal_v1_state_proto_depIdxs = []int32{
 	10, // 7: journal.v1.Record.setting:type_name -> journal.v1.Setting
 	11, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
 	12, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
-	3,  // 10: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	3,  // 11: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	16, // 12: journal.v1.Action.step:type_name -> journal.v1.Step
-	17, // 13: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	6,  // 14: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	8,  // 15: journal.v1.Object.held:type_name -> journal.v1.Hold
-	13, // 16: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	14, // 17: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	15, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
+	3,  // 11: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	3,  // 12: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	17, // 13: journal.v1.Action.step:type_name -> journal.v1.Step
+	18, // 14: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	6,  // 15: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	8,  // 16: journal.v1.Object.held:type_name -> journal.v1.Hold
+	13, // 17: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	14, // 18: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -1924,6 +2062,7 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Setting)(nil),
 		(*Record_Member)(nil),
 		(*Record_Answer)(nil),
+		(*Record_Drift)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1931,7 +2070,7 @@ func file_journal_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_state_proto_rawDesc), len(file_journal_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,6 +23,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Drift is what to do about an object that is not as it was left.
+type Drift int32
+
+const (
+	// Same as DRIFT_REPORT.
+	Drift_DRIFT_UNSPECIFIED Drift = 0
+	// A value that an older write of ours left is repaired, a human's edit is
+	// reported.
+	Drift_DRIFT_REPORT Drift = 1
+	// Both are repaired, a human's edit at most ten times a failover.
+	Drift_DRIFT_REPAIR Drift = 2
+)
+
+// Enum value maps for Drift.
+var (
+	Drift_name = map[int32]string{
+		0: "DRIFT_UNSPECIFIED",
+		1: "DRIFT_REPORT",
+		2: "DRIFT_REPAIR",
+	}
+	Drift_value = map[string]int32{
+		"DRIFT_UNSPECIFIED": 0,
+		"DRIFT_REPORT":      1,
+		"DRIFT_REPAIR":      2,
+	}
+)
+
+func (x Drift) Enum() *Drift {
+	p := new(Drift)
+	*p = x
+	return p
+}
+
+func (x Drift) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Drift) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_spec_proto_enumTypes[0].Descriptor()
+}
+
+func (Drift) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_spec_proto_enumTypes[0]
+}
+
+func (x Drift) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Drift.Descriptor instead.
+func (Drift) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{0}
+}
+
 // OnFailure is what a stuck action does to the stages after its own.
 type OnFailure int32
 
@@ -60,11 +114,11 @@ func (x OnFailure) String() string {
 }
 
 func (OnFailure) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_spec_proto_enumTypes[0].Descriptor()
+	return file_pointsman_v1_spec_proto_enumTypes[1].Descriptor()
 }
 
 func (OnFailure) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_spec_proto_enumTypes[0]
+	return &file_pointsman_v1_spec_proto_enumTypes[1]
 }
 
 func (x OnFailure) Number() protoreflect.EnumNumber {
@@ -73,7 +127,7 @@ func (x OnFailure) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OnFailure.Descriptor instead.
 func (OnFailure) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{0}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{1}
 }
 
 // OnNewer is what a newer action does while its object is busy with an older
@@ -116,11 +170,11 @@ func (x OnNewer) String() string {
 }
 
 func (OnNewer) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_spec_proto_enumTypes[1].Descriptor()
+	return file_pointsman_v1_spec_proto_enumTypes[2].Descriptor()
 }
 
 func (OnNewer) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_spec_proto_enumTypes[1]
+	return &file_pointsman_v1_spec_proto_enumTypes[2]
 }
 
 func (x OnNewer) Number() protoreflect.EnumNumber {
@@ -129,7 +183,7 @@ func (x OnNewer) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OnNewer.Descriptor instead.
 func (OnNewer) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{2}
 }
 
 // Spec is the configuration that the whole cluster shares: which masters are
@@ -205,7 +259,10 @@ type MasterSpec struct {
 	// after another. Empty means that switches are recorded and nothing else.
 	Plan []*Stage `protobuf:"bytes,5,rep,name=plan,proto3" json:"plan,omitempty"`
 	// Record failovers and plan their actions, but carry none of them out.
-	ObserveOnly   bool `protobuf:"varint,6,opt,name=observe_only,json=observeOnly,proto3" json:"observe_only,omitempty"`
+	ObserveOnly bool `protobuf:"varint,6,opt,name=observe_only,json=observeOnly,proto3" json:"observe_only,omitempty"`
+	// What to do when a later read finds an object other than the last failover
+	// left it. In YAML: report or repair. Default report.
+	Drift         Drift `protobuf:"varint,7,opt,name=drift,proto3,enum=pointsman.v1.Drift" json:"drift,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,6 +337,13 @@ func (x *MasterSpec) GetObserveOnly() bool {
 		return x.ObserveOnly
 	}
 	return false
+}
+
+func (x *MasterSpec) GetDrift() Drift {
+	if x != nil {
+		return x.Drift
+	}
+	return Drift_DRIFT_UNSPECIFIED
 }
 
 // SentinelSpec names all Sentinels of one master.
@@ -765,7 +829,8 @@ type Target struct {
 	// How long the provider may still carry out a request that was abandoned.
 	// Default 10s.
 	Hold *durationpb.Duration `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"`
-	// Requests per minute, over the whole cluster. Default 30.
+	// Requests per minute, of the leader alone: followers send none.
+	// Default 60.
 	Rate uint32 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`
 	// What the target is.
 	//
@@ -860,7 +925,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')R\atargets\x1aP\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
-	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xaf\x06\n" +
+	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xe4\x06\n" +
 	"\n" +
 	"MasterSpec\x12\x93\x01\n" +
 	"\x02id\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
@@ -874,7 +939,8 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04plan\x18\x05 \x03(\v2\x13.pointsman.v1.StageB\xb3\x02\xbaH\xaf\x02\xba\x01L\n" +
 	"\funique.stage\x12\x1dmust not name one stage twice\x1a\x1dthis.map(s, s.stage).unique()\xba\x01\xd7\x01\n" +
 	"\x11unique.steps.name\x120must not name one step twice, whatever its stage\x1a\x8f\x01this.all(s, s.steps.all(t, s.steps.filter(u, u.name == t.name).size() == 1 && this.filter(o, o.steps.exists(u, u.name == t.name)).size() == 1))\x92\x01\x02\x10\x10R\x04plan\x12!\n" +
-	"\fobserve_only\x18\x06 \x01(\bR\vobserveOnly\"\xd9\x03\n" +
+	"\fobserve_only\x18\x06 \x01(\bR\vobserveOnly\x123\n" +
+	"\x05drift\x18\a \x01(\x0e2\x13.pointsman.v1.DriftB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05drift\"\xd9\x03\n" +
 	"\fSentinelSpec\x12\x7f\n" +
 	"\x04name\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
 	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xc8\x01\x01R\x04name\x121\n" +
@@ -925,7 +991,11 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplbB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01*V\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01*B\n" +
+	"\x05Drift\x12\x15\n" +
+	"\x11DRIFT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fDRIFT_REPORT\x10\x01\x12\x10\n" +
+	"\fDRIFT_REPAIR\x10\x02*V\n" +
 	"\tOnFailure\x12\x1a\n" +
 	"\x16ON_FAILURE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ON_FAILURE_CONTINUE\x10\x01\x12\x14\n" +
@@ -947,49 +1017,51 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_spec_proto_rawDescData
 }
 
-var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_pointsman_v1_spec_proto_goTypes = []any{
-	(OnFailure)(0),              // 0: pointsman.v1.OnFailure
-	(OnNewer)(0),                // 1: pointsman.v1.OnNewer
-	(*Spec)(nil),                // 2: pointsman.v1.Spec
-	(*MasterSpec)(nil),          // 3: pointsman.v1.MasterSpec
-	(*SentinelSpec)(nil),        // 4: pointsman.v1.SentinelSpec
-	(*RedisSpec)(nil),           // 5: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),           // 6: pointsman.v1.ClientTls
-	(*Candidate)(nil),           // 7: pointsman.v1.Candidate
-	(*Stage)(nil),               // 8: pointsman.v1.Stage
-	(*Step)(nil),                // 9: pointsman.v1.Step
-	(*Target)(nil),              // 10: pointsman.v1.Target
-	nil,                         // 11: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil), // 12: google.protobuf.Duration
-	(*OvhIplbStep)(nil),         // 13: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),         // 14: pointsman.v1.SettingStep
-	(*OvhIplbTarget)(nil),       // 15: pointsman.v1.OvhIplbTarget
+	(Drift)(0),                  // 0: pointsman.v1.Drift
+	(OnFailure)(0),              // 1: pointsman.v1.OnFailure
+	(OnNewer)(0),                // 2: pointsman.v1.OnNewer
+	(*Spec)(nil),                // 3: pointsman.v1.Spec
+	(*MasterSpec)(nil),          // 4: pointsman.v1.MasterSpec
+	(*SentinelSpec)(nil),        // 5: pointsman.v1.SentinelSpec
+	(*RedisSpec)(nil),           // 6: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),           // 7: pointsman.v1.ClientTls
+	(*Candidate)(nil),           // 8: pointsman.v1.Candidate
+	(*Stage)(nil),               // 9: pointsman.v1.Stage
+	(*Step)(nil),                // 10: pointsman.v1.Step
+	(*Target)(nil),              // 11: pointsman.v1.Target
+	nil,                         // 12: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
+	(*OvhIplbStep)(nil),         // 14: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),         // 15: pointsman.v1.SettingStep
+	(*OvhIplbTarget)(nil),       // 16: pointsman.v1.OvhIplbTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
-	3,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
-	11, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
-	4,  // 2: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
-	5,  // 3: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
-	7,  // 4: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
-	8,  // 5: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
-	6,  // 6: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
-	6,  // 7: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
-	9,  // 8: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
-	12, // 9: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
-	0,  // 10: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
-	1,  // 11: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
-	13, // 12: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
-	14, // 13: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	12, // 14: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	15, // 15: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	10, // 16: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	4,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
+	12, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
+	5,  // 2: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
+	6,  // 3: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
+	8,  // 4: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
+	9,  // 5: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
+	0,  // 6: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
+	7,  // 7: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
+	7,  // 8: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
+	10, // 9: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
+	13, // 10: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
+	1,  // 11: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
+	2,  // 12: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
+	14, // 13: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
+	15, // 14: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
+	13, // 15: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	16, // 16: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	11, // 17: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1010,7 +1082,7 @@ func file_pointsman_v1_spec_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_proto_rawDesc), len(file_pointsman_v1_spec_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,

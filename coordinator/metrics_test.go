@@ -1,0 +1,64 @@
+package coordinator
+
+import (
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+)
+
+// TestEveryMetricIsDocumented compares what a running node registers with
+// docs/metrics.md, both ways.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	var ports []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, l.Addr().String())
+		_ = l.Close()
+	}
+	n := &pointsmanv1.NodeConfig{
+		Id: "a", DataDir: t.TempDir(), DiskFloor: 1,
+		Listen:    &pointsmanv1.Listen{Raft: ports[0], Grpc: ports[1], Http: ports[2]},
+		Advertise: &pointsmanv1.Advertise{Raft: ports[0], Grpc: ports[1], Http: ports[2]},
+		Peers:     []*pointsmanv1.Peer{{Id: "a", Zone: "z", Raft: ports[0]}},
+	}
+	c, err := Start(t.Context(), Options{Node: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(t.Context()) }()
+	descs := make(chan *prometheus.Desc, 1000)
+	c.registry.Describe(descs)
+	close(descs)
+	var have []string
+	name := regexp.MustCompile(`fqName: "([^"]+)"`)
+	for d := range descs {
+		have = append(have, name.FindStringSubmatch(d.String())[1])
+	}
+	page, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllSubmatch(page, -1) {
+		told = append(told, string(m[1]))
+	}
+	for _, m := range have {
+		if !slices.Contains(told, m) {
+			t.Errorf("%s is not in docs/metrics.md", m)
+		}
+	}
+	for _, m := range told {
+		if !slices.Contains(have, m) {
+			t.Errorf("docs/metrics.md tells of %s, which nobody registers", m)
+		}
+	}
+}

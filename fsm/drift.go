@@ -1,0 +1,136 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MaxRepairs bounds the repairs of one step of one failover: beyond it a drift
+// is only reported, since somebody else keeps writing.
+const MaxRepairs = 10
+
+// Drift is an object that a read found other than its last done action had
+// left it. The action's own entry is final and says nothing of it.
+type Drift struct {
+	Object ObjectID
+	Action ActionID // the last done one
+	Found  string   // for people
+	Repair ActionID // what was opened against it; empty: only reported
+	Clock  Clock
+	Wall   time.Time // display only
+	Index  uint64
+}
+
+// NoteDrift says what a read of a done action's object found: another value,
+// or, with an empty Found, the right one again. With Repair it opens
+// "cache/7/lb~1", an action like any other; Mend lets that one write over a
+// human's edit.
+type NoteDrift struct {
+	Action ActionID
+	Found  string
+	Repair bool
+	Mend   bool
+}
+
+// Kind implements Command.
+func (NoteDrift) Kind() Kind { return KindNoteDrift }
+
+func (c NoteDrift) apply(s State, e Entry) (State, Answer) {
+	a, ok := s.Action(c.Action)
+	if !ok {
+		return refused(s, refuse(ErrUnknown, "action %s", c.Action))
+	}
+	if err := s.standing(a); err != nil {
+		return refused(s, err)
+	}
+	if c.Found == "" {
+		s.drifts, _, _ = s.drifts.Delete([]byte(a.Step.Object))
+		return s, accepted()
+	}
+	d := Drift{Object: a.Step.Object, Action: a.ID, Found: cut(c.Found), Clock: s.clock, Wall: e.Wall, Index: e.Index}
+	if c.Repair {
+		var err error
+		if s, d.Repair, err = s.repair(a, c.Mend, e); err != nil {
+			return refused(s, err)
+		}
+	}
+	s.drifts, _, _ = s.drifts.Insert([]byte(d.Object), d)
+	return s, accepted()
+}
+
+// standing says whether the action's value is the one that its object should
+// have now: done, of the newest failover, and nothing open on the object.
+func (s State) standing(a Action) error {
+	m, _ := s.Master(a.For.Master)
+	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || a.Step.Class == InLog || a.Step.Class == Trigger {
+		return refuse(ErrPhase, "action %s does not stand for its object now", a.ID)
+	}
+	for _, b := range s.Actions(a.For) {
+		if b.Step.Object == a.Step.Object && !b.Phase.Final() {
+			return refuse(ErrPhase, "action %s is open on %s", b.ID, b.Step.Object)
+		}
+	}
+	return nil
+}
+
+// repair opens the next "~n" of an action.
+func (s State) repair(a Action, mend bool, e Entry) (State, ActionID, error) {
+	f, ok := s.Failover(a.For)
+	if !ok {
+		return s, "", refuse(ErrUnknown, "failover %s", a.For)
+	}
+	base, _, _ := strings.Cut(a.Step.Name, "~")
+	n := 1
+	for _, b := range s.Actions(a.For) {
+		if strings.HasPrefix(b.Step.Name, base+"~") {
+			n++
+		}
+	}
+	if n > MaxRepairs {
+		return s, "", refuse(ErrLimit, "%s was repaired %d times (at most %d)", a.Step.Object, n-1, MaxRepairs)
+	}
+	step := a.Step
+	step.Name = fmt.Sprintf("%s~%d", base, n)
+	b := Action{
+		ID: a.For.Action(step.Name), For: a.For, Stage: a.Stage, Stages: a.Stages, Phase: Pending, Step: step, Target: a.Target,
+		Value: a.Value, Wanted: a.Wanted, Limit: step.MaxAttempts, Mend: mend,
+		Created: s.clock, Changed: s.clock, CreatedWall: e.Wall, ChangedWall: e.Wall, Index: e.Index,
+	}
+	f.Actions = append(slices.Clone(f.Actions), b.ID)
+	s.failovers, _, _ = s.failovers.Insert(f.ID.key(), f)
+	return s.with(b), b.ID, nil
+}
+
+// Drift finds what stands against an object; false: nothing.
+func (s State) Drift(o ObjectID) (Drift, bool) { return s.drifts.Get([]byte(o)) }
+
+// Drifts lists the objects that were found other than they should be, by id.
+func (s State) Drifts() []Drift { return values(s.drifts, nil) }
+
+// Standing finds, for each object of a master's newest failover, the action
+// whose value it should have now; objects that something is open on are left out.
+func (s State) Standing(id MasterID) []Action {
+	m, ok := s.Master(id)
+	if !ok || m.Number == 0 {
+		return nil
+	}
+	last := map[ObjectID]Action{}
+	var order []ObjectID
+	for _, a := range s.Actions(FailoverID{id, m.Number}) {
+		if _, seen := last[a.Step.Object]; !seen {
+			order = append(order, a.Step.Object)
+		}
+		if a.Phase == Done || last[a.Step.Object].ID == "" {
+			last[a.Step.Object] = a
+		}
+	}
+	var standing []Action
+	for _, o := range order {
+		if s.standing(last[o]) == nil {
+			standing = append(standing, last[o])
+		}
+	}
+	return standing
+}
