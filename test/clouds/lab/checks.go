@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pointsman/pointsman/test/clouds/ovh"
@@ -76,13 +75,11 @@ func (l *Lab) gather(ctx context.Context, r *Report, f *facts) (err error) {
 		FrontendChanges: p.FrontendChanges, Refreshes: p.Refreshes, Duplicates: p.Duplicates, Repeats: p.Repeats,
 		Stale: p.Stale, Lost: p.Lost, Orphans: p.Orphans,
 	}
-	f.traffic = l.Cloud.applied()
-	f.setting, err = l.settingValue(ctx)
-	if err != nil {
+	f.traffic = l.Cloud.Applied()
+	if f.setting, f.settingDue, err = l.Setting(ctx); err != nil {
 		return err
 	}
 	f.master, err = l.Redis.Master(ctx)
-	f.settingDue = strings.ReplaceAll(l.urlValue, "{{.New}}", f.master)
 	return err
 }
 

@@ -96,8 +96,8 @@ func (c *Cloud) credentials(dir string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// seq is the sequence of the newest call: a mark in the journal.
-func (c *Cloud) seq() int64 {
+// Mark is the sequence of the newest call: a mark in the journal.
+func (c *Cloud) Mark() int64 {
 	calls := c.Sim.Journal(0).Calls
 	if len(calls) == 0 {
 		return 0
@@ -129,8 +129,8 @@ func (c *Cloud) firstWrite(ctx context.Context, after int64) (time.Time, error) 
 	return call.Received, err
 }
 
-// applied is the Redis address that traffic goes to now.
-func (c *Cloud) applied() string {
+// Applied is the Redis address that traffic goes to now.
+func (c *Cloud) Applied() string {
 	f, err := c.Sim.Applied(c.frontend, c.zone)
 	if err != nil || f.DefaultFarmID == nil {
 		return ""
@@ -148,13 +148,13 @@ func (c *Cloud) waitApplied(ctx context.Context, address string) (time.Time, err
 	t := time.NewTicker(2 * time.Millisecond)
 	defer t.Stop()
 	for {
-		if at := c.applied(); at == address {
+		if at := c.Applied(); at == address {
 			return time.Now(), nil
 		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return time.Time{}, fmt.Errorf("wait for the load balancer to send to %s, now %s: %w", address, c.applied(), context.Cause(ctx))
+			return time.Time{}, fmt.Errorf("wait for the load balancer to send to %s, now %s: %w", address, c.Applied(), context.Cause(ctx))
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (l *Lab) aim(ctx context.Context, shot Shot) (*tale, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tale{id: fmt.Sprintf("%s/%d", l.master, m.Number+1), shot: shot, old: m.Address, mark: l.Cloud.seq()}
+	t := &tale{id: fmt.Sprintf("%s/%d", l.master, m.Number+1), shot: shot, old: m.Address, mark: l.Cloud.Mark()}
 	if shot.KillLeader || shot.PauseLeader {
 		t.rule, err = l.Cloud.holdRefresh()
 	}

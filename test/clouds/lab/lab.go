@@ -170,7 +170,7 @@ func (l *Lab) apply(ctx context.Context) error {
 		return err
 	}
 	return Until(ctx, waitProgram, "the spec to be applied", func(ctx context.Context) error {
-		return l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+		return l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 			_, err := pointsmanv1.NewSpecServiceClient(c).ApplySpec(ctx, &pointsmanv1.ApplySpecRequest{Spec: spec, Source: string(file.Source())})
 			return err
 		})
@@ -209,7 +209,7 @@ func (l *Lab) Program() string { return l.opt.Pointsman }
 
 // Master is the Redis master as the cluster has it, linearizable.
 func (l *Lab) Master(ctx context.Context) (m *pointsmanv1.Master, err error) {
-	err = l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+	err = l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 		answer, err := pointsmanv1.NewMasterServiceClient(c).GetMaster(ctx, &pointsmanv1.GetMasterRequest{Id: l.master})
 		m = answer.GetMaster()
 		return err

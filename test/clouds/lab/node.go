@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,8 +19,9 @@ import (
 // connection on which the lab asks it. All methods may be called concurrently.
 type Node struct {
 	place
-	proc *process
-	conn *grpc.ClientConn
+	proc   *process
+	conn   *grpc.ClientConn
+	paused atomic.Bool // by Pause, until Resume or Kill
 }
 
 func newNode(o Options, dir string, i int, places []place) (*Node, error) {
@@ -51,13 +53,63 @@ func (n *Node) ID() string { return n.id }
 func (n *Node) PID() int { return n.proc.pid() }
 
 // Kill ends the node with SIGKILL and returns when the kernel has let it go.
-func (n *Node) Kill() error { return n.proc.kill() }
+func (n *Node) Kill() error {
+	err := n.proc.kill()
+	n.paused.Store(false)
+	return err
+}
+
+// Stop asks the node to end, as a service manager does, and returns when it has.
+// The error says that it did not within a bound; then it still runs.
+func (n *Node) Stop() error {
+	if err := n.proc.signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-n.proc.done():
+		return nil
+	case <-time.After(waitProgram):
+		return fmt.Errorf("stop %s: not within %s", n.proc.name, waitProgram)
+	}
+}
 
 // Pause stops the node with SIGSTOP: its connections stay open and silent.
-func (n *Node) Pause() error { return n.proc.signal(syscall.SIGSTOP) }
+// Until Resume the lab asks the others.
+func (n *Node) Pause() error {
+	err := n.proc.signal(syscall.SIGSTOP)
+	if err == nil {
+		n.paused.Store(true)
+	}
+	return err
+}
 
 // Resume continues a paused node.
-func (n *Node) Resume() error { return n.proc.signal(syscall.SIGCONT) }
+func (n *Node) Resume() error {
+	err := n.proc.signal(syscall.SIGCONT)
+	n.paused.Store(false)
+	return err
+}
+
+// Paused says that the node was paused and not resumed.
+func (n *Node) Paused() bool { return n.paused.Load() }
+
+// Zone is where the node says it stands.
+func (n *Node) Zone() string { return n.zone }
+
+// DataDir is the folder of the node's store.
+func (n *Node) DataDir() string { return n.dir }
+
+// Config is the path of the node's file.
+func (n *Node) Config() string { return n.dir + ".yaml" }
+
+// HTTP is the address of the node's health and metrics.
+func (n *Node) HTTP() string { return n.http }
+
+// GRPC is the address of the node's API.
+func (n *Node) GRPC() string { return n.grpc }
+
+// Conn is the connection on which the lab asks this node alone.
+func (n *Node) Conn() *grpc.ClientConn { return n.conn }
 
 // Log is the end of what the node has said.
 func (n *Node) Log() string { return n.proc.tail() }

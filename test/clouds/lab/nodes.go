@@ -128,7 +128,7 @@ func (n *Nodes) Leader(ctx context.Context) (*Node, error) {
 	var term uint64
 	var errs []error
 	for _, node := range n.all {
-		if node.PID() == 0 {
+		if node.PID() == 0 || node.Paused() {
 			continue
 		}
 		_, self, err := node.stale(ctx)
@@ -144,6 +144,23 @@ func (n *Nodes) Leader(ctx context.Context) (*Node, error) {
 		return nil, errors.Join(append(errs, errors.New("no node says that it leads"))...)
 	}
 	return leader, nil
+}
+
+// Transfer makes a node the leader and returns when it says that it leads.
+func (n *Nodes) Transfer(ctx context.Context, to *Node) error {
+	return Until(ctx, waitProgram, "leadership of "+to.id, func(ctx context.Context) error {
+		if now, err := n.Leader(ctx); err == nil && now == to {
+			return nil
+		}
+		err := n.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+			_, err := pointsmanv1.NewClusterServiceClient(c).TransferLeadership(ctx, &pointsmanv1.TransferLeadershipRequest{To: to.id})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%s does not lead yet", to.id)
+	})
 }
 
 // WaitLeader waits until all nodes run and name the same leader as a voter among
@@ -179,11 +196,12 @@ func (n *Nodes) agreed(ctx context.Context) (*Node, error) {
 	return nil, fmt.Errorf("leaders named: %v", names)
 }
 
-// ask calls f with one running node after another until one answers.
-func (n *Nodes) ask(ctx context.Context, f func(context.Context, grpc.ClientConnInterface) error) error {
+// Ask calls f with one running node after another until one answers. Paused ones
+// are left out.
+func (n *Nodes) Ask(ctx context.Context, f func(context.Context, grpc.ClientConnInterface) error) error {
 	errs := []error{errors.New("no node runs")}
 	for _, node := range n.all {
-		if node.PID() == 0 {
+		if node.PID() == 0 || node.Paused() {
 			continue
 		}
 		call, cancel := context.WithTimeout(ctx, waitAnswer)

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -44,7 +46,7 @@ func (l *Lab) Prove(ctx context.Context) (ovh.Proof, error) {
 // actions is every action of the log, refreshes included.
 func (l *Lab) actions(ctx context.Context) (list []*pointsmanv1.Action, err error) {
 	for token, more := "", true; more; more = token != "" {
-		err := l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+		err := l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 			answer, err := pointsmanv1.NewActionServiceClient(c).ListActions(ctx, &pointsmanv1.ListActionsRequest{PageSize: 1000, PageToken: token})
 			if err == nil {
 				list, token = append(list, answer.Actions...), answer.NextPageToken
@@ -60,7 +62,7 @@ func (l *Lab) actions(ctx context.Context) (list []*pointsmanv1.Action, err erro
 
 // failover is one failover as it stands in the log, or nil.
 func (l *Lab) failover(ctx context.Context, id string) (f *pointsmanv1.Failover, err error) {
-	err = l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+	err = l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 		answer, err := pointsmanv1.NewFailoverServiceClient(c).GetFailover(ctx, &pointsmanv1.GetFailoverRequest{Id: id})
 		if status.Code(err) == codes.NotFound {
 			return nil
@@ -71,8 +73,37 @@ func (l *Lab) failover(ctx context.Context, id string) (f *pointsmanv1.Failover,
 	return f, err
 }
 
+// Failovers is every failover of the lab's master as it stands in the log,
+// oldest first.
+func (l *Lab) Failovers(ctx context.Context) (list []*pointsmanv1.Failover, err error) {
+	for token, more := "", true; more; more = token != "" {
+		err := l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+			answer, err := pointsmanv1.NewFailoverServiceClient(c).ListFailovers(ctx, &pointsmanv1.ListFailoversRequest{PageSize: 200, PageToken: token})
+			if err == nil {
+				list, token = append(list, answer.Failovers...), answer.NextPageToken
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list failovers: %w", err)
+		}
+	}
+	slices.SortFunc(list, func(a, b *pointsmanv1.Failover) int { return cmp.Compare(a.Number, b.Number) })
+	return list, nil
+}
+
+// Setting is the value that the plan wrote, and what it would write for the
+// master that a majority of the Sentinels names.
+func (l *Lab) Setting(ctx context.Context) (is, due string, err error) {
+	if is, err = l.settingValue(ctx); err != nil {
+		return "", "", err
+	}
+	master, err := l.Redis.Master(ctx)
+	return is, strings.ReplaceAll(l.urlValue, "{{.New}}", master), err
+}
+
 func (l *Lab) clusterID(ctx context.Context) (id string, err error) {
-	err = l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+	err = l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 		answer, err := pointsmanv1.NewClusterServiceClient(c).GetCluster(ctx, &pointsmanv1.GetClusterRequest{})
 		id = answer.GetCluster().GetId()
 		return err
@@ -82,7 +113,7 @@ func (l *Lab) clusterID(ctx context.Context) (id string, err error) {
 
 // setting is the value that the plan wrote; empty when there is none.
 func (l *Lab) settingValue(ctx context.Context) (value string, err error) {
-	err = l.Nodes.ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
+	err = l.Nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
 		answer, err := pointsmanv1.NewSettingServiceClient(c).GetSetting(ctx, &pointsmanv1.GetSettingRequest{Key: l.url})
 		if status.Code(err) == codes.NotFound {
 			return nil

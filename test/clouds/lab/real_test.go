@@ -54,7 +54,7 @@ func TestSamplesAndTraffic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at := cloud.applied(); at != old {
+	if at := cloud.Applied(); at != old {
 		t.Fatalf("the load balancer sends to %s before anybody swung it", at)
 	}
 	if err := cloud.Sim.ForeignPut(cloud.frontend, map[string]any{"defaultFarmId": cloud.farms[promotion.Address]}); err != nil {
