@@ -1,0 +1,255 @@
+//go:build !failpoints
+
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+	"github.com/pointsman/pointsman/test/clouds/lab"
+	"github.com/pointsman/pointsman/test/clouds/ovh"
+	"github.com/pointsman/pointsman/test/clouds/redis"
+)
+
+// The window of a claim, as the program counts it: act of a step, hold of the
+// lab's spec, 5 % and a second.
+const (
+	act    = 5 * time.Second
+	hold   = 500 * time.Millisecond
+	window = (act+hold)*105/100 + time.Second
+)
+
+// Bounds of the waits, several times what a busy machine takes.
+const (
+	promotedWithin = 90 * time.Second // three elections of the Sentinels
+	carriedWithin  = 60 * time.Second // from the promotion to the last settled action
+	healedWithin   = 60 * time.Second
+	reachedWithin  = 30 * time.Second // from the promotion to a moment
+)
+
+// run is one fault with the failovers under it, on a playground that others have
+// used before: it counts what is new.
+type run struct {
+	seed  uint64
+	fault fault
+	rng   *rand.Rand
+	l     *lab.Lab
+	sight *sight
+	begin time.Time
+
+	base      base
+	mark      int64         // in the provider's journal
+	outlasted time.Duration // of a pause or a held request, beyond the window
+	unseen    bool          // a promotion may have passed while nobody could see it
+
+	mu    sync.Mutex // guards story
+	story []string
+}
+
+// base is how everything stood before the run.
+type base struct {
+	number     uint64 // of the newest failover
+	promotions int
+	proof      ovh.Proof
+}
+
+// shot is one failover as the lab makes and sees it.
+type shot struct {
+	old       string
+	mark      int64
+	promotion redis.Promotion
+}
+
+// how a master is lost.
+type how string
+
+const (
+	byKill  how = "kill -9"         // and it stays dead
+	byHang  how = "SIGSTOP"         // its connections stay open
+	byOrder how = "ask sentinel to" // nobody dies
+)
+
+func (r *run) say(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.story = append(r.story, fmt.Sprintf("%8.3f %s", time.Since(r.begin).Seconds(), fmt.Sprintf(format, args...)))
+}
+
+func (r *run) told() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.story, "\n")
+}
+
+// between draws a span.
+func (r *run) between(from, to time.Duration) time.Duration {
+	return from + time.Duration(r.rng.Int64N(int64(to-from)))
+}
+
+func pick[T any](r *run, list ...T) T { return list[r.rng.IntN(len(list))] }
+
+// fire loses the newest master.
+func (r *run) fire(ctx context.Context, h how) (*shot, error) {
+	old := r.newest() // the Sentinels may not have agreed yet, or be too few to ask
+	if old == "" {
+		old = r.l.Cloud.Applied()
+	}
+	s := &shot{old: old, mark: r.l.Cloud.Mark()}
+	r.say("%s redis master %s", h, old)
+	switch h {
+	case byKill:
+		return s, r.l.Redis.Kill(old)
+	case byHang:
+		return s, r.l.Redis.Pause(old)
+	}
+	sentinel := r.l.Redis.Sentinels()[0].Address // the same one always: two at once could use one epoch for two addresses
+	return s, lab.Until(ctx, promotedWithin, "a sentinel to take the order", func(ctx context.Context) error {
+		_, err := r.l.Redis.Do(ctx, sentinel, "SENTINEL", "FAILOVER", r.l.Redis.Name())
+		return err
+	})
+}
+
+// promoted waits until a Sentinel names another master.
+func (r *run) promoted(ctx context.Context, s *shot) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, promotedWithin)
+	defer cancel()
+	if s.promotion, err = r.l.Recorder.WaitPromotion(ctx, s.old); err != nil {
+		return err
+	}
+	r.say("%s promoted at epoch %d, seen %.0f ms ago", s.promotion.Address, s.promotion.Epoch, time.Since(s.promotion.At).Seconds()*1000)
+	return nil
+}
+
+// carried waits until the coordinators have carried the newest master through:
+// nothing is open, and traffic goes to it.
+func (r *run) carried(ctx context.Context, s *shot) error {
+	err := lab.Until(ctx, carriedWithin, "every target at "+s.promotion.Address, func(ctx context.Context) error {
+		m, err := r.l.Master(ctx)
+		if err != nil {
+			return err
+		}
+		newest := r.newest()
+		if at := r.l.Cloud.Applied(); m.Address != newest || m.OpenActions > 0 || at != newest {
+			return fmt.Errorf("pointsman has %s with %d open actions, traffic goes to %s, promoted is %s; alerts %v",
+				m.Address, m.OpenActions, at, newest, m.Alerts)
+		}
+		return nil
+	})
+	if err == nil {
+		r.say("carried to %s", r.newest())
+	}
+	return err
+}
+
+// newest is the address of the newest promotion.
+func (r *run) newest() string {
+	list := r.l.Recorder.Promotions()
+	if len(list) == 0 {
+		return ""
+	}
+	return list[len(list)-1].Address
+}
+
+// one is a whole failover, with something done to it once it has come to a moment.
+func (r *run) one(ctx context.Context, h how, m moment, strike func(context.Context) error) (*shot, error) {
+	s, err := r.fire(ctx, h)
+	if err != nil {
+		return s, err
+	}
+	if m == atOnce {
+		if err := strike(ctx); err != nil {
+			return s, err
+		}
+	}
+	if err := r.promoted(ctx, s); err != nil {
+		return s, err
+	}
+	if m != atOnce {
+		if err := r.reached(ctx, s, m); err != nil {
+			return s, err
+		}
+		if err := strike(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, r.carried(ctx, s)
+}
+
+// moment is how far a failover has come.
+type moment string
+
+const (
+	atOnce      moment = "at once"
+	atPromotion moment = "at the promotion"
+	atWrite     moment = "at the first write"
+	atRefresh   moment = "at the refresh"
+)
+
+// reached waits for a moment, as the provider saw it.
+func (r *run) reached(ctx context.Context, s *shot, m moment) error {
+	ctx, cancel := context.WithTimeout(ctx, reachedWithin)
+	defer cancel()
+	if m == atWrite || m == atRefresh {
+		_, err := r.l.Cloud.Sim.WaitFor(ctx, func(c ovh.Call) bool {
+			return c.Seq > s.mark && c.Write() && !c.Foreign && (m == atWrite || strings.HasSuffix(c.Path, "/refresh"))
+		})
+		if err != nil {
+			return fmt.Errorf("wait for the moment %q: %w", m, err)
+		}
+	}
+	r.say("%s:", m)
+	return nil
+}
+
+// leader is the node that leads, and the others.
+func (r *run) leader(ctx context.Context) (leader *lab.Node, others []*lab.Node, err error) {
+	err = lab.Until(ctx, healedWithin, "a leader", func(ctx context.Context) error {
+		leader, err = r.l.Nodes.Leader(ctx)
+		return err
+	})
+	for _, n := range r.l.Nodes.List() {
+		if n != leader {
+			others = append(others, n)
+		}
+	}
+	return leader, others, err
+}
+
+// kill ends nodes with SIGKILL.
+func (r *run) kill(nodes ...*lab.Node) error {
+	for _, n := range nodes {
+		r.say("kill -9 coordinator %s", n.ID())
+		if err := n.Kill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failovers are those that were accepted in this run.
+func (r *run) failovers(ctx context.Context) (list []*pointsmanv1.Failover, err error) {
+	all, err := r.l.Failovers(ctx)
+	for _, f := range all {
+		if f.Number > r.base.number {
+			list = append(list, f)
+		}
+	}
+	return list, err
+}
+
+// rest waits for a span, or for the end of ctx.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
