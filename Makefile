@@ -35,11 +35,18 @@ GOVULNCHECK := $(TOOLS)/govulncheck
 PLUGINS := $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
 IMAGE := proto/image.binpb
 
+# Runs of `make chaos`, the seed of the first (0: one of this moment), and the
+# one fault to play (empty: all in turn).
+RUNS ?= 30
+SEED ?= 0
+FAULT ?=
+CHAOS_TIMEOUT ?= 6h
+
 # Packages with files that only the build tag failpoints compiles: there the
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +63,9 @@ test: need-go need-redis ## all tests, then those that kill the process at each 
 
 sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 FROM=1)
 	$(GO) test $(VCS) ./test/sim -run '^TestSim$$' -timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)
+
+chaos: need-go need-redis ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT=...)
+	$(GO) test $(VCS) ./test/chaos -run '^Test(Chaos|PausedLeaderReads)$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.seed=$(SEED) -chaos.fault='$(FAULT)' -chaos.pauses=40
 
 check: build ## what must hold before a merge: vet, layout, generated code, lint, race, known vulnerabilities
 	$(GO) vet ./...

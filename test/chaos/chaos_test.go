@@ -126,7 +126,7 @@ func (s *series) play(f fault, seed uint64) {
 	s.sum(name, t)
 	fmt.Printf("%s  %-40s seed %-12d %5.1f s  %s\n", time.Now().Format(time.TimeOnly), name, seed, time.Since(r.begin).Seconds(), word(t))
 	if *flags.story || len(t.violations) > 0 {
-		s.t.Logf("%s, seed %d\n%s", name, seed, r.told())
+		s.t.Logf("%s, seed %d\n%s\nthe provider's writes:\n%s", name, seed, r.told(), writes(s.l, r.mark))
 	}
 	if err := t.error(); err != nil {
 		again := fmt.Sprintf("go test ./test/chaos -run '^TestChaos$' -v -chaos.story -chaos.fault=%q -chaos.seed=%d", f.name, seed)
@@ -139,6 +139,22 @@ func (s *series) play(f fault, seed uint64) {
 	if len(t.violations) > 0 || t.left > 0 {
 		s.close()
 	}
+}
+
+// writes lists the provider's journal of the run, reads left out.
+func writes(l *lab.Lab, after int64) string {
+	var b strings.Builder
+	for _, c := range l.Cloud.Sim.Journal(after).Calls {
+		if !c.Write() {
+			continue
+		}
+		fmt.Fprintf(&b, "%d %s %s %s received %s effect %s", c.Seq, c.Method, c.Path, c.Phase, c.Received.Format("05.000"), c.Effect.Format("05.000"))
+		if w := c.Frontend; w != nil {
+			fmt.Fprintf(&b, " farm %d → %d %q", w.FarmBefore, w.FarmAfter, w.NameAfter)
+		}
+		fmt.Fprintln(&b)
+	}
+	return b.String()
 }
 
 func word(t tally) string {

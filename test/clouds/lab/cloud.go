@@ -132,11 +132,28 @@ func (c *Cloud) firstWrite(ctx context.Context, after int64) (time.Time, error) 
 // Applied is the Redis address that traffic goes to now.
 func (c *Cloud) Applied() string {
 	f, err := c.Sim.Applied(c.frontend, c.zone)
-	if err != nil || f.DefaultFarmID == nil {
+	if err != nil {
 		return ""
 	}
+	return c.pointsAt(f)
+}
+
+// Staged is the Redis address that the next refresh would send traffic to.
+func (c *Cloud) Staged() string {
+	for _, service := range c.Sim.State().Services {
+		for _, f := range service.Staged.Frontends {
+			if f.FrontendID == c.frontend {
+				return c.pointsAt(f)
+			}
+		}
+	}
+	return ""
+}
+
+// pointsAt is the Redis address of the frontend's farm; empty when it has none.
+func (c *Cloud) pointsAt(f ovh.Frontend) string {
 	for address, farm := range c.farms {
-		if farm == *f.DefaultFarmID {
+		if f.DefaultFarmID != nil && farm == *f.DefaultFarmID {
 			return address
 		}
 	}
