@@ -3,11 +3,11 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
+	"strings"
 	"time"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
@@ -230,22 +230,42 @@ type row struct {
 	tally
 }
 
+// table shows the rows and their sum, in the form that docs/guarantees.md takes.
 func table(rows []row) string {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "fault\truns\taccepted\tdone\tsuperseded\tduplicates\trepeats\tlost\tfalse\tstale\torphans\tleft standing\tslowest promotion→applied ms")
+	lines := [][]string{{"fault", "runs", "accepted", "done", "superseded", "duplicates", "repeats", "lost", "false success", "stale",
+		"orphans", "left standing", "slowest, ms"}}
 	sum := tally{}
 	line := func(name string, t tally) {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", name, t.runs, t.accepted, t.done, t.superseded,
-			t.duplicates, t.repeats, t.lost, t.false, t.stale, t.orphans, t.left, t.slowest.Milliseconds())
+		cells := []string{name}
+		for _, n := range []int{t.runs, t.accepted, t.done, t.superseded, t.duplicates, t.repeats, t.lost, t.false, t.stale, t.orphans,
+			t.left, int(t.slowest.Milliseconds())} {
+			cells = append(cells, strconv.Itoa(n))
+		}
+		lines = append(lines, cells)
 	}
 	for _, r := range rows {
 		line(r.name, r.tally)
 		sum.add(r.tally)
 	}
 	line("sum", sum)
-	w.Flush()
+	var b strings.Builder
+	for i, cells := range lines {
+		for k, c := range cells {
+			fmt.Fprintf(&b, "| %-*s ", widest(lines, k), c)
+		}
+		b.WriteString("|\n")
+		if i == 0 {
+			b.WriteString(strings.Repeat("|---", len(cells)) + "|\n")
+		}
+	}
 	return b.String()
+}
+
+func widest(lines [][]string, column int) (n int) {
+	for _, cells := range lines {
+		n = max(n, len(cells[column]))
+	}
+	return n
 }
 
 // error joins what a run may not show.

@@ -1,8 +1,26 @@
 // Package chaos runs the real programs as processes of their own and treats them
 // badly.
 //
-// Without a build tag: the playground from outside, with one failover, an
-// interrupt and a kill; nothing may be left behind. With the tag failpoints:
-// the leader dies at every named point between Observe and Settle, and one
-// effect must remain each time.
+// TestLab: the playground from outside, with one failover, an interrupt and a
+// kill; nothing may be left behind.
+//
+// TestChaos: three coordinators, three Redis, three Sentinels and a simulated
+// load balancer. Each run takes a fault from a table and its details from a
+// seed, plays one or two failovers under it, heals, and counts:
+//
+//	note ─▶ fault.play ─▶ heal ─▶ outcomes   the log, against a recorder of the Sentinels
+//	                              standing   traffic, staged value and setting at the end
+//	                              proved     the provider's journal, against the log
+//	                              written    a client that writes through the load balancer
+//
+// lost, orphans, false success and left standing are 0 in every run; duplicates
+// and stale are 0 unless a pause outlasted the window of a claim, which makes a
+// line of its own. A violated gate prints the command that plays the run again.
+// The seed fixes what is drawn, not how the machine interleaves it.
+//
+// TestPausedLeaderReads: a leader is stopped and replaced, and read through when
+// it wakes.
+//
+// With the tag failpoints: the leader dies at every named point between Observe
+// and Settle, and one effect must remain each time.
 package chaos
