@@ -118,6 +118,7 @@ type Sight struct {
 	Refresh *fsm.Refresh  // with Staged: what would apply it
 	After   time.Duration // with Busy: look again then
 	Found   bool          // with Applied: it stands so without any write of ours
+	Counted bool          // with Staged: the provider was seen to count the write as not applied
 	Reading Reading
 }
 

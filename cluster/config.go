@@ -24,7 +24,7 @@ const (
 	peekDeadline      = time.Second     // one question to one peer at start
 	enqueueTimeout    = time.Second     // a proposal waits this long for raft's main loop
 	closeGrace        = 2 * time.Second // proposals in flight are waited for at Close
-	stampsKept        = time.Hour       // longer than any window: act + hold are minutes
+	stampsKept        = 2 * time.Hour   // longer than any window: act is at most 60 s, hold an hour
 	logCacheEntries   = 512
 	snapshotsKept     = 2
 )

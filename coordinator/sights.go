@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -201,6 +202,9 @@ func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
 
 // Report takes another node's views. It is called on the leader only.
 func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
+	if _, met := s.node.State().Member(fsm.NodeID(r.GetNodeId())); !met {
+		return nil, fmt.Errorf("node %q is not a member", r.GetNodeId())
+	}
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

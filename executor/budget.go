@@ -2,45 +2,103 @@ package executor
 
 import (
 	"context"
+	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
 )
 
-// budget is a target's pace: its rate a minute, as a bucket of one minute. A
-// part of the bucket is kept for writes and the looks around them: warming up
-// and following a task are patient and leave it alone.
+// budget is a target's pace: its rate a minute, as a bucket of one minute. It
+// is our own and not x/time/rate, because an attempt is admitted only when the
+// bucket covers all its requests, and gives back what it did not use: attempts
+// that each get half of what they need would use up a small rate and never end.
 type budget struct {
-	limiter *rate.Limiter
+	mu     sync.Mutex
+	rate   float64 // tokens a second
+	burst  float64
+	tokens float64
+	at     time.Time
 }
 
-// keptBack is the part of a bucket that patient requests leave, one in so many.
-const keptBack = 3
+// Requests that an attempt may need. One that needs more waits for the rest.
+const (
+	costAct    = 10 // look, write, read back
+	costLook   = 5
+	costPost   = 3 // look for running refreshes, post
+	costFollow = 1
+	// keptBack is the part of a bucket that patient requests (warming up, looks
+	// for drift) leave to the others, one in so many.
+	keptBack = 3
+)
 
 var _ actuators.Budget = (*budget)(nil)
 
 func newBudget(perMinute int) *budget {
-	b := &budget{limiter: rate.NewLimiter(0, perMinute)}
-	b.setRate(perMinute)
-	return b
+	n := float64(perMinute)
+	return &budget{rate: n / time.Minute.Seconds(), burst: n, tokens: n, at: time.Now()}
 }
 
 func (b *budget) setRate(perMinute int) {
-	b.limiter.SetLimit(rate.Limit(float64(perMinute) / time.Minute.Seconds()))
-	b.limiter.SetBurst(perMinute)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+	b.rate, b.burst = float64(perMinute)/time.Minute.Seconds(), float64(perMinute)
+	b.tokens = min(b.tokens, b.burst)
 }
 
-// Wait implements actuators.Budget.
+// fill, under mu, adds what time has brought.
+func (b *budget) fill() {
+	now := time.Now()
+	b.tokens = min(b.burst, b.tokens+now.Sub(b.at).Seconds()*b.rate)
+	b.at = now
+}
+
+// take takes n tokens, or the whole bucket if it is smaller, if above that a
+// floor is left. It says how many, or how long until it could.
+func (b *budget) take(n int, patiently bool) (taken int, left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+	want := min(float64(n), b.burst)
+	need := want
+	if patiently {
+		need = min(want+b.burst/keptBack, b.burst)
+	}
+	if missing := need - b.tokens; missing > 0 {
+		return 0, time.Duration(missing/b.rate*float64(time.Second)) + time.Millisecond
+	}
+	b.tokens -= want
+	return int(want), 0
+}
+
+func (b *budget) give(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = min(b.burst, b.tokens+float64(n))
+}
+
+// until is how long until n tokens could be taken.
+func (b *budget) until(n int) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fill()
+	return max(0, time.Duration((min(float64(n), b.burst)-b.tokens)/b.rate*float64(time.Second)))
+}
+
+// Wait implements actuators.Budget: out of the attempt's grant, else one more
+// token as soon as there is one.
 func (b *budget) Wait(ctx context.Context) error {
-	if !isPatient(ctx) {
-		return b.limiter.Wait(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if g, ok := ctx.Value(grantKey{}).(*grant); ok && g.spend(b) {
+		return nil
 	}
 	for {
-		left := b.left(1 + float64(b.limiter.Burst()/keptBack))
-		if left <= 0 {
-			return b.limiter.Wait(ctx)
+		taken, left := b.take(1, isPatient(ctx))
+		if taken > 0 {
+			return nil
 		}
 		timer := time.NewTimer(left)
 		select {
@@ -52,19 +110,69 @@ func (b *budget) Wait(ctx context.Context) error {
 	}
 }
 
-// left is how long until the bucket holds so many requests.
-func (b *budget) left(tokens float64) time.Duration {
-	missing := tokens - b.limiter.Tokens()
-	if missing <= 0 {
-		return 0
-	}
-	return time.Duration(missing / float64(b.limiter.Limit()) * float64(time.Second))
+// grant is what an attempt was admitted with.
+type grant struct {
+	budget *budget
+	mu     sync.Mutex
+	tokens int
 }
 
-type patientKey struct{}
+func (g *grant) spend(b *budget) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.budget != b || g.tokens == 0 {
+		return false
+	}
+	g.tokens--
+	return true
+}
+
+// close gives back what was not used. A nil grant has nothing to give.
+func (g *grant) close() {
+	if g == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.budget.give(g.tokens)
+	g.tokens = 0
+}
+
+// admit takes the tokens of a whole attempt, or says how long until there are
+// enough. An effect inside the log needs none.
+func (t *tools) admit(target fsm.TargetSpec, n int, patiently bool) (*grant, time.Duration) {
+	if target.ID == "" || n == 0 {
+		return nil, 0
+	}
+	t.mu.Lock()
+	b := t.budget(target)
+	t.mu.Unlock()
+	taken, left := b.take(n, patiently)
+	if taken == 0 {
+		return nil, left
+	}
+	return &grant{budget: b, tokens: taken}, 0
+}
+
+// cost is what an attempt that may write needs.
+func cost(step fsm.Step) int {
+	switch step.Class {
+	case fsm.InLog:
+		return 0
+	case fsm.Trigger:
+		return costPost
+	default:
+		return costAct
+	}
+}
+
+type (
+	patientKey struct{}
+	grantKey   struct{}
+)
 
 // patient marks requests that may wait for the others of their target. The mark
-// travels in the context, since an actuator neither knows nor asks.
+// travels in the context, as the grant does, since an actuator neither knows nor asks.
 func patient(ctx context.Context) context.Context {
 	return context.WithValue(ctx, patientKey{}, true)
 }

@@ -59,16 +59,34 @@ func (e *Executor) watchDrift(ctx context.Context, term fsm.Term) {
 				if !ok || w.action != a.ID {
 					w = watched{action: a.ID}.after()
 				}
-				if !time.Now().Before(w.next) {
+				if !time.Now().Before(w.next) && e.lookForDrift(ctx, term, a) {
 					w = w.after()
-					t := try{Executor: e, term: term, id: a.ID}
-					e.start(ctx, "drift/"+a.ID, func(ctx context.Context) { t.drifted(patient(ctx)) })
 				}
 				stand[a.Step.Object] = w
 			}
 		}
 		objects = stand
 	}
+}
+
+// lookForDrift begins one look, unless the budget is wanted by others or the
+// node is about to hand over. It has a lane of its own: a look waits for nobody
+// who acts, and nobody who acts for a look.
+func (e *Executor) lookForDrift(ctx context.Context, term fsm.Term, a fsm.Action) bool {
+	id := "drift/" + a.ID
+	e.mu.Lock()
+	busy := e.draining || e.running[id]
+	e.mu.Unlock()
+	if busy {
+		return false
+	}
+	g, left := e.tools.admit(a.Target, costLook, true)
+	if left > 0 {
+		return false
+	}
+	t := try{Executor: e, term: term, id: a.ID}
+	e.start(ctx, id, job{do: func(ctx context.Context) { t.drifted(patient(ctx)) }, target: "drift/" + a.Target.ID, grant: g})
+	return true
 }
 
 // drifted looks at the object of a done action and logs what differs. It only

@@ -39,7 +39,7 @@ type Config struct {
 	WarmFor     time.Duration // how old a warm-up read may be to count as the look before
 	BackoffBase time.Duration // full jitter: a random part of base << attempts
 	BackoffCap  time.Duration
-	Parallel    int // attempts at once, over all targets
+	Parallel    int // attempts at once at one target: a silent one must not hold up the others
 	Rate        int // requests a minute of a target whose spec names none
 }
 
@@ -47,7 +47,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Logger: slog.New(slog.DiscardHandler), Act: 5 * time.Second, WarmFor: 2 * time.Second,
-		BackoffBase: 250 * time.Millisecond, BackoffCap: 30 * time.Second, Parallel: 64, Rate: 60,
+		BackoffBase: 250 * time.Millisecond, BackoffCap: 30 * time.Second, Parallel: 16, Rate: 60,
 	}
 }
 
@@ -59,13 +59,14 @@ type Executor struct {
 	meters *meters
 
 	mu       sync.Mutex
-	running  map[fsm.ActionID]bool      // attempts of this term, and those reserved by an Observe under way
-	later    map[fsm.ActionID]time.Time // not before, where no entry says so
+	running  map[fsm.ActionID]bool          // attempts of this term, and those reserved by an Observe under way
+	acting   int                            // of them, those that may hold a claim
+	lanes    map[fsm.TargetID]chan struct{} // one per target: at most Parallel attempts at once
+	later    map[fsm.ActionID]time.Time     // not before, where no entry says so
 	draining bool
 	kick     chan struct{} // an attempt ended; capacity 1
 	inbox    chan func(context.Context)
 	wg       sync.WaitGroup
-	slots    chan struct{}
 }
 
 // New makes an executor; nothing runs before Run.
@@ -73,7 +74,7 @@ func New(c Config) *Executor {
 	return &Executor{
 		Config: c, tools: newTools(c), meters: newMeters(c.Metrics),
 		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{},
-		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), slots: make(chan struct{}, c.Parallel),
+		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), lanes: map[fsm.TargetID]chan struct{}{},
 	}
 }
 
@@ -113,16 +114,16 @@ func (e *Executor) hand(ctx context.Context, do func(context.Context)) error {
 	}
 }
 
-// Drain stops new claims and waits for the requests under way, before a
-// leadership transfer. Following a provider's task goes on: it only reads.
-// It returns ctx's error when they did not end in time.
+// Drain stops what is new and waits for the attempts that may hold a claim,
+// before a leadership transfer; what only reads is not waited for. It returns
+// ctx's error when they did not end in time.
 func (e *Executor) Drain(ctx context.Context) error {
 	e.mu.Lock()
 	e.draining = true
 	e.mu.Unlock()
 	for {
 		e.mu.Lock()
-		busy := len(e.running)
+		busy := e.acting
 		e.mu.Unlock()
 		if busy == 0 {
 			return nil
@@ -148,45 +149,66 @@ func (e *Executor) Resume() {
 func (e *Executor) dispatch(ctx context.Context, term fsm.Term, state fsm.State) time.Duration {
 	wait := time.Minute
 	for _, a := range state.Open() {
-		do, left := e.due(term, state, a)
-		if do == nil {
+		j, left := e.due(term, state, a)
+		if j.do == nil {
 			if left > 0 {
 				wait = min(wait, left)
 			}
 			continue
 		}
-		e.start(ctx, a.ID, do)
+		e.start(ctx, a.ID, j)
 	}
 	return min(wait, e.tidy(ctx, term, state))
 }
 
+// job is an attempt ready to be started.
+type job struct {
+	do     func(context.Context)
+	target fsm.TargetID // its lane; empty: none needed
+	acts   bool         // it may hold a claim: a drain waits for it
+	grant  *grant
+}
+
 // due says what an open action needs now, or how long until it may.
-func (e *Executor) due(term fsm.Term, state fsm.State, a fsm.Action) (func(context.Context), time.Duration) {
+func (e *Executor) due(term fsm.Term, state fsm.State, a fsm.Action) (job, time.Duration) {
 	e.mu.Lock()
 	left := time.Until(e.later[a.ID])
 	busy := e.running[a.ID] || e.draining
 	e.mu.Unlock()
 	switch {
 	case busy:
-		return nil, 0
+		return job{}, 0
 	case left > 0:
-		return nil, left
+		return job{}, left
 	}
 	t := try{Executor: e, term: term, id: a.ID}
 	switch a.Phase {
 	case fsm.Pending:
-		gates, _ := state.Gates(a, e.now(term))
+		gates, _ := state.Gates(a, e.now(term, 0))
 		if len(gates) > 0 {
-			return nil, longest(gates)
+			return job{}, longest(gates)
 		}
-		return t.fresh, 0
+		return e.admitted(a, t.fresh, true, cost(a.Step))
 	case fsm.Claimed:
-		return t.inherited, 0
+		return e.admitted(a, t.inherited, true, cost(a.Step))
 	case fsm.Waiting:
-		return t.waiting(state, a), 0
+		do, n := t.waiting(state, a)
+		if do == nil {
+			return job{}, 0
+		}
+		return e.admitted(a, do, false, n)
 	default:
-		return nil, 0
+		return job{}, 0
 	}
+}
+
+// admitted makes a job of do once the target's budget covers all of it.
+func (e *Executor) admitted(a fsm.Action, do func(context.Context), acts bool, n int) (job, time.Duration) {
+	g, left := e.tools.admit(a.Target, n, false)
+	if left > 0 {
+		return job{}, left
+	}
+	return job{do: do, target: a.Target.ID, acts: acts, grant: g}, 0
 }
 
 // longest is the time after which a look may find the gates open; a gate that
@@ -198,25 +220,55 @@ func longest(gates []fsm.Gate) (left time.Duration) {
 	return left
 }
 
-// start runs do in its own goroutine, one at a time for an action.
-func (e *Executor) start(ctx context.Context, id fsm.ActionID, do func(context.Context)) {
+// start runs a job in its own goroutine, one at a time for an action.
+func (e *Executor) start(ctx context.Context, id fsm.ActionID, j job) {
 	e.mu.Lock()
 	e.running[id] = true
+	if j.acts {
+		e.acting++
+	}
+	lane := e.lane(j.target)
 	e.mu.Unlock()
 	e.wg.Go(func() {
-		defer e.ended(id)
-		select {
-		case e.slots <- struct{}{}:
-			defer func() { <-e.slots }()
-		case <-ctx.Done():
-			return
+		defer e.stopped(id, j)
+		if lane != nil {
+			select {
+			case lane <- struct{}{}:
+				defer func() { <-lane }()
+			case <-ctx.Done():
+				return
+			}
 		}
 		e.meters.running.Inc()
 		defer e.meters.running.Dec()
-		do(ctx)
+		j.do(context.WithValue(ctx, grantKey{}, j.grant))
 	})
 }
 
+// lane, under mu, bounds the attempts at one target; nil for the log itself.
+func (e *Executor) lane(id fsm.TargetID) chan struct{} {
+	if id == "" {
+		return nil
+	}
+	l, ok := e.lanes[id]
+	if !ok {
+		l = make(chan struct{}, e.Parallel)
+		e.lanes[id] = l
+	}
+	return l
+}
+
+func (e *Executor) stopped(id fsm.ActionID, j job) {
+	j.grant.close()
+	if j.acts {
+		e.mu.Lock()
+		e.acting--
+		e.mu.Unlock()
+	}
+	e.ended(id)
+}
+
+// ended frees actions that this caller had reserved.
 func (e *Executor) ended(ids ...fsm.ActionID) {
 	e.mu.Lock()
 	for _, id := range ids {
@@ -262,9 +314,9 @@ func (e *Executor) tidy(ctx context.Context, term fsm.Term, state fsm.State) tim
 			busy := e.running[id] || e.draining
 			e.mu.Unlock()
 			if !busy {
-				e.start(ctx, id, func(ctx context.Context) {
+				e.start(ctx, id, job{do: func(ctx context.Context) {
 					_, _ = e.propose(ctx, term, fsm.Release{Object: o.ID, Token: h.Token, Expired: true})
-				})
+				}})
 			}
 		}
 	}
@@ -294,7 +346,7 @@ func (e *Executor) Gates(state fsm.State, a fsm.Action) []fsm.Gate {
 	if a.Phase != fsm.Pending {
 		return nil
 	}
-	gates, _ := state.Gates(a, e.now(state.Term()))
+	gates, _ := state.Gates(a, e.now(state.Term(), cost(a.Step)))
 	return gates
 }
 

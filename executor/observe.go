@@ -62,7 +62,7 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 		Master: s.Master, Base: now.Number, Revision: state.Spec().Revision, Address: s.Address,
 		Epoch: s.Epoch, As: s.As, Evidence: s.Evidence, Term: term,
 	}
-	var first []fsm.Action
+	var first []reserved
 	if s.As == fsm.Advance || s.As == fsm.Resolve {
 		first = e.plan(state, now, s, &c)
 		crashAtAny(beforeObserve, first)
@@ -76,23 +76,28 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 	for _, g := range answer.Claims {
 		granted[g.Action] = g.Token
 	}
-	var idle []fsm.ActionID
-	for _, a := range first {
-		token, ok := granted[a.ID]
+	for _, r := range first {
+		token, ok := granted[r.ID]
 		if err != nil || !ok {
-			idle = append(idle, a.ID)
+			r.grant.close()
+			e.ended(r.ID)
 			continue
 		}
-		t := try{Executor: e, term: term, id: a.ID, token: token, span: span, reading: e.tools.take(a.Step.Object)}
-		e.start(ctx, a.ID, t.perform)
+		t := try{Executor: e, term: term, id: r.ID, token: token, span: span, reading: e.tools.take(r.Step.Object)}
+		e.start(ctx, r.ID, job{do: t.perform, target: r.Target.ID, acts: true, grant: r.grant})
 	}
-	e.ended(idle...)
 	return answer, err
+}
+
+// reserved is an action whose claim rides in an Observe.
+type reserved struct {
+	fsm.Action
+	grant *grant
 }
 
 // plan renders every step's value, asks for the claims of the first stage, and
 // reserves their actions, so that Run does not take them for orphans.
-func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Observe) (first []fsm.Action) {
+func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Observe) (first []reserved) {
 	m, _ := state.Spec().Master(s.Master)
 	facts := actuators.Facts{Failover: fsm.FailoverID{Master: s.Master, Number: now.Number + 1}, From: now.Address, To: s.Address, Epoch: s.Epoch}
 	for _, candidate := range m.Candidates {
@@ -110,13 +115,20 @@ func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Obse
 			}
 			target, _ := state.Spec().Target(step.Target)
 			a := fsm.Action{ID: facts.Failover.Action(step.Name), For: facts.Failover, Phase: fsm.Pending, Step: step, Target: target}
-			gates, expired := state.Gates(a, e.now(c.Term))
+			if e.running[a.ID] {
+				continue // another Observe of the same switch is under way
+			}
+			gates, expired := state.Gates(a, e.now(c.Term, 0))
 			if len(gates) > 0 {
+				continue
+			}
+			g, left := e.tools.admit(target, cost(step), false)
+			if left > 0 {
 				continue
 			}
 			c.Claims = append(c.Claims, fsm.Ride{Step: step.Name, Act: e.span(step), Expired: expired})
 			e.running[a.ID] = true
-			first = append(first, a)
+			first = append(first, reserved{a, g})
 		}
 	}
 	return first
@@ -133,12 +145,15 @@ func (e *Executor) render(step fsm.Step, facts actuators.Facts) fsm.Value {
 	if err != nil {
 		return fsm.Value{Step: step.Name, Wanted: "cannot be rendered: " + err.Error()}
 	}
+	if len(v.Value) > fsm.MaxOpaqueBytes {
+		return fsm.Value{Step: step.Name, Wanted: fmt.Sprintf("cannot be rendered: %d bytes, at most %d", len(v.Value), fsm.MaxOpaqueBytes)}
+	}
 	v.Step = step.Name
 	return v
 }
 
-func crashAtAny(p point, actions []fsm.Action) {
+func crashAtAny(p point, actions []reserved) {
 	for _, a := range actions {
-		crashAt(p, a)
+		crashAt(p, a.Action)
 	}
 }

@@ -56,6 +56,7 @@ func (t *tools) of(step fsm.Step, target fsm.TargetSpec) (actuators.Actuator, er
 	if err != nil {
 		return nil, fmt.Errorf("open target %s: %w", target.ID, err)
 	}
+	closeIdle(t.open[key].Actuator)
 	t.open[key] = tool{Actuator: a, kind: step.Kind, params: string(target.Params)}
 	return a, nil
 }
@@ -64,15 +65,20 @@ func (t *tools) of(step fsm.Step, target fsm.TargetSpec) (actuators.Actuator, er
 func (t *tools) forget(id fsm.TargetID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c, ok := t.open[id].Actuator.(io.Closer); ok {
-		_ = c.Close() // idle connections only; attempts under way keep theirs
-	}
+	closeIdle(t.open[id].Actuator)
 	delete(t.open, id)
+}
+
+// closeIdle lets go of idle connections; attempts under way keep theirs.
+func closeIdle(a actuators.Actuator) {
+	if c, ok := a.(io.Closer); ok {
+		_ = c.Close()
+	}
 }
 
 // budget is the target's pace: its rate a minute, as a bucket of one minute.
 // The caller holds mu.
-func (t *tools) budget(target fsm.TargetSpec) actuators.Budget {
+func (t *tools) budget(target fsm.TargetSpec) *budget {
 	perMinute := target.Rate
 	if perMinute <= 0 {
 		perMinute = t.Rate
@@ -86,15 +92,15 @@ func (t *tools) budget(target fsm.TargetSpec) actuators.Budget {
 	return b
 }
 
-// left is how long until the target may be asked again.
-func (t *tools) left(id fsm.TargetID) time.Duration {
+// left is how long until the target may be asked so many times.
+func (t *tools) left(id fsm.TargetID, n int) time.Duration {
 	t.mu.Lock()
 	b, ok := t.budgets[id]
 	t.mu.Unlock()
 	if !ok {
 		return 0
 	}
-	return b.left(1)
+	return b.until(n)
 }
 
 // Warm reads the objects of the first stage of a master's plan, since a switch

@@ -55,8 +55,7 @@ func (t try) inherited(ctx context.Context) {
 	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger {
 		seen, tool, err := t.look(ctx, state, a, false)
 		if tool == nil || err != nil {
-			t.Logger.Warn("look at an inherited action", "action", string(a.ID), "error", err)
-			t.postpone(a.ID, t.backoff(1))
+			t.unseen(ctx, a, err)
 			return
 		}
 		if seen.Verdict == actuators.Applied || seen.Verdict == actuators.Staged {
@@ -68,9 +67,22 @@ func (t try) inherited(ctx context.Context) {
 	t.claim(ctx, state, a)
 }
 
+// unseen deals with a look that failed before anything of this try was sent:
+// what no further look can mend is stuck, the rest is tried again.
+func (t try) unseen(ctx context.Context, a fsm.Action, err error) {
+	x := actuators.Explain(err)
+	if x.Permanent {
+		t.tools.forget(a.Target.ID)
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: t.doubt, Reason: err.Error(), Requests: x.Requests})
+		return
+	}
+	t.Logger.Warn("look", "action", string(a.ID), "phase", a.Phase.String(), "error", err)
+	t.postpone(a.ID, max(x.After, t.backoff(5)))
+}
+
 // claim asks the log for the action and performs it once granted.
 func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
-	gates, expired := state.Gates(a, t.now(t.term))
+	gates, expired := state.Gates(a, t.now(t.term, 0))
 	if len(gates) > 0 {
 		t.postpone(a.ID, min(max(longest(gates), 50*time.Millisecond), time.Second))
 		return
@@ -103,6 +115,9 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 func (t try) perform(ctx context.Context) {
 	state, a, ok := t.await(ctx)
 	if !ok {
+		if ctx.Err() == nil {
+			t.free(ctx, a) // superseded before anything was sent
+		}
 		return
 	}
 	within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step)-t.span.elapsed())
@@ -192,6 +207,9 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 		}
 	case actuators.Staged:
 		c.To, c.Refresh = fsm.Waiting, seen.Refresh
+		if seen.Counted || string(a.Checkpoint) == counted {
+			c.Checkpoint = []byte(counted)
+		}
 	case actuators.Newer, actuators.Foreign:
 		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%s: %s", seen.Verdict, seen.Detail)
 	default:

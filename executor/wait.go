@@ -13,24 +13,36 @@ import (
 // behind a refresh that is done, before another refresh is asked for.
 const settleLag = 2 * time.Second
 
-// waiting says what a waiting action needs now; nil: nothing yet.
-func (t try) waiting(state fsm.State, a fsm.Action) func(context.Context) {
+// taskLimit is how long a provider's task may take. Beyond it the action is
+// stuck, so that the refreshes behind it go on.
+const taskLimit = 15 * time.Minute
+
+// lagLimit is how long a provider's count of unapplied changes may lag behind a
+// write. Until then an empty count is believed only if it has counted the write.
+const lagLimit = 5 * time.Second
+
+// counted is the checkpoint of an action whose write the provider has counted.
+const counted = "counted"
+
+// waiting says what a waiting action needs now, and what that costs; nil:
+// nothing yet.
+func (t try) waiting(state fsm.State, a fsm.Action) (func(context.Context), int) {
 	t.token = a.Token
 	r, ok := state.Action(a.On)
 	switch {
 	case a.On == "" && len(a.Checkpoint) > 0:
-		return t.unchanged(a, func(ctx context.Context) { t.follow(ctx, state, a) })
+		return t.unchanged(a, func(ctx context.Context) { t.follow(ctx, state, a) }), costFollow
 	case ok && r.Phase == fsm.Done:
 		// It was pending when this action joined it, so its claim came after the value was staged.
-		return t.unchanged(a, func(ctx context.Context) { t.finish(ctx, state, a, true, r.Changed) })
+		return t.unchanged(a, func(ctx context.Context) { t.finish(ctx, state, a, true, r.Changed) }), costLook
 	case !ok || r.Phase.Final():
-		return t.unchanged(a, func(ctx context.Context) { t.finish(ctx, state, a, false, 0) })
+		return t.unchanged(a, func(ctx context.Context) { t.finish(ctx, state, a, false, 0) }), costLook
 	case r.Phase == fsm.Stuck:
 		return t.unchanged(a, func(ctx context.Context) {
 			t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: fmt.Sprintf("%s is stuck: %s", r.ID, r.Reason)})
-		})
+		}), 0
 	}
-	return nil
+	return nil, 0
 }
 
 // unchanged does nothing when an entry changed the action since it was looked
@@ -48,8 +60,12 @@ func (t try) unchanged(a fsm.Action, do func(context.Context)) func(context.Cont
 func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered bool, refreshed fsm.Clock) {
 	seen, _, err := t.look(ctx, state, a, covered)
 	if err != nil {
-		t.Logger.Warn("read after refresh", "action", string(a.ID), "error", err)
-		t.postpone(a.ID, t.backoff(3))
+		t.unseen(ctx, a, err)
+		return
+	}
+	young := t.Journal.Clock()-a.Changed < fsm.Clock(lagLimit) && string(a.Checkpoint) != counted
+	if covered && seen.Verdict == actuators.Applied && young {
+		t.postpone(a.ID, lagLimit/10)
 		return
 	}
 	if covered && seen.Verdict == actuators.Staged && t.Journal.Clock()-refreshed < fsm.Clock(settleLag) {
@@ -64,7 +80,7 @@ func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered 
 func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 	tool, err := t.tools.of(a.Step, a.Target)
 	if err == nil {
-		within, cancel := context.WithTimeout(patient(ctx), t.Executor.span(a.Step))
+		within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step))
 		defer cancel()
 		var p actuators.Progress
 		if p, err = tool.Follow(within, t.work(state, a, false)); err == nil {
@@ -78,7 +94,7 @@ func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 		return
 	}
 	t.Logger.Warn("follow", "action", string(a.ID), "error", err)
-	t.postpone(a.ID, max(x.After, t.backoff(3)))
+	t.postpone(a.ID, max(x.After, t.backoff(5)))
 }
 
 func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
@@ -90,6 +106,8 @@ func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
 		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: fmt.Sprintf("%d attempts: %s", a.Attempts, p.Reason), Requests: p.Requests})
 	case p.Again:
 		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: t.backoff(a.Attempts), Reason: p.Reason, Requests: p.Requests})
+	case t.Journal.Clock()-a.Changed > fsm.Clock(taskLimit):
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: fmt.Sprintf("the provider's task has not ended after %s: %s", taskLimit, p.Reason), Requests: p.Requests})
 	default:
 		if p.Reason != "" {
 			t.Logger.Warn("provider's task", "action", string(a.ID), "reason", p.Reason)

@@ -22,8 +22,14 @@ func Window(h fsm.Hold) time.Duration {
 	return (h.Act+h.Keep)*105/100 + time.Second
 }
 
-func (e *Executor) now(term fsm.Term) fsm.Now {
-	return fsm.Now{Clock: e.Journal.Clock(), Term: term, Window: e.window, Budget: e.tools.left}
+// now is the moment as the gates want it; with n > 0 the budget for so many
+// requests is a gate too.
+func (e *Executor) now(term fsm.Term, n int) fsm.Now {
+	now := fsm.Now{Clock: e.Journal.Clock(), Term: term, Window: e.window}
+	if n > 0 {
+		now.Budget = func(id fsm.TargetID) time.Duration { return e.tools.left(id, n) }
+	}
+	return now
 }
 
 // span measures from its start by the larger of the monotonic and the boot

@@ -209,7 +209,7 @@ func (k lb) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {
 	case b.value == want && w.Covered && !b.pending:
 		return actuators.Sight{Verdict: actuators.Applied}
 	case b.value == want:
-		return actuators.Sight{Verdict: actuators.Staged, Refresh: &fsm.Refresh{Kind: "lb", Object: "lb-par/refresh", Act: time.Second}}
+		return actuators.Sight{Verdict: actuators.Staged, Counted: b.pending, Refresh: &fsm.Refresh{Kind: "lb", Object: "lb-par/refresh", Act: time.Second}}
 	case marker(b.value) == marker(want) && !w.Action.Mend:
 		return actuators.Sight{Verdict: actuators.Foreign, Detail: b.value}
 	case marker(b.value) > marker(want):

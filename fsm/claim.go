@@ -65,6 +65,11 @@ func (s State) claimable(a Action, term Term) error {
 	return nil
 }
 
+// LetPass is how many attempts a step may make before later stages go on
+// without it, unless it blocks: it is tried on, but a load balancer that does
+// not answer must not keep others from being told.
+const LetPass = 5
+
 // stageClosed finds the action of an earlier stage that keeps this one waiting.
 func (s State) stageClosed(a Action) (ActionID, bool) {
 	if a.For.Master == "" {
@@ -74,7 +79,8 @@ func (s State) stageClosed(a Action) (ActionID, bool) {
 		if b.Stage >= a.Stage {
 			break
 		}
-		if b.Phase.Final() || b.Phase == Stuck && !b.Step.Block {
+		letPass := !b.Step.Block && (b.Phase == Stuck || b.Phase != Waiting && b.Attempts > LetPass)
+		if b.Phase.Final() || letPass {
 			continue
 		}
 		return b.ID, true

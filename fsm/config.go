@@ -82,6 +82,9 @@ func (s State) CheckSpec(c PutSpec) error {
 		if _, kept := c.Spec.Master(a.For.Master); !kept && a.For.Master != "" {
 			return refuse(ErrOpenActions, "master %s: action %s is %s; abandon it or let it finish", a.For.Master, a.ID, a.Phase)
 		}
+		if m, step, owned := c.Spec.Owner(a.Step.Object); owned && (m != a.For.Master || !step.is(a.Step)) {
+			return refuse(ErrOpenActions, "object %s goes to step %s of master %s: action %s is %s; abandon it or let it finish", a.Step.Object, step.Name, m, a.ID, a.Phase)
+		}
 		if _, kept := c.Spec.Target(a.Target.ID); !kept && a.Target.ID != "" {
 			return refuse(ErrOpenActions, "target %s: action %s is %s; abandon it or let it finish", a.Target.ID, a.ID, a.Phase)
 		}

@@ -11,7 +11,7 @@
 //	 │  └── Settle{pending, after, ◀──┘  │ Settle{done: changed|already}◀───┘
 //	 │          doubt?}                  └──────────────▶ done
 //	 │ Retry (human)                  Settle{stuck, reason, doubt?} ──▶ stuck ── Abandon (human, reason) ──▶ abandoned
-//	 └───────────────────────────────────────────────────────────────────┘       (also from pending)
+//	 └───────────────────────────────────────────────────────────────────┘       (also from pending, waiting)
 //	every non-final state ── a newer failover of the master is accepted ──▶ superseded
 //
 // A waiting action may also settle pending (what was staged is gone) or waiting

@@ -67,6 +67,9 @@ func (s State) standing(a Action) error {
 	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || a.Step.Class == InLog || a.Step.Class == Trigger {
 		return refuse(ErrPhase, "action %s does not stand for its object now", a.ID)
 	}
+	if owner, step, ok := s.spec.Owner(a.Step.Object); !ok || owner != a.For.Master || !step.is(a.Step) {
+		return refuse(ErrPhase, "object %s is no longer that of action %s", a.Step.Object, a.ID)
+	}
 	for _, b := range s.Actions(a.For) {
 		if b.Step.Object == a.Step.Object && !b.Phase.Final() {
 			return refuse(ErrPhase, "action %s is open on %s", b.ID, b.Step.Object)

@@ -186,7 +186,8 @@ func (c Retry) apply(s State, e Entry) (State, Answer) {
 	return s.with(a), accepted()
 }
 
-// Abandon is a human's word, with a reason, that an action is given up.
+// Abandon is a human's word, with a reason, that an action is given up. A
+// claimed one may have a request on the wire: it must settle first.
 type Abandon struct {
 	Action ActionID
 	Reason string
@@ -202,8 +203,8 @@ func (c Abandon) apply(s State, e Entry) (State, Answer) {
 		return refused(s, refuse(ErrUnknown, "action %s", c.Action))
 	case c.Reason == "":
 		return refused(s, refuse(ErrReason, "abandoning %s needs a reason", c.Action))
-	case a.Phase != Stuck && a.Phase != Pending:
-		return refused(s, refuse(ErrPhase, "action %s is %s; only a stuck or pending one can be abandoned", a.ID, a.Phase))
+	case a.Phase != Stuck && a.Phase != Pending && a.Phase != Waiting:
+		return refused(s, refuse(ErrPhase, "action %s is %s; only a stuck, pending or waiting one can be abandoned", a.ID, a.Phase))
 	}
 	return s.with(a.move(Abandoned, c.Reason, s, e)), accepted()
 }

@@ -1,6 +1,9 @@
 package fsm
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Bounds of a spec and of what the state keeps.
 const (
@@ -74,6 +77,12 @@ type TargetSpec struct {
 	Params []byte
 	Hold   time.Duration // how long the provider may still finish an abandoned request
 	Rate   int           // requests a minute; 0: the actuator's default
+}
+
+// is reports whether a step of an action, a repair's included, came of this one.
+func (s Step) is(acted Step) bool {
+	base, _, _ := strings.Cut(acted.Name, "~")
+	return s.Name == base
 }
 
 // Master finds a declared master.

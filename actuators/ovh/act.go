@@ -70,13 +70,14 @@ func (a *actuator) remember(v *view) {
 	if len(a.before) >= MaxRemembered {
 		clear(a.before)
 	}
-	a.before[v.id] = v.rest
+	a.before[v.id] = earlier{rest: v.rest, pending: v.unapplied()}
 }
 
 // task is the checkpoint of a refresh.
 type task struct {
 	ID     int64 `json:"id"`
 	Merged bool  `json:"merged,omitempty"` // it ran before we asked
+	Merges int   `json:"merges,omitempty"` // posts in a row that ended so
 }
 
 // refresh asks for everything staged, in all zones. The body is empty JSON:
@@ -91,8 +92,12 @@ func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators
 		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", t.ID, ErrAnswer))
 	}
 	before, _ := seen.Reading.Body.(running)
-	_, t.Merged = before[t.ID]
-	t.Merged = t.Merged && w.Action.Attempts <= MaxMerged
+	var last task
+	_ = json.Unmarshal(w.Action.Checkpoint, &last) // none before the first post
+	if _, t.Merged = before[t.ID]; t.Merged {
+		t.Merges = last.Merges + 1
+		t.Merged = t.Merges <= MaxMerged
+	}
 	a.since(t.ID)
 	out.Waiting = true
 	out.Checkpoint, err = json.Marshal(t)

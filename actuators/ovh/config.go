@@ -33,7 +33,7 @@ const (
 	MaxRemembered = 256
 	// MaxWait is how long another's running refresh is waited for before ours is posted beside it. OVH's own provider gives up then too.
 	MaxWait = 10 * time.Minute
-	// MaxMerged is the number of attempts after which a merged refresh counts as ours.
+	// MaxMerged is the number of posts merged in a row after which the next one counts as ours.
 	MaxMerged = 3
 )
 

@@ -70,7 +70,7 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 		s.Verdict = v.applied(w)
 	}
 	if s.Verdict == actuators.Staged {
-		s.Refresh = &fsm.Refresh{Kind: Name, Act: w.Action.Step.Act}
+		s.Refresh, s.Counted = &fsm.Refresh{Kind: Name, Act: w.Action.Step.Act}, v.counted()
 	}
 	return s
 }
@@ -112,7 +112,7 @@ func (v *view) detail() string {
 	if v.rest["disabled"] != nil && string(v.rest["disabled"]) == "true" {
 		text += ", disabled"
 	}
-	if changed := v.rest.changedFrom(v.before); len(changed) > 0 {
+	if changed := v.rest.changedFrom(v.before.rest); len(changed) > 0 {
 		text += "; changed beside our write: " + strings.Join(changed, ", ")
 	}
 	return text

@@ -179,7 +179,7 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	}
 	return &actuator{
 		client: c, target: target.ID, path: "/ipLoadbalancing/" + url.PathEscape(msg.GetService()),
-		seen: map[int64]time.Time{}, before: map[int64]rest{},
+		seen: map[int64]time.Time{}, before: map[int64]earlier{},
 	}, nil
 }
 
@@ -191,7 +191,7 @@ type actuator struct {
 
 	mu     sync.Mutex          // guards what follows, which only makes answers better
 	seen   map[int64]time.Time // when this process first knew of a task
-	before map[int64]rest      // a frontend's other fields before our last write
+	before map[int64]earlier   // a frontend before our last write
 }
 
 var _ actuators.Actuator = (*actuator)(nil)

@@ -24,9 +24,15 @@ type view struct {
 	name    string
 	zone    string
 	rest    rest
-	before  rest             // the same before our last write; nil: this process wrote nothing
+	before  earlier          // before our last write; zero: this process wrote nothing
 	farms   map[int64]string // what is wrong with a farm; empty: nothing
 	pending map[string]int64 // staged edits, by zone
+}
+
+// earlier is what stood before a write.
+type earlier struct {
+	rest    rest
+	pending int64
 }
 
 // rest are the writable fields of a frontend that are not ours to write.
@@ -37,14 +43,21 @@ func restFields() []string {
 }
 
 // clean reports whether nothing is staged in the frontend's zones.
-func (v *view) clean() bool {
+func (v *view) clean() bool { return v.unapplied() == 0 }
+
+// unapplied counts what is staged in the frontend's zones, whoever staged it.
+func (v *view) unapplied() (sum int64) {
 	for zone, number := range v.pending {
-		if number != 0 && (v.zone == allZones || zone == allZones || zone == v.zone) {
-			return false
+		if v.zone == allZones || zone == allZones || zone == v.zone {
+			sum += number
 		}
 	}
-	return true
+	return sum
 }
+
+// counted reports whether OVH has counted our last write as not applied: from
+// then on an empty count means that it was.
+func (v *view) counted() bool { return v.before.rest != nil && v.unapplied() > v.before.pending }
 
 // allZones stands for every zone of the service.
 const allZones = "all"
