@@ -179,15 +179,19 @@ func (p *port) connect(ctx context.Context, address string, kind byte) (net.Conn
 		return nil, nil, errors.Join(ErrClosed, raw.Close())
 	}
 	conn := &tracked{Conn: raw, port: p}
-	them, err := p.introduce(conn, address, kind)
+	them, err := p.introduce(ctx, conn, address, kind)
 	if err != nil {
 		return nil, nil, errors.Join(err, conn.Close())
 	}
 	return conn, them, nil
 }
 
-func (p *port) introduce(conn net.Conn, address string, kind byte) (*journalv1.Hello, error) {
+// introduce gives up when ctx ends: the kernel of a node that is stopped still
+// accepts, and nobody answers the hello.
+func (p *port) introduce(ctx context.Context, conn net.Conn, address string, kind byte) (*journalv1.Hello, error) {
 	_ = conn.SetDeadline(time.Now().Add(handshakeDeadline))
+	leave := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
+	defer leave()
 	if _, err := conn.Write([]byte{kind}); err != nil {
 		return nil, err
 	}
@@ -206,6 +210,9 @@ func (p *port) introduce(conn net.Conn, address string, kind byte) (*journalv1.H
 	}
 	if why := p.judge(them); why != "" && kind == carriesRaft {
 		return nil, fmt.Errorf("%w: %s: %s", errPeer, address, why)
+	}
+	if !leave() { // its deadline may come after the one below
+		return nil, context.Cause(ctx)
 	}
 	return them, conn.SetDeadline(time.Time{})
 }
