@@ -167,6 +167,9 @@ func word(t tally) string {
 // run plays the fault, heals it and counts.
 func (r *run) run(ctx context.Context) (t tally) {
 	t.runs = 1
+	ctx, cancel := context.WithCancel(ctx)
+	defer r.wg.Wait()
+	defer cancel()
 	if err := r.note(ctx); err != nil {
 		t.violate("before the fault: %v", err)
 		return t

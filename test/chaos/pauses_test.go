@@ -55,7 +55,7 @@ func leaderPaused(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	return r.calm(ctx)
+	return r.calm(ctx, stopped)
 }
 
 // leaderPausedOver: it wakes when a newer failover has been finished.
@@ -73,7 +73,7 @@ func leaderPausedOver(ctx context.Context, r *run) error {
 	if err := stopped.wake(r); err != nil {
 		return err
 	}
-	return r.calm(ctx)
+	return r.calm(ctx, stopped)
 }
 
 // frozen is a leader that was stopped in mid-deed.
@@ -92,7 +92,7 @@ func (r *run) freeze(ctx context.Context, p stop) (f frozen, s *shot, err error)
 	if s, err = r.fire(ctx, byOrder); err != nil {
 		return f, s, err
 	}
-	held, cancel := context.WithTimeout(ctx, reachedWithin)
+	held, cancel := context.WithTimeout(ctx, promotedWithin)
 	defer cancel()
 	call, err := r.l.Cloud.Sim.WaitFor(held, func(c ovh.Call) bool { return c.Seq > mark && c.Phase == ovh.PhaseHeld })
 	if err != nil {
@@ -148,9 +148,11 @@ func (f frozen) wake(r *run) error {
 	return nil
 }
 
-// calm waits until the woken one has followed, so that what it does late is counted.
-func (r *run) calm(ctx context.Context) error {
-	if _, err := r.l.Nodes.WaitLeader(ctx); err != nil {
+// calm waits until the woken one has followed, so that what it does late is
+// counted. One that was stopped in the midst of a write to its disk for longer
+// than its write deadline ends itself: it is started again, as by its supervisor.
+func (r *run) calm(ctx context.Context, f frozen) error {
+	if err := r.revived(ctx, f.node); err != nil {
 		return err
 	}
 	return rest(ctx, time.Second)

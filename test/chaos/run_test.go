@@ -30,6 +30,8 @@ const (
 	carriedWithin  = 60 * time.Second // from the promotion to the last settled action
 	healedWithin   = 60 * time.Second
 	reachedWithin  = 30 * time.Second // from the promotion to a moment
+	insistEvery    = 200 * time.Millisecond
+	slowAnswer     = 2 * time.Second // told in the story: an election and some
 )
 
 // run is one fault with the failovers under it, on a playground that others have
@@ -47,7 +49,8 @@ type run struct {
 	outlasted time.Duration // of a pause or a held request, beyond the window
 	unseen    bool          // a promotion may have passed while nobody could see it
 
-	mu    sync.Mutex // guards story
+	wg    sync.WaitGroup // of what the run has started and does not wait for by itself
+	mu    sync.Mutex     // guards story
 	story []string
 }
 
@@ -107,11 +110,39 @@ func (r *run) fire(ctx context.Context, h how) (*shot, error) {
 	case byHang:
 		return s, r.l.Redis.Pause(old)
 	}
-	sentinel := r.l.Redis.Sentinels()[0].Address // the same one always: two at once could use one epoch for two addresses
-	return s, lab.Until(ctx, promotedWithin, "a sentinel to take the order", func(ctx context.Context) error {
+	if err := r.order(ctx); err != nil {
+		return s, err
+	}
+	seen := len(r.l.Recorder.Promotions())
+	r.wg.Go(func() { r.insist(ctx, seen) })
+	return s, nil
+}
+
+// order asks a Sentinel for a failover: the same one always, since two at once
+// could use one epoch for two addresses.
+func (r *run) order(ctx context.Context) error {
+	sentinel := r.l.Redis.Sentinels()[0].Address
+	return lab.Until(ctx, promotedWithin, "a sentinel to take the order", func(ctx context.Context) error {
 		_, err := r.l.Redis.Do(ctx, sentinel, "SENTINEL", "FAILOVER", r.l.Redis.Name())
 		return err
 	})
+}
+
+// insist orders again when the Sentinel gives up, as it does when the replica of
+// its choice is slow; nobody else would. It ends with the promotion or the run.
+func (r *run) insist(ctx context.Context, promotions int) {
+	for ordered := time.Now(); rest(ctx, insistEvery) == nil && len(r.l.Recorder.Promotions()) <= promotions; {
+		for _, c := range r.l.Recorder.Changes() {
+			if c.Kind == redis.KindEvent && strings.HasPrefix(c.Channel, "-failover-abort") && c.At.After(ordered) {
+				r.say("the sentinel gave up (%s): order again", c.Channel)
+				ordered = time.Now()
+				if err := r.order(ctx); err != nil {
+					return
+				}
+				break
+			}
+		}
+	}
 }
 
 // promoted waits until a Sentinel names another master.
@@ -128,22 +159,57 @@ func (r *run) promoted(ctx context.Context, s *shot) (err error) {
 // carried waits until the coordinators have carried the newest master through:
 // nothing is open, and traffic goes to it.
 func (r *run) carried(ctx context.Context, s *shot) error {
+	last := ""
 	err := lab.Until(ctx, carriedWithin, "every target at "+s.promotion.Address, func(ctx context.Context) error {
-		m, err := r.l.Master(ctx)
-		if err != nil {
-			return err
+		err := r.atNewest(ctx)
+		if err != nil && err.Error() != last {
+			last = err.Error()
+			r.say("not yet: %.200s", last)
 		}
-		newest := r.newest()
-		if at := r.l.Cloud.Applied(); m.Address != newest || m.OpenActions > 0 || at != newest {
-			return fmt.Errorf("pointsman has %s with %d open actions, traffic goes to %s, promoted is %s; alerts %v",
-				m.Address, m.OpenActions, at, newest, m.Alerts)
-		}
-		return nil
+		return err
 	})
 	if err == nil {
 		r.say("carried to %s", r.newest())
 	}
 	return err
+}
+
+// atNewest: traffic goes to the newest master, the cluster has it, and nothing is open.
+func (r *run) atNewest(ctx context.Context) error {
+	asked := time.Now()
+	m, err := r.l.Master(ctx)
+	if took := time.Since(asked); took > slowAnswer {
+		r.say("a linearizable answer took %.1f s (%v)", took.Seconds(), err)
+	}
+	if err != nil {
+		return err
+	}
+	if at, newest := r.l.Cloud.Applied(), r.newest(); m.Address != newest || m.OpenActions > 0 || at != newest {
+		return fmt.Errorf("pointsman has %s, open is %s, traffic goes to %s, promoted is %s", m.Address, r.open(ctx), at, newest)
+	}
+	return nil
+}
+
+// open names the open actions of this run, with the gates at which they stand.
+func (r *run) open(ctx context.Context) string {
+	list, err := r.failovers(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	text := "["
+	for _, f := range list {
+		for _, a := range f.Actions {
+			switch a.State {
+			case pointsmanv1.ActionState_ACTION_STATE_DONE, pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED, pointsmanv1.ActionState_ACTION_STATE_ABANDONED:
+				continue
+			}
+			text += fmt.Sprintf(" %s %s", a.Id, strings.TrimPrefix(a.State.String(), "ACTION_STATE_"))
+			for _, g := range a.Gates {
+				text += " " + strings.TrimPrefix(g.Kind.String(), "GATE_KIND_")
+			}
+		}
+	}
+	return text + " ]"
 }
 
 // newest is the address of the newest promotion.
