@@ -39,12 +39,12 @@ type ActionServiceClient interface {
 	// WatchActions sends each action when it is planned and whenever it
 	// changes.
 	WatchActions(ctx context.Context, in *WatchActionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchActionsResponse], error)
-	// RetryAction makes a stuck action pending again, with its attempts counted
-	// from zero. FAILED_PRECONDITION when it is not stuck. An action in doubt
-	// waits for its window before it writes.
+	// RetryAction makes a stuck action pending again, with a fresh limit of
+	// attempts, or ends a pending one's backoff. FAILED_PRECONDITION otherwise.
+	// An action in doubt waits for its window before it writes.
 	RetryAction(ctx context.Context, in *RetryActionRequest, opts ...grpc.CallOption) (*RetryActionResponse, error)
-	// AbandonAction ends a stuck or pending action for good. FAILED_PRECONDITION
-	// when it is claimed, waiting or final.
+	// AbandonAction ends a stuck, pending or waiting action for good. FAILED_PRECONDITION
+	// when it is claimed or final.
 	AbandonAction(ctx context.Context, in *AbandonActionRequest, opts ...grpc.CallOption) (*AbandonActionResponse, error)
 }
 
@@ -128,12 +128,12 @@ type ActionServiceServer interface {
 	// WatchActions sends each action when it is planned and whenever it
 	// changes.
 	WatchActions(*WatchActionsRequest, grpc.ServerStreamingServer[WatchActionsResponse]) error
-	// RetryAction makes a stuck action pending again, with its attempts counted
-	// from zero. FAILED_PRECONDITION when it is not stuck. An action in doubt
-	// waits for its window before it writes.
+	// RetryAction makes a stuck action pending again, with a fresh limit of
+	// attempts, or ends a pending one's backoff. FAILED_PRECONDITION otherwise.
+	// An action in doubt waits for its window before it writes.
 	RetryAction(context.Context, *RetryActionRequest) (*RetryActionResponse, error)
-	// AbandonAction ends a stuck or pending action for good. FAILED_PRECONDITION
-	// when it is claimed, waiting or final.
+	// AbandonAction ends a stuck, pending or waiting action for good. FAILED_PRECONDITION
+	// when it is claimed or final.
 	AbandonAction(context.Context, *AbandonActionRequest) (*AbandonActionResponse, error)
 	mustEmbedUnimplementedActionServiceServer()
 }

@@ -689,7 +689,8 @@ type Step struct {
 	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
 	// Time for all requests of one attempt. Default 5s.
 	Timeout *durationpb.Duration `protobuf:"bytes,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// Attempts before the action is stuck. Default 10.
+	// Attempts before the action is stuck. Default: it is tried on, and later
+	// stages go on after 5 attempts unless on_failure is block.
 	Attempts uint32 `protobuf:"varint,4,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// What a stuck action does to the stages after it. In YAML: continue or
 	// block. Default continue.

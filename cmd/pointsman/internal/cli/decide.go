@@ -50,7 +50,7 @@ func (a *App) actionsRetry() *cobra.Command {
 func (a *App) actionsAbandon() *cobra.Command {
 	d := &decision{}
 	cmd := &cobra.Command{
-		Use: "abandon ACTION --reason TEXT", Short: "Give a stuck or pending action up for good", Args: exactly("ACTION"),
+		Use: "abandon ACTION --reason TEXT", Short: "Give a stuck, pending or waiting action up for good", Args: exactly("ACTION"),
 		Long: "Ends an action for good: nothing will carry it out. The reason is kept in the log.\n" +
 			"Refused while the action is claimed, waiting or final.",
 		ValidArgsFunction: a.complete(openIDs),
