@@ -50,8 +50,8 @@ func (r *run) heal(ctx context.Context) error {
 
 func (r *run) healRedis(ctx context.Context) error {
 	for _, n := range slices.Concat(r.l.Redis.Redis(), r.l.Redis.Sentinels()) {
-		switch {
-		case n.PID == 0:
+		switch n.PID {
+		case 0:
 			if err := r.l.Redis.Restart(n.Address); err != nil {
 				return err
 			}

@@ -136,7 +136,7 @@ func refusesWrite(ctx context.Context, n *lab.Node) error {
 
 func unavailable(err error) error {
 	if status.Code(err) != codes.Unavailable {
-		return fmt.Errorf("answered %v, want unavailable", err)
+		return fmt.Errorf("answered %w, want unavailable", err)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func saysHTTP(path string) func(context.Context, *lab.Node) error {
 			return err
 		}
 		if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
-			return fmt.Errorf("%s answers %s (%v)", path, resp.Status, err)
+			return fmt.Errorf("%s answers %s (%w)", path, resp.Status, err)
 		}
 		return nil
 	}
@@ -166,7 +166,7 @@ func (r *run) saysStatus(ctx context.Context, n *lab.Node) error {
 	cmd := exec.CommandContext(ctx, r.l.Program(), "status", "--endpoints", n.GRPC())
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 5 || !strings.Contains(string(out), "STALE") {
-		return fmt.Errorf("pointsman status: %v:\n%s", err, out)
+		return fmt.Errorf("pointsman status: %w:\n%s", err, out)
 	}
 	return nil
 }
