@@ -135,8 +135,8 @@ func refusesWrite(ctx context.Context, n *lab.Node) error {
 }
 
 func unavailable(err error) error {
-	if status.Code(err) != codes.Unavailable {
-		return fmt.Errorf("answered %w, want unavailable", err)
+	if code := status.Code(err); code != codes.Unavailable {
+		return fmt.Errorf("answered %s (%s), want unavailable", code, status.Convert(err).Message())
 	}
 	return nil
 }
@@ -151,10 +151,10 @@ func saysHTTP(path string) func(context.Context, *lab.Node) error {
 		if err != nil {
 			return err
 		}
-		if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
-			return fmt.Errorf("%s answers %s (%w)", path, resp.Status, err)
+		if resp.StatusCode != http.StatusServiceUnavailable {
+			err = fmt.Errorf("%s answers %s", path, resp.Status)
 		}
-		return nil
+		return errors.Join(err, resp.Body.Close())
 	}
 }
 
@@ -165,8 +165,8 @@ func (r *run) saysStatus(ctx context.Context, n *lab.Node) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, r.l.Program(), "status", "--endpoints", n.GRPC())
 	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 5 || !strings.Contains(string(out), "STALE") {
-		return fmt.Errorf("pointsman status: %w:\n%s", err, out)
+	if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 5 && strings.Contains(string(out), "STALE") {
+		return nil
 	}
-	return nil
+	return errors.Join(err, fmt.Errorf("pointsman status does not say so:\n%s", out))
 }
