@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -12,13 +13,6 @@ import (
 	"github.com/pointsman/pointsman/fsm"
 	"github.com/pointsman/pointsman/test/clouds/ovh"
 )
-
-// verdict is what a run adds to the figures.
-type verdict struct {
-	Failovers, Actions, Repeats, Outlasted, Foreign int
-	Slowest                                         time.Duration
-	proof                                           ovh.Proof
-}
 
 // check judges the run by name. It is called when nothing is open.
 func (r *run) check() {
@@ -31,6 +25,7 @@ func (r *run) check() {
 	r.replayed(state, index)
 	r.tokens(log)
 	r.finals(log)
+	r.holders(log)
 	r.falseSuccess(log)
 	r.switches(state)
 	r.provider(state, log)
@@ -105,6 +100,20 @@ func (r *run) finals(log []decided) {
 	}
 }
 
+// holders: a claim is settled by the node that made it, or by a leader of a later term.
+func (r *run) holders(log []decided) {
+	for _, d := range log {
+		c, ok := d.Command.(fsm.Settle)
+		if !ok || d.answer.Refusal != 0 {
+			continue
+		}
+		a, _ := d.before.Action(c.Action)
+		if a.Phase == fsm.Claimed && d.Node != a.Node && d.Entry.Term <= a.Term {
+			r.fail("settled by its holder", "entry %d of %s settled %s, which %s had claimed in this term %d", d.Index, d.Node, a.ID, a.Node, a.Term)
+		}
+	}
+}
+
 // falseSuccess: when done was logged, traffic went where the action wanted it.
 func (r *run) falseSuccess(log []decided) {
 	for _, d := range log {
@@ -160,21 +169,27 @@ func (r *run) switches(state fsm.State) {
 	}
 }
 
-// outlasted: a request was under way for longer than the window allows for.
+// outlasted: an accepted write was under way for longer than the window allows for.
 func (r *run) outlasted() bool {
-	late := time.Duration(0)
 	for _, c := range r.sim.Journal(0).Calls {
-		if c.Accepted && !c.Foreign && c.Method != ovh.MethodSeed {
-			late = max(late, c.Effect.Sub(c.Received))
+		if !c.Accepted || c.Foreign || c.Method != http.MethodPut {
+			continue
+		}
+		wire, ok := r.wires[c.QueryID]
+		if !ok {
+			wire = r.wire // its answer was never sent: the longest of all
+		}
+		if wire+c.Effect.Sub(c.Received) > r.plan.Hold {
+			return true
 		}
 	}
-	return r.hub.slowest+late > r.plan.Hold
+	return false
 }
 
 // provider: what the provider counted against what the log says.
 func (r *run) provider(state fsm.State, log []decided) {
 	p := r.sim.Prove(r.logged(state))
-	r.verdict(state, p)
+	r.count(state, log, p)
 	bad := []struct {
 		check  string
 		n      int
@@ -264,15 +279,4 @@ func reasons(state fsm.State) (list []string) {
 		list = append(list, fmt.Sprintf("%s: %s", a.ID, a.Reason))
 	}
 	return list
-}
-
-func (r *run) verdict(state fsm.State, p ovh.Proof) {
-	v := verdict{Failovers: len(state.Failovers("")), Actions: len(state.AllActions()), Repeats: p.Repeats, Slowest: r.took, proof: p}
-	if r.outlasted() {
-		v.Outlasted = 1
-	}
-	if r.anyEdited() {
-		v.Foreign = 1
-	}
-	r.figures = v
 }

@@ -150,13 +150,12 @@ func (r *run) bury(p *process) {
 		cancel()
 		_ = p.node.Close(over)
 		p.work.Wait()
-		r.mu.Lock()
-		ending := r.ending
 		if back < 0 {
+			r.mu.Lock()
 			r.never[p.id] = true
+			r.mu.Unlock()
 		}
-		r.mu.Unlock()
-		if ending || back < 0 {
+		if back < 0 || r.over() {
 			return
 		}
 		time.Sleep(time.Until(died.Add(back)))

@@ -27,7 +27,6 @@ type hub struct {
 	links   map[[2]string]*link
 	changed chan struct{} // closed at each change of a link
 	paused  map[string]int
-	slowest time.Duration // that any bytes to the provider were under way
 }
 
 // link is one direction. Bytes on a blocked one wait, as TCP's do.
@@ -55,13 +54,6 @@ func (h *hub) block(from, to string, by int) {
 	defer h.mu.Unlock()
 	h.link(from, to).blocks += by
 	h.tell()
-}
-
-// slow adds to the way's time of what is sent from now on.
-func (h *hub) slow(from, to string, by time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.link(from, to).delay += by
 }
 
 func (h *hub) open(from, to string) bool {
@@ -226,9 +218,10 @@ type stream struct {
 
 	mu       sync.Mutex
 	chunks   []chunk
-	finished bool  // no more comes: EOF behind the chunks
-	err      error // read and write fail at once
-	lost     bool  // the sender is gone without a word
+	finished bool          // no more comes: EOF behind the chunks
+	err      error         // read and write fail at once
+	lost     bool          // the sender is gone without a word
+	age      time.Duration // that the bytes read last were under way
 	deadline time.Time
 	wake     chan struct{}
 }
@@ -279,27 +272,25 @@ func (s *stream) write(p []byte) (n int, err error) {
 }
 
 // read gives what has arrived, or says how long to wait (0: for a change).
-func (s *stream) take(p []byte, open bool) (n int, err error, wait time.Duration, wake chan struct{}) {
+func (s *stream) take(p []byte, open bool) (n int, wait time.Duration, wake chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
 	case s.err != nil:
-		return 0, s.err, 0, nil
+		return 0, 0, nil, s.err
 	case !s.deadline.IsZero() && !now.Before(s.deadline):
-		return 0, os.ErrDeadlineExceeded, 0, nil
+		return 0, 0, nil, os.ErrDeadlineExceeded
 	case open && len(s.chunks) > 0 && !s.chunks[0].at.After(now):
 		c := &s.chunks[0]
 		n = copy(p, c.data)
-		if s.to == provider {
-			s.hub.age(now.Sub(c.sent))
-		}
+		s.age = now.Sub(c.sent)
 		if c.data = c.data[n:]; len(c.data) == 0 {
 			s.chunks = s.chunks[1:]
 		}
-		return n, nil, 0, nil
+		return n, 0, nil, nil
 	case open && len(s.chunks) == 0 && s.finished:
-		return 0, io.EOF, 0, nil
+		return 0, 0, nil, io.EOF
 	}
 	if !s.deadline.IsZero() {
 		wait = s.deadline.Sub(now)
@@ -309,13 +300,7 @@ func (s *stream) take(p []byte, open bool) (n int, err error, wait time.Duration
 			wait = d
 		}
 	}
-	return 0, nil, wait, s.wake
-}
-
-func (h *hub) age(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.slowest = max(h.slowest, d)
+	return 0, wait, s.wake, nil
 }
 
 func (s *stream) read(p []byte) (int, error) {
@@ -326,7 +311,7 @@ func (s *stream) read(p []byte) (int, error) {
 		s.hub.mu.Lock()
 		open, changed := s.hub.link(s.from, s.to).blocks == 0, s.hub.changed
 		s.hub.mu.Unlock()
-		n, err, wait, wake := s.take(p, open)
+		n, wait, wake, err := s.take(p, open)
 		if n > 0 || err != nil {
 			return n, err
 		}

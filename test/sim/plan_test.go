@@ -153,6 +153,10 @@ func (d drawer) switches() (end time.Duration) {
 			}
 			now = e.Address
 			end = max(end, at)
+			if d.chance(20) {
+				at = d.aimed(m, at)
+				continue
+			}
 			at += pick(d.r, d.span(300*time.Millisecond, 3*time.Second), d.span(3*time.Second, 30*time.Second), d.span(10*time.Second, 20*time.Second))
 			if e.Do == "conflict" {
 				at += 10 * time.Second
@@ -166,6 +170,29 @@ func (d drawer) switches() (end time.Duration) {
 		}
 	}
 	return end + 5*time.Second
+}
+
+// aimed holds a write on its way for less than the window, and has the next
+// switch come before it lands; half the time the leader is struck as well. It
+// returns when that switch comes.
+func (d drawer) aimed(m masterPlan, at time.Duration) time.Duration {
+	late := d.span(d.p.Act, d.p.Hold+time.Second)
+	path := fmt.Sprintf("*/frontend/%d", m.Frontend)
+	do := ovh.Fault{Method: http.MethodPut, Path: path, Count: 1 + d.r.IntN(2), Do: ovh.DoDelay, When: ovh.Before, Delay: late}
+	if d.chance(20) {
+		do = ovh.Fault{Method: http.MethodPut, Path: path, Count: 1 + d.r.IntN(3), Do: ovh.DoHang, When: pick(d.r, ovh.Before, ovh.After)}
+	}
+	if d.chance(70) {
+		d.add(event{At: at, Do: "fault", Fault: &do})
+	} else {
+		d.add(event{At: at + d.span(150*time.Millisecond, 500*time.Millisecond), Do: "mute", Node: "leader", Peer: provider, For: late})
+	}
+	if d.chance(60) {
+		e := event{At: at + d.span(250*time.Millisecond, 2*time.Second), Node: "leader", How: pick(d.r, flushed, flushed, reset, silent)}
+		e.Do, e.Peer, e.For = pick(d.r, "crash", "cut", "cut", "pause", "deaf", "transfer"), "peers", d.span(time.Second, min(late, 6*time.Second))
+		d.add(e)
+	}
+	return at + d.span(300*time.Millisecond, late)
 }
 
 func (d drawer) other(m masterPlan, not ...string) string {
@@ -183,10 +210,10 @@ func (d drawer) fault(end time.Duration) {
 	node := pick(d.r, "leader", "leader", "leader", "n1", "n2", "n3")
 	e := event{At: at, Node: node, For: pick(d.r, d.span(200*time.Millisecond, 3*time.Second), d.span(time.Second, 40*time.Second))}
 	e.How = pick(d.r, flushed, reset, silent)
-	switch d.r.IntN(12) {
+	switch d.r.IntN(14) {
 	case 0, 1:
 		e.Do = "crash"
-	case 2:
+	case 2, 12:
 		d.fuse()
 		return
 	case 3:
@@ -202,7 +229,7 @@ func (d drawer) fault(end time.Duration) {
 	case 8, 9, 10:
 		d.providerFault(at)
 		return
-	case 11:
+	case 11, 13:
 		d.otherFault(e)
 		return
 	}
@@ -239,8 +266,8 @@ func (d drawer) providerFault(at time.Duration) {
 
 func (d drawer) otherFault(e event) {
 	m := pick(d.r, d.p.Masters...)
-	switch d.r.IntN(4) {
-	case 0:
+	switch d.r.IntN(5) {
+	case 0, 4:
 		e.Do, e.Master, e.Farm, e.Node = "foreign", m.ID, m.Farms[pick(d.r, m.Candidates...)], ""
 	case 1:
 		e.Do, e.Node = "task", ""

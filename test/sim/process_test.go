@@ -109,7 +109,10 @@ func (p *process) crash(how death) {
 	p.end.kill(how)
 	p.cancel(errDead)
 	p.run.setLive(p.id, nil)
-	p.tell("crashes (%s)", how)
+	if !p.run.over() {
+		p.run.crashes.Add(1)
+		p.tell("crashes (%s)", how)
+	}
 	p.run.bury(p)
 }
 

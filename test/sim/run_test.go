@@ -49,8 +49,12 @@ type run struct {
 	ending bool
 	back   map[string]time.Duration // delay of the next start, set by who crashes it
 
+	wires map[string]time.Duration // that a write was on the wire, by the id of its answer
+	wire  time.Duration            // the longest of all
+
 	took    time.Duration // from the last fault's end to quiet
-	figures verdict
+	figures *figures
+	crashes atomic.Int64
 	fails   []failure
 }
 
@@ -63,8 +67,8 @@ func (r *run) fail(check, format string, args ...any) {
 
 func newRun(p *plan, b *bug, dir string, spec fsm.Spec) *run {
 	r := &run{
-		plan: p, bug: b, dir: dir, spec: spec, story: newStory(), hub: newHub(p.Latency), redis: newRedis(p.Masters),
-		sees: map[string]*atomic.Bool{}, procs: map[string]*process{}, never: map[string]bool{}, back: map[string]time.Duration{},
+		plan: p, bug: b, figures: &figures{}, dir: dir, spec: spec, story: newStory(), hub: newHub(p.Latency), redis: newRedis(p.Masters),
+		sees: map[string]*atomic.Bool{}, procs: map[string]*process{}, never: map[string]bool{}, wires: map[string]time.Duration{}, back: map[string]time.Duration{},
 		credentials: "[default]\nendpoint=" + apiURL + "\n\n[" + apiURL + "]\napplication_key=ak\napplication_secret=as\nconsumer_key=ck\n",
 	}
 	if p.Fuse != nil {
@@ -144,9 +148,36 @@ func (r *run) startProvider() error {
 	if err != nil {
 		return err
 	}
-	r.server = &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	r.server = &http.Server{
+		Handler: r.timed(sim.Handler()), ReadHeaderTimeout: time.Hour,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+	}
 	r.graves.Go(func() { _ = r.server.Serve(l) })
 	return nil
+}
+
+type connKey struct{}
+
+// timed notes how long each write was on the wire, by the id of its answer.
+func (r *run) timed(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		age := time.Duration(0)
+		if c, ok := q.Context().Value(connKey{}).(*conn); ok {
+			c.in.mu.Lock()
+			age = c.in.age
+			c.in.mu.Unlock()
+		}
+		defer func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.wire = max(r.wire, age)
+			if id := w.Header().Get("X-Ovh-Queryid"); id != "" {
+				r.wires[id] = age
+			}
+		}()
+		h.ServeHTTP(w, q)
+	})
 }
 
 func dialer(e *endpoint) func(context.Context, string, string) (net.Conn, error) {
@@ -208,10 +239,7 @@ func (r *run) declare() (err error) {
 // rise starts a node, again and again until it stands.
 func (r *run) rise(id string) {
 	for range 60 {
-		r.mu.Lock()
-		ending := r.ending
-		r.mu.Unlock()
-		if ending {
+		if r.over() {
 			return
 		}
 		if _, err := r.begin(id); err != nil {
@@ -222,6 +250,13 @@ func (r *run) rise(id string) {
 		return
 	}
 	r.story.add(id, "never starts")
+}
+
+// over: the run is being taken down.
+func (r *run) over() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ending
 }
 
 // close ends everything that runs in the bubble.

@@ -90,7 +90,9 @@ func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) s
 	accepted := sentinel.Accepted{Known: m.Known(), Address: string(m.Address), Epoch: uint64(m.Epoch), Rebased: m.As == fsm.Rebase}
 	was := one.view
 	one.view = view
-	memory, one.verdict = sentinel.Judge(memory, sentinel.Merge(view, one.peers, now), accepted, one.candidates, now)
+	merged := sentinel.Merge(view, one.peers, now)
+	memory, one.verdict = sentinel.Judge(memory, merged, accepted, one.candidates, now)
+	one.verdict = s.p.run.bug.verdict(merged, accepted, one.verdict)
 	if s.office == nil && (was.Switching != view.Switching || one.verdict.Kind != sentinel.None) {
 		close(s.stir)
 		s.stir = make(chan struct{})

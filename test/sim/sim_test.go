@@ -19,7 +19,8 @@ import (
 type options struct {
 	seeds, from, repeat *uint64
 	seed                *int64
-	story               *bool
+	story, search       *bool
+	enough              *int
 }
 
 // flags are read by the tests; this is the one place that go test gives for them.
@@ -28,6 +29,8 @@ var flags = options{
 	from:   flag.Uint64("sim.from", 1, "first seed"),
 	repeat: flag.Uint64("sim.repeat", 1, "runs of each seed"),
 	seed:   flag.Int64("sim.seed", -1, "run this seed only"),
+	search: flag.Bool("sim.search", false, "look for planted bugs in -sim.seeds seeds, not only in those that are known"),
+	enough: flag.Int("sim.enough", 1, "stop looking for a planted bug when so many seeds have caught it"),
 	story:  flag.Bool("sim.story", false, "print the story of a good run too"),
 }
 
@@ -78,17 +81,52 @@ func TestSim(t *testing.T) {
 	if *flags.seed >= 0 {
 		from, n = uint64(*flags.seed), 1
 	}
-	for seed := from; seed < from+n; seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			for range *flags.repeat {
-				r := once(t, seed, nil)
-				if len(r.fails) > 0 || *flags.story {
-					tellRun(t, r)
+	var sum figures
+	t.Run("seed", func(t *testing.T) {
+		for seed := from; seed < from+n; seed++ {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				for range *flags.repeat {
+					r := once(t, seed, nil)
+					sum.add(r)
+					if len(r.fails) > 0 || *flags.story {
+						tellRun(t, r)
+					}
+					if t.Failed() {
+						return
+					}
 				}
-				if t.Failed() {
+			})
+		}
+	})
+	t.Log(&sum)
+	if n > 1 {
+		fmt.Println(&sum)
+	}
+}
+
+// TestPlantedBugs: each guard that is taken out is missed by a check.
+func TestPlantedBugs(t *testing.T) {
+	for _, b := range bugs() {
+		t.Run(strings.ReplaceAll(b.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			seeds := b.seeds
+			for seed := *flags.from; *flags.search && seed < *flags.from+*flags.seeds; seed++ {
+				seeds = append(seeds, seed)
+			}
+			caught := 0
+			for _, seed := range seeds {
+				r := once(t, seed, b)
+				if len(r.fails) == 0 {
+					continue
+				}
+				t.Logf("seed %d: %s: %.300s", seed, r.fails[0].Check, r.fails[0].Detail)
+				if caught++; caught == *flags.enough {
 					return
 				}
+			}
+			if caught == 0 {
+				t.Errorf("not caught by %d seeds", len(seeds))
 			}
 		})
 	}
