@@ -233,3 +233,33 @@ func TestTransferRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestSecondTransferWaitsNoLongerThanItsCaller: nor does Close, whose own
+// hand-over comes behind one that is under way.
+func TestSecondTransferWaitsNoLongerThanItsCaller(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		l.settled()
+		asked := make(chan struct{})
+		n.SetHandover(func(ctx context.Context) error {
+			close(asked)
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		var first sync.WaitGroup
+		first.Go(func() {
+			if err := n.Transfer(within10(t), ""); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the first: %v", err)
+			}
+		})
+		<-asked
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		if err := n.Transfer(ctx, ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(begun) > time.Second {
+			t.Errorf("the second returned %v after %v", err, time.Since(begun))
+		}
+		first.Wait()
+	})
+}

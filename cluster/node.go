@@ -53,7 +53,7 @@ type Node struct {
 	reads    *readBatch // the next barrier's; nil: none asked for
 	reading  bool
 
-	moving sync.Mutex // one transfer of leadership at a time
+	moving chan struct{} // holds one: one transfer of leadership at a time
 }
 
 // Start opens the data directory, binds the Raft port, looks at the peers, and
@@ -65,7 +65,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", string(cfg.NodeID)), notify: make(chan bool, 64), turned: make(chan struct{})}
+	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", string(cfg.NodeID)), notify: make(chan bool, 64), turned: make(chan struct{}), moving: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
 	n.machine = newMachine(n.fail)
 	if err := n.start(ctx); err != nil {

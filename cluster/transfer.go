@@ -25,8 +25,12 @@ func (n *Node) SetHandover(f func(ctx context.Context) error) {
 // longer leads: nil; ErrTermOver when it did not lead; ErrNoTarget when nobody
 // is fit, and then it goes on leading. Give ctx a deadline.
 func (n *Node) Transfer(ctx context.Context, to fsm.NodeID) error {
-	n.moving.Lock()
-	defer n.moving.Unlock()
+	select {
+	case n.moving <- struct{}{}:
+		defer func() { <-n.moving }()
+	case <-ctx.Done():
+		return fmt.Errorf("another hand-over is under way: %w", context.Cause(ctx))
+	}
 	t, _ := n.currentTenure()
 	if !t.open() {
 		return ErrTermOver
