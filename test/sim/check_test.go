@@ -264,9 +264,13 @@ func (r *run) values(state fsm.State) {
 			r.fail("left open", "%s is stuck without a foreign edit: %v", m.ID, reasons(state))
 		}
 		for zone, farm := range now[m.Frontend] {
-			if farm != want && !excused && !r.outlasted() {
+			if farm != want && !excused {
 				r.fail("final value", "frontend %d in %s is at farm %d, %s stands at %s, farm %d", m.Frontend, zone, farm, m.ID, stands.Address, want)
 			}
+		}
+		_, drifted := state.Drift(fsm.ObjectID(fmt.Sprintf("lb-par/frontend/%d", m.Frontend)))
+		if staged, err := r.sim.Staged(m.Frontend); err == nil && stands.Number > 0 && !stuck && !drifted && (staged.DefaultFarmID == nil || *staged.DefaultFarmID != want) {
+			r.fail("drift told", "frontend %d is not at farm %d, and nothing says so", m.Frontend, want)
 		}
 		if s, _ := state.Setting("redis/" + m.ID + "/url"); stands.Number > 0 && s.Value != "redis://"+string(stands.Address) {
 			r.fail("final value", "setting of %s is %q, it stands at %s", m.ID, s.Value, stands.Address)

@@ -19,6 +19,7 @@ type figures struct {
 	Changes, Refreshes, Repeats                        int
 	Outlasted, Stale, Duplicates                       int // runs in which a request outlasted the window, and what came of it
 	Foreign                                            int // runs with somebody else's edit
+	Differs                                            int // masters left at another address by a late rebase
 	Slowest                                            time.Duration
 }
 
@@ -47,15 +48,16 @@ func (f *figures) add(r *run) {
 	f.Stale += g.Stale
 	f.Duplicates += g.Duplicates
 	f.Foreign += g.Foreign
+	f.Differs += g.Differs
 	f.Slowest = max(f.Slowest, r.took)
 }
 
 func (f *figures) String() string {
 	return fmt.Sprintf("%d runs, %d failed: %d failovers, %d actions (%d done, %d superseded, %d stuck) by %d claims, %d of them taken over and %d in doubt; "+
 		"%d terms, %d crashes; %d changes at the provider, %d refreshes, %d repeats; "+
-		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them), %d with foreign edits; slowest to settle %s",
+		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them), %d with foreign edits; %d masters left elsewhere by a late rebase; slowest to settle %s",
 		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Claim, f.TakenOver, f.InDoubt,
-		f.Terms, f.Crashes, f.Changes, f.Refreshes, f.Repeats, f.Outlasted, f.Stale, f.Duplicates, f.Foreign, f.Slowest.Round(time.Second))
+		f.Terms, f.Crashes, f.Changes, f.Refreshes, f.Repeats, f.Outlasted, f.Stale, f.Duplicates, f.Foreign, f.Differs, f.Slowest.Round(time.Second))
 }
 
 // count sums one run up.
@@ -97,6 +99,11 @@ func (r *run) count(state fsm.State, log []decided, p ovh.Proof) {
 	}
 	if r.anyEdited() {
 		f.Foreign = 1
+	}
+	for _, m := range state.Masters() {
+		if truth, _ := r.redis.told(string(m.ID)); truth != string(m.Address) {
+			f.Differs++
+		}
 	}
 	r.figures = &f
 }

@@ -153,7 +153,7 @@ func (d drawer) switches() (end time.Duration) {
 			}
 			now = e.Address
 			end = max(end, at)
-			if d.chance(20) {
+			if e.Do == "switch" && d.chance(20) { // a conflict is over before the next
 				at = d.aimed(m, at)
 				continue
 			}
