@@ -59,7 +59,7 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command, opts ...Option) (fsm.
 		return fsm.Answer{}, err
 	}
 	p := n.proposal(opts)
-	unknown := false // an earlier try may be in the log
+	unknown := false   // an earlier try may be in the log
 	var lost time.Time // since when this call has met no leader; zero: it knows one
 	for wait := backoff(ctx); ; wait() {
 		answer, err := n.tryPropose(ctx, c, payload, p)
