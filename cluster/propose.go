@@ -265,7 +265,7 @@ func (n *Node) encode(t *tenure, d draft) ([]byte, error) {
 		return nil, err
 	}
 	data, err := journal.Encode(fsm.Entry{
-		ID: d.id, Term: t.term, Clock: t.clock(), Wall: time.Now().UTC(), Node: d.node, Actor: d.actor, Command: d.command,
+		ID: d.id, Term: t.term, Clock: t.clock(), Wall: n.cfg.Faults.wall(), Node: d.node, Actor: d.actor, Command: d.command,
 	})
 	if errors.Is(err, journal.ErrTooLarge) {
 		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
