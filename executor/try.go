@@ -24,8 +24,9 @@ type try struct {
 }
 
 var (
-	errSpan   = errors.New("the claim's span ran out before the request")
-	errNoTask = errors.New("the provider named no task to follow")
+	errSpan      = errors.New("the claim's span ran out before the request")
+	errNoVersion = errors.New("the claim names no version to compare with")
+	errNoTask    = errors.New("the provider named no task to follow")
 )
 
 // fresh claims a pending action and performs it.
@@ -48,8 +49,8 @@ func (t try) inherited(ctx context.Context) {
 		return
 	}
 	t.token, t.doubt = a.Token, true
-	if a.Step.Class == fsm.Blind && a.Term != t.term {
-		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s died after its claim in term %d; a blind write is never repeated", a.Node, a.Term)})
+	if a.Step.Class == fsm.Blind { // of this term too: the attempt ended without a word
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s ended after its claim in term %d without an outcome; a blind write is never repeated", a.Node, a.Term)})
 		return
 	}
 	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger {
@@ -90,11 +91,13 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 	c := fsm.Claim{Action: a.ID, Term: t.term, Act: t.Executor.span(a.Step), Expired: expired}
 	if a.Step.Class == fsm.Fenced { // the version must be read before the claim and stand in it
 		seen, _, err := t.look(ctx, state, a, false)
-		if err != nil {
-			t.postpone(a.ID, t.backoff(a.Attempts))
+		if err != nil && !actuators.Explain(err).Permanent {
+			t.unseen(ctx, a, err)
 			return
 		}
-		c.Version, t.reading = seen.Version, &seen.Reading
+		if err == nil { // else the claim is there to be settled as stuck
+			c.Version, t.reading = seen.Version, &seen.Reading
+		}
 	}
 	crashAt(beforeClaim, a)
 	t.span = startSpan()
@@ -145,6 +148,10 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, errSpan)
 		return
 	}
+	if a.Step.Class == fsm.Fenced && a.Version == "" {
+		t.fail(ctx, a, errNoVersion)
+		return
+	}
 	crashAt(looked, a)
 	began := time.Now()
 	out, err := tool.Act(within, t.work(state, a, false), seen)
@@ -168,6 +175,10 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: settingEffect(state, out), Settings: out.Settings})
 	case a.Step.Class == fsm.Trigger: // has no value to read back
 		t.fail(ctx, a, cmp.Or(err, errNoTask))
+	case a.Step.Class == fsm.Blind && err != nil:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("no clear answer, and a blind write is never repeated: %v", err), Requests: x.Requests})
+	case a.Step.Class == fsm.Blind: // the clear answer is all that there is to see
+		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed, Requests: out.Requests})
 	default:
 		t.check(ctx, a, append(out.Requests, x.Requests...), err)
 	}
