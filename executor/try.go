@@ -10,6 +10,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // try is one attempt at one action, in one goroutine.
@@ -48,11 +49,11 @@ func (t try) inherited(ctx context.Context) {
 		return
 	}
 	t.token, t.doubt = a.Token, true
-	if a.Step.Class == fsm.Blind && a.Term != t.term {
+	if a.Step.Class == fsm.Blind && a.Term != t.term && !planted.Bug(planted.BlindTakenOver) {
 		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s died after its claim in term %d; a blind write is never repeated", a.Node, a.Term)})
 		return
 	}
-	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger {
+	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger && !planted.Bug(planted.SkipInspect) {
 		seen, tool, err := t.look(ctx, state, a, false)
 		if tool == nil || err != nil {
 			t.unseen(ctx, a, err)
@@ -106,6 +107,9 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 		return
 	}
 	crashAt(claimed, a)
+	if planted.Bug(planted.SpanFromGrant) {
+		t.span = startSpan()
+	}
 	t.token = answer.Token
 	t.perform(ctx)
 }
@@ -127,6 +131,9 @@ func (t try) perform(ctx context.Context) {
 		t.fail(ctx, a, err)
 		return
 	}
+	if planted.Bug(planted.SkipInspect) {
+		seen.Verdict = actuators.Absent
+	}
 	switch seen.Verdict {
 	case actuators.Absent:
 		t.act(ctx, within, state, a, tool, seen)
@@ -145,6 +152,12 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, errSpan)
 		return
 	}
+	if planted.Bug(planted.VersionReread) {
+		t.reading = nil
+		if again, _, err := t.look(within, state, a, false); err == nil {
+			a.Version, seen = again.Version, again
+		}
+	}
 	crashAt(looked, a)
 	began := time.Now()
 	out, err := tool.Act(within, t.work(state, a, false), seen)
@@ -155,7 +168,7 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, err)
 		return
 	}
-	if x.Doubt {
+	if x.Doubt && !planted.Bug(planted.FreeInDoubt) {
 		t.Logger.Warn("request got no clear answer", "action", string(a.ID), "token", uint64(t.token), "error", err)
 	} else {
 		done := t.freeing(ctx, a)
@@ -207,6 +220,9 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 		}
 	case actuators.Staged:
 		c.To, c.Refresh = fsm.Waiting, seen.Refresh
+		if planted.Bug(planted.StagedIsDone) {
+			c.To, c.Effect, c.Reason, c.Refresh = fsm.Done, fsm.Changed, "", nil
+		}
 		if seen.Counted || string(a.Checkpoint) == counted {
 			c.Checkpoint = []byte(counted)
 		}
@@ -221,7 +237,7 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 // fail settles an attempt that ended without a change or without an answer.
 func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 	x := actuators.Explain(err)
-	if !x.Doubt {
+	if !x.Doubt || planted.Bug(planted.FreeInDoubt) {
 		t.free(ctx, a)
 	}
 	c := fsm.Settle{To: fsm.Pending, After: max(x.After, t.backoff(a.Attempts)), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}
