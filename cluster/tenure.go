@@ -23,11 +23,13 @@ type tenure struct {
 	term  fsm.Term
 	base  fsm.Clock // log clock when the barrier was through
 	since time.Time
+
+	faults Faults
 }
 
 // clock is the leader's log clock: the last logged value, carried on by the
 // monotonic clock.
-func (t *tenure) clock() fsm.Clock { return t.base + fsm.Clock(time.Since(t.since)) }
+func (t *tenure) clock() fsm.Clock { return t.base + fsm.Clock(t.faults.since(t.since)) }
 
 // open reports whether the barrier is through and the term is not over.
 func (t *tenure) open() bool {
@@ -61,7 +63,7 @@ func (n *Node) watchLeadership() {
 			now = nil
 		}
 		if leads {
-			t := &tenure{ready: make(chan struct{})}
+			t := &tenure{ready: make(chan struct{}), faults: n.cfg.Faults}
 			t.ctx, t.cancel = context.WithCancelCause(n.ctx)
 			n.wait.Go(func() { n.takeOffice(t, results) })
 			now = t

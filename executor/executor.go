@@ -40,8 +40,9 @@ type Config struct {
 	WarmFor     time.Duration // how old a warm-up read may be to count as the look before
 	BackoffBase time.Duration // full jitter: a random part of base << attempts
 	BackoffCap  time.Duration
-	Parallel    int // attempts at once at one target: a silent one must not hold up the others
-	Rate        int // requests a minute of a target whose spec names none
+	Parallel    int     // attempts at once at one target: a silent one must not hold up the others
+	Rate        int     // requests a minute of a target whose spec names none
+	ClockRate   float64 // of this process in the spans of claims and windows; 0: 1. A simulation sets it
 }
 
 // DefaultConfig has the numbers of the design; the caller adds Journal and Kinds.

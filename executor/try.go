@@ -124,7 +124,7 @@ func (t try) perform(ctx context.Context) {
 		}
 		return
 	}
-	within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step)-t.span.elapsed())
+	within, cancel := t.within(ctx, t.Executor.span(a.Step)-t.rated(t.span.elapsed()))
 	defer cancel()
 	seen, tool, err := t.look(within, state, a, false)
 	if err != nil {
@@ -148,7 +148,7 @@ func (t try) perform(ctx context.Context) {
 
 // act sends the one request that may change the object.
 func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, tool actuators.Actuator, seen actuators.Sight) {
-	if t.span.elapsed() >= t.Executor.span(a.Step) {
+	if t.rated(t.span.elapsed()) >= t.Executor.span(a.Step) {
 		t.fail(ctx, a, errSpan)
 		return
 	}
