@@ -7,6 +7,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Sighting is what the Sentinels agree on, judged and ready for the log.
@@ -63,12 +64,15 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 		Epoch: s.Epoch, As: s.As, Evidence: s.Evidence, Term: term,
 	}
 	var first []reserved
-	if s.As == fsm.Advance || s.As == fsm.Resolve {
+	if s.As == fsm.Advance || s.As == fsm.Resolve || s.As == fsm.Seed && planted.Bug(planted.FirstViewRuns) {
 		first = e.plan(state, now, s, &c)
 		crashAtAny(beforeObserve, first)
 	}
 	span := startSpan()
 	answer, err := e.propose(ctx, term, c)
+	if planted.Bug(planted.SpanFromGrant) {
+		span = startSpan()
+	}
 	if err == nil {
 		crashAtAny(observed, first)
 	}

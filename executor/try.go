@@ -10,6 +10,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // try is one attempt at one action, in one goroutine.
@@ -49,11 +50,11 @@ func (t try) inherited(ctx context.Context) {
 		return
 	}
 	t.token, t.doubt = a.Token, true
-	if a.Step.Class == fsm.Blind { // of this term too: the attempt ended without a word
+	if a.Step.Class == fsm.Blind && !planted.Bug(planted.BlindTakenOver) { // of this term too: the attempt ended without a word
 		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s ended after its claim in term %d without an outcome; a blind write is never repeated", a.Node, a.Term)})
 		return
 	}
-	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger {
+	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger && !planted.Bug(planted.SkipInspect) {
 		seen, tool, err := t.look(ctx, state, a, false)
 		if tool == nil || err != nil {
 			t.unseen(ctx, a, err)
@@ -109,6 +110,9 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 		return
 	}
 	crashAt(claimed, a)
+	if planted.Bug(planted.SpanFromGrant) {
+		t.span = startSpan()
+	}
 	t.token = answer.Token
 	t.perform(ctx)
 }
@@ -129,6 +133,9 @@ func (t try) perform(ctx context.Context) {
 	if err != nil {
 		t.fail(ctx, a, err)
 		return
+	}
+	if planted.Bug(planted.SkipInspect) {
+		seen.Verdict = actuators.Absent
 	}
 	switch seen.Verdict {
 	case actuators.Absent:
@@ -152,6 +159,12 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, errNoVersion)
 		return
 	}
+	if planted.Bug(planted.VersionReread) {
+		t.reading = nil
+		if again, _, err := t.look(within, state, a, false); err == nil {
+			a.Version, seen = again.Version, again
+		}
+	}
 	crashAt(looked, a)
 	began := time.Now()
 	out, err := tool.Act(within, t.work(state, a, false), seen)
@@ -162,7 +175,7 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, err)
 		return
 	}
-	if x.Doubt {
+	if x.Doubt && !planted.Bug(planted.FreeInDoubt) {
 		t.Logger.Warn("request got no clear answer", "action", string(a.ID), "token", uint64(t.token), "error", err)
 	} else {
 		done := t.freeing(ctx, a)
@@ -218,6 +231,9 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 		}
 	case actuators.Staged:
 		c.To, c.Refresh = fsm.Waiting, seen.Refresh
+		if planted.Bug(planted.StagedIsDone) {
+			c.To, c.Effect, c.Reason, c.Refresh = fsm.Done, fsm.Changed, "", nil
+		}
 		if seen.Counted || string(a.Checkpoint) == counted {
 			c.Checkpoint = []byte(counted)
 		}
@@ -232,7 +248,7 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 // fail settles an attempt that ended without a change or without an answer.
 func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 	x := actuators.Explain(err)
-	if !x.Doubt {
+	if !x.Doubt || planted.Bug(planted.FreeInDoubt) {
 		t.free(ctx, a)
 	}
 	c := fsm.Settle{To: fsm.Pending, After: max(x.After, t.backoff(a.Attempts)), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}

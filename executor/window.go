@@ -5,11 +5,15 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // window is what is left of a claim that was not released, as this process
 // counts it: from when it applied the claim, with room for clocks 5 % apart.
 func (e *Executor) window(h fsm.Hold) time.Duration {
+	if planted.Bug(planted.SkipWindow) {
+		return 0
+	}
 	at, ok := e.Journal.Applied(h.Token)
 	if !ok {
 		return Window(h) // applied in this instant, as far as anybody knows
