@@ -40,13 +40,16 @@ IMAGE := proto/image.binpb
 RUNS ?= 30
 SEED ?= 0
 FAULT ?=
+
+# The one planted bug that `make mutants` plays (empty: all of them).
+MUTANT ?=
 CHAOS_TIMEOUT ?= 6h
 
 # Packages with files that only the build tag failpoints compiles: there the
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos mutants check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -67,9 +70,13 @@ sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 
 chaos: need-go need-redis ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT=...)
 	$(GO) test $(VCS) ./test/chaos -run '^Test(Chaos|PausedLeaderReads)$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.seed=$(SEED) -chaos.fault='$(FAULT)' -chaos.pauses=40
 
+mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
+	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'
+
 check: build ## what must hold before a merge: vet, layout, generated code, lint, race, known vulnerabilities
 	$(GO) vet ./...
 	$(GO) vet -tags failpoints ./...
+	$(GO) vet -tags mutants ./...
 	$(GO) test $(VCS) ./test/layout/...
 	@$(MAKE) proto-check lint
 	$(GO) run ./test/layout/notices -check
@@ -96,6 +103,7 @@ proto-check: need-go $(BUF) $(PLUGINS)
 
 lint: need-go $(GOLANGCI)
 	$(GOLANGCI) run ./...
+	$(GOLANGCI) run --build-tags mutants ./internal/planted/...
 
 race: need-go need-redis need-gcc
 	CGO_ENABLED=1 $(GO) test $(VCS) -race -timeout $(RACE_TIMEOUT) ./...
