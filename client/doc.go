@@ -13,7 +13,8 @@
 //   - The leader dies during a call: UNAVAILABLE is repeated by gRPC; a mutation
 //     carries a request_id, set here when the caller set none, so that a repeat
 //     of the same call is answered with what the first one did.
-//   - A stream ends: it is not begun anew. Its last resume_token says where to go on.
+//   - A stream ends: WatchSettings and its like begin it anew where it was left;
+//     a bare stream does not, and its last resume_token says where to go on.
 //
 // No call here touches Redis or a provider.
 package client

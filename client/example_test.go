@@ -2,13 +2,14 @@ package client_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/pointsman/pointsman/client"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
@@ -36,6 +37,18 @@ func (node) WatchSettings(_ *pointsmanv1.WatchSettingsRequest, out grpc.ServerSt
 		}
 	}
 	return nil
+}
+
+func (node) PutSetting(_ context.Context, req *pointsmanv1.PutSettingRequest) (*pointsmanv1.PutSettingResponse, error) {
+	if req.GetExpectedRevision() != 8 {
+		st, err := status.New(codes.Aborted, "the key has another revision").WithDetails(
+			&errdetails.ErrorInfo{Reason: "STALE_REVISION"})
+		if err != nil {
+			return nil, err
+		}
+		return nil, st.Err()
+	}
+	return &pointsmanv1.PutSettingResponse{}, nil
 }
 
 func startNode() (address string, stop func()) {
@@ -77,9 +90,9 @@ func ExampleDialAny() {
 	// Output: redis://10.0.2.20:6379/0 said n1 at index 42
 }
 
-// Follow the settings of a prefix. After an end of the stream, go on from the
-// last token.
-func Example_watch() {
+// Follow the settings of a prefix, until one names the node that is waited for.
+// A stream that breaks is begun again where it was left.
+func ExampleClient_WatchSettings() {
 	address, stop := startNode()
 	defer stop()
 	c, err := client.DialNode(address)
@@ -90,27 +103,38 @@ func Example_watch() {
 	defer func() { _ = c.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	stream, err := c.Settings().WatchSettings(ctx, &pointsmanv1.WatchSettingsRequest{Prefix: "redis/"})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	token := ""
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			fmt.Println("resume from", token)
-			return
-		}
-		if err != nil {
+	for m, err := range c.WatchSettings(ctx, &pointsmanv1.WatchSettingsRequest{Prefix: "redis/"}) {
+		if err != nil { // client.Reason(err) == client.Compacted: begin anew without a token
 			fmt.Println(client.Reason(err), err)
 			return
 		}
-		token = m.GetResumeToken()
+		if m.GetSetting() == nil {
+			continue // a bookmark: nothing new up to its index
+		}
 		fmt.Println(m.GetSetting().GetValue())
+		if m.GetSetting().GetValue() == "redis://10.0.2.20:6379/0" {
+			return
+		}
 	}
 	// Output:
 	// redis://10.0.1.20:6379/0
 	// redis://10.0.2.20:6379/0
-	// resume from 1
+}
+
+// Set a key only if nobody else has changed it since it was read.
+func ExampleDial() {
+	address, stop := startNode()
+	defer stop()
+	c, err := client.DialAny([]string{address}) // Dial finds the leader among several
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(client.AsActor(context.Background(), "deploy@ci"), 5*time.Second)
+	defer cancel()
+	old := uint64(7)
+	_, err = c.Settings().PutSetting(ctx, &pointsmanv1.PutSettingRequest{Key: "app/banner", Value: "hello", ExpectedRevision: &old})
+	fmt.Println(client.Reason(err)) // read it again, then decide
+	// Output: STALE_REVISION
 }

@@ -29,7 +29,7 @@ var (
 	// ErrUpgrade ends a node that meets an entry or snapshot it cannot read.
 	ErrUpgrade = errors.New("written by a newer release: upgrade this node")
 
-	// ErrNoLeader is returned when no leader answered before the caller's context ended. Nothing was written.
+	// ErrNoLeader is returned when no leader answered before the caller's context ended, or there was none for longer than an election takes. Nothing was written.
 	ErrNoLeader = errors.New("no leader")
 	// ErrTermOver is returned by ProposeAs when the node no longer leads the term. Nothing was written.
 	ErrTermOver = errors.New("the term is over")

@@ -24,9 +24,9 @@ func inBubble(t *testing.T, tune func(*Config), run func(*testing.T, *lab)) {
 
 func (l *lab) addr(n *Node) string { return n.cfg.address(n.cfg.NodeID) }
 
-// TestPartition cuts the leader off: it stops leading within its lease, the
+// TestG9_CutLeaderDoesNothing cuts the leader off: it stops leading within its lease, the
 // others go on, and what it could not commit is settled after the heal.
-func TestPartition(t *testing.T) {
+func TestG9_CutLeaderDoesNothing(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, l *lab) {
 		l.start()
 		old := l.leader()
@@ -261,5 +261,61 @@ func TestSecondTransferWaitsNoLongerThanItsCaller(t *testing.T) {
 			t.Errorf("the second returned %v after %v", err, time.Since(begun))
 		}
 		first.Wait()
+	})
+}
+
+// TestNoQuorumIsToldSoon: a change that no majority can take is answered about
+// as soon as an election could have mended it, long before its caller's
+// deadline, on a leader that was cut off and on a follower.
+func TestNoQuorumIsToldSoon(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		leader := l.leader()
+		l.put(leader, "k", "before")
+		l.settled()
+		for _, n := range l.nodes {
+			l.net.isolate(l.addr(n), true)
+		}
+		limit := 3 * leader.patience()
+		for _, n := range l.nodes {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			begun := time.Now()
+			_, err := n.Propose(ctx, fsm.PutSetting{Key: "k", Value: string(n.cfg.NodeID)})
+			took := time.Since(begun)
+			cancel()
+			if !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrOutcomeUnknown) || took > limit {
+				t.Errorf("%s, leader %t, after %v: %v", n.cfg.NodeID, n == leader, took, err)
+			}
+		}
+		for _, n := range l.nodes {
+			l.net.isolate(l.addr(n), false)
+		}
+		l.put(l.leader(), "k", "after")
+	})
+}
+
+// TestProposalOutlivesAnElection: the patience above is enough for a leader's
+// death, whoever is asked at whatever moment of it.
+func TestProposalOutlivesAnElection(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		old := l.leader()
+		l.settled()
+		l.net.isolate(l.addr(old), true)
+		var asked sync.WaitGroup
+		for _, n := range l.nodes {
+			if n == old {
+				continue
+			}
+			for at := range 8 {
+				asked.Go(func() {
+					time.Sleep(time.Duration(at) * 100 * time.Millisecond)
+					if _, err := n.Propose(within10(t), fsm.PutSetting{Key: "k", Value: "v"}); err != nil {
+						t.Errorf("%s at %d00 ms: %v", n.cfg.NodeID, at, err)
+					}
+				})
+			}
+		}
+		asked.Wait()
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pointsman/pointsman/cluster/journal"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 	journalv1 "github.com/pointsman/pointsman/proto/journal/v1"
 )
 
@@ -42,13 +43,14 @@ func (n *Node) proposal(opts []Option) proposal {
 
 // Propose brings a command into the log from any node and returns the log's
 // answer once this node has applied it: a read of State that follows sees it.
-// It tries again with the same id over leader changes until ctx ends, so give
-// ctx a deadline. It may be called concurrently.
+// It tries again with the same id over leader changes, until ctx ends or this
+// node has known no leader for three election times: an election that succeeds
+// takes less. It may be called concurrently.
 //
 // A refusal of the state machine is in the answer (Answer.Err), not in the
 // error. Errors: ErrNotForwarded for commands that carry claims, ErrNotReadable,
-// ErrTooLarge; ErrNoLeader when ctx ended and nothing was written,
-// ErrOutcomeUnknown when ctx ended and it may have been, ErrClosed.
+// ErrTooLarge; ErrNoLeader when it was given up and nothing was written,
+// ErrOutcomeUnknown when it was given up and may have been, ErrClosed.
 func (n *Node) Propose(ctx context.Context, c fsm.Command, opts ...Option) (fsm.Answer, error) {
 	if carriesClaims(c) {
 		return fsm.Answer{}, fmt.Errorf("%w: %s", ErrNotForwarded, c.Kind())
@@ -58,7 +60,8 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command, opts ...Option) (fsm.
 		return fsm.Answer{}, err
 	}
 	p := n.proposal(opts)
-	unknown := false // an earlier try may be in the log
+	unknown := false   // an earlier try may be in the log
+	var lost time.Time // since when this call has met no leader; zero: it knows one
 	for wait := backoff(ctx); ; wait() {
 		answer, err := n.tryPropose(ctx, c, payload, p)
 		switch {
@@ -71,14 +74,34 @@ func (n *Node) Propose(ctx context.Context, c fsm.Command, opts ...Option) (fsm.
 		if n.ctx.Err() != nil {
 			return fsm.Answer{}, n.ended()
 		}
-		if ctx.Err() != nil && unknown {
-			return fsm.Answer{}, fmt.Errorf("propose %s: %w: %w", c.Kind(), ErrOutcomeUnknown, context.Cause(ctx))
-		}
-		if ctx.Err() != nil {
-			return fsm.Answer{}, fmt.Errorf("propose %s: %w: %w", c.Kind(), ErrNoLeader, context.Cause(ctx))
+		if why := n.givenUp(ctx, &lost); why != nil && unknown {
+			return fsm.Answer{}, fmt.Errorf("propose %s: %w: %w; to repeat it with the same id is safe", c.Kind(), ErrOutcomeUnknown, why)
+		} else if why != nil {
+			return fsm.Answer{}, fmt.Errorf("propose %s: %w: nothing was written: %w", c.Kind(), ErrNoLeader, why)
 		}
 	}
 }
+
+// givenUp says why a proposal is not tried again. The caller keeps since when
+// it has met no leader.
+func (n *Node) givenUp(ctx context.Context, lost *time.Time) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	switch _, leader := n.raft.LeaderWithID(); {
+	case leader != "":
+		*lost = time.Time{}
+	case lost.IsZero():
+		*lost = time.Now()
+	case time.Since(*lost) >= n.patience():
+		return fmt.Errorf("no leader for %s", n.patience())
+	}
+	return nil
+}
+
+// patience is how long a caller waits for an election, or for a leader that
+// does not answer: one that succeeds takes less than three heartbeats.
+func (n *Node) patience() time.Duration { return 3 * n.cfg.Timings.Election }
 
 // errInvalid is a peer's word that a command can never be taken.
 var errInvalid = errors.New("the leader does not take the command")
@@ -121,7 +144,7 @@ func (n *Node) tryPropose(ctx context.Context, c fsm.Command, payload []byte, p 
 func (n *Node) forward(ctx context.Context, leader fsm.NodeID, c fsm.Command, payload []byte, p proposal) (fsm.Answer, error) {
 	answers, forget := n.machine.expect(p.id)
 	defer forget()
-	asking, cancel := context.WithTimeout(ctx, n.cfg.Timings.RPC)
+	asking, cancel := context.WithTimeout(ctx, min(n.cfg.Timings.RPC, n.patience()))
 	defer cancel()
 	said, _, sent, err := n.peers.ask(asking, leader, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
 		Kind: uint32(c.Kind()), Id: string(p.id), Actor: p.actor, Payload: payload,
@@ -175,6 +198,12 @@ func (n *Node) answerPropose(ctx context.Context, them *journalv1.Hello, q *jour
 // Errors: ErrTermOver, nothing was written; ErrOutcomeUnknown, it may be in the
 // log or get there; ErrNotReadable and ErrTooLarge.
 func (n *Node) ProposeAs(ctx context.Context, term fsm.Term, c fsm.Command) (fsm.Answer, error) {
+	claims, settles := c.Kind() == fsm.KindClaim, c.Kind() == fsm.KindSettle
+	if claims && planted.Bug(planted.ClaimAnyTerm) || settles && planted.Bug(planted.SettleAnyTerm) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Timings.Write)
+		defer cancel()
+		return n.Propose(ctx, c)
+	}
 	answers, err := n.ProposeAll(ctx, term, c)
 	if err != nil {
 		return fsm.Answer{}, err
@@ -243,7 +272,7 @@ func (n *Node) encode(t *tenure, d draft) ([]byte, error) {
 		return nil, err
 	}
 	data, err := journal.Encode(fsm.Entry{
-		ID: d.id, Term: t.term, Clock: t.clock(), Wall: time.Now().UTC(), Node: d.node, Actor: d.actor, Command: d.command,
+		ID: d.id, Term: t.term, Clock: t.clock(), Wall: n.cfg.Faults.wall(), Node: d.node, Actor: d.actor, Command: d.command,
 	})
 	if errors.Is(err, journal.ErrTooLarge) {
 		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
@@ -288,7 +317,7 @@ func (n *Node) await(ctx context.Context, f raft.Future) error {
 // will act may propose it, in its own term.
 func carriesClaims(c fsm.Command) bool {
 	o, ok := c.(fsm.Observe)
-	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindClaim
+	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindClaim && !planted.Bug(planted.ClaimAnyTerm)
 }
 
 // readable is the version gate. Kinds of the first release need no

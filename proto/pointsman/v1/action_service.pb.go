@@ -694,43 +694,43 @@ var File_pointsman_v1_action_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_action_service_proto_rawDesc = "" +
 	"\n" +
-	"!pointsman/v1/action_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bpointsman/v1/failover.proto\x1a\x19pointsman/v1/header.proto\"\xa0\x01\n" +
+	"!pointsman/v1/action_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bpointsman/v1/failover.proto\x1a\x19pointsman/v1/header.proto\"\xb4\x01\n" +
 	"\x12ListActionsRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x04 \x01(\tR\x06filter\"\xa3\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xa3\x01\n" +
 	"\x13ListActionsResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12.\n" +
 	"\aactions\x18\x02 \x03(\v2\x14.pointsman.v1.ActionR\aactions\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"Y\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"^\n" +
 	"\x10GetActionRequest\x12-\n" +
-	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x16\n" +
-	"\x02id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x02id\"w\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x1b\n" +
+	"\x02id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x04R\x02id\"w\n" +
 	"\x11GetActionResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12,\n" +
-	"\x06action\x18\x02 \x01(\v2\x14.pointsman.v1.ActionR\x06action\"P\n" +
-	"\x13WatchActionsRequest\x12!\n" +
-	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\x12\x16\n" +
-	"\x06filter\x18\x02 \x01(\tR\x06filter\"\xde\x01\n" +
+	"\x06action\x18\x02 \x01(\v2\x14.pointsman.v1.ActionR\x06action\"d\n" +
+	"\x13WatchActionsRequest\x12+\n" +
+	"\fresume_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vresumeToken\x12 \n" +
+	"\x06filter\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xde\x01\n" +
 	"\x14WatchActionsResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12!\n" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12.\n" +
 	"\x06action\x18\x03 \x01(\v2\x14.pointsman.v1.ActionH\x00R\x06action\x124\n" +
 	"\bbookmark\x18\x04 \x01(\v2\x16.pointsman.v1.BookmarkH\x00R\bbookmarkB\a\n" +
-	"\x05event\"\x9b\x01\n" +
-	"\x12RetryActionRequest\x12\x16\n" +
-	"\x02id\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x02id\x12 \n" +
+	"\x05event\"\xa0\x01\n" +
+	"\x12RetryActionRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x04R\x02id\x12 \n" +
 	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"y\n" +
 	"\x13RetryActionResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12,\n" +
-	"\x06action\x18\x02 \x01(\v2\x14.pointsman.v1.ActionR\x06action\"\xa0\x01\n" +
-	"\x14AbandonActionRequest\x12\x16\n" +
-	"\x02id\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x02id\x12#\n" +
+	"\x06action\x18\x02 \x01(\v2\x14.pointsman.v1.ActionR\x06action\"\xa5\x01\n" +
+	"\x14AbandonActionRequest\x12\x1b\n" +
+	"\x02id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x04R\x02id\x12#\n" +
 	"\x06reason\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\bR\x06reason\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +

@@ -163,7 +163,10 @@ type Cluster struct {
 	// Actions that are not final.
 	OpenActions uint32 `protobuf:"varint,10,opt,name=open_actions,json=openActions,proto3" json:"open_actions,omitempty"`
 	// What is wrong with the cluster as a whole.
-	Alerts        []*Alert `protobuf:"bytes,11,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	Alerts []*Alert `protobuf:"bytes,11,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Where the leadership stands and why, as the leader says; without an answer
+	// of the leader, as far as the answering node knows.
+	Placement     *Placement `protobuf:"bytes,12,opt,name=placement,proto3" json:"placement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +278,95 @@ func (x *Cluster) GetAlerts() []*Alert {
 	return nil
 }
 
+func (x *Cluster) GetPlacement() *Placement {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
+// Placement is where the leadership stands and why.
+type Placement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule of the spec.
+	Policy LeaderPlacement `protobuf:"varint,1,opt,name=policy,proto3,enum=pointsman.v1.LeaderPlacement" json:"policy,omitempty"`
+	// Why it stands where it stands, or what it waits for before it moves.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Id of the node that it will be handed to; empty when it stays.
+	Next string `protobuf:"bytes,3,opt,name=next,proto3" json:"next,omitempty"`
+	// What is wrong with where it stands, and no other node would mend.
+	Alerts []*Alert `protobuf:"bytes,4,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// The newest hand-over on purpose that is known.
+	Last          *Handover `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Placement) Reset() {
+	*x = Placement{}
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Placement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Placement) ProtoMessage() {}
+
+func (x *Placement) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Placement.ProtoReflect.Descriptor instead.
+func (*Placement) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Placement) GetPolicy() LeaderPlacement {
+	if x != nil {
+		return x.Policy
+	}
+	return LeaderPlacement_LEADER_PLACEMENT_UNSPECIFIED
+}
+
+func (x *Placement) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Placement) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *Placement) GetAlerts() []*Alert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *Placement) GetLast() *Handover {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
 // Node is one member of the cluster.
 type Node struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -327,14 +419,16 @@ type Node struct {
 	// Why it is not fit to lead; empty when it is.
 	Degraded []string `protobuf:"bytes,24,rep,name=degraded,proto3" json:"degraded,omitempty"`
 	// Wall time of its first contact, for display only.
-	JoinTime      *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=join_time,json=joinTime,proto3" json:"join_time,omitempty"`
+	JoinTime *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=join_time,json=joinTime,proto3" json:"join_time,omitempty"`
+	// The targets of the spec, as it reaches them, by id.
+	Targets       []*TargetReach `protobuf:"bytes,26,rep,name=targets,proto3" json:"targets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[1]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +440,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[1]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +453,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Node) GetId() string {
@@ -537,6 +631,13 @@ func (x *Node) GetJoinTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Node) GetTargets() []*TargetReach {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
 // GetClusterRequest asks how the cluster stands.
 type GetClusterRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -548,7 +649,7 @@ type GetClusterRequest struct {
 
 func (x *GetClusterRequest) Reset() {
 	*x = GetClusterRequest{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[2]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +661,7 @@ func (x *GetClusterRequest) String() string {
 func (*GetClusterRequest) ProtoMessage() {}
 
 func (x *GetClusterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[2]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +674,7 @@ func (x *GetClusterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterRequest.ProtoReflect.Descriptor instead.
 func (*GetClusterRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetClusterRequest) GetRead() *ReadOptions {
@@ -596,7 +697,7 @@ type GetClusterResponse struct {
 
 func (x *GetClusterResponse) Reset() {
 	*x = GetClusterResponse{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[3]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +709,7 @@ func (x *GetClusterResponse) String() string {
 func (*GetClusterResponse) ProtoMessage() {}
 
 func (x *GetClusterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[3]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +722,7 @@ func (x *GetClusterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetClusterResponse.ProtoReflect.Descriptor instead.
 func (*GetClusterResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetClusterResponse) GetHeader() *ResponseHeader {
@@ -655,7 +756,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[4]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -667,7 +768,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[4]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -680,7 +781,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{4}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListNodesRequest) GetRead() *ReadOptions {
@@ -726,7 +827,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[5]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +839,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[5]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +852,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{5}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListNodesResponse) GetHeader() *ResponseHeader {
@@ -784,14 +885,17 @@ type TransferLeadershipRequest struct {
 	// first one did. Any string of at most 64 characters; kept for ten minutes.
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Check everything, change nothing.
-	ValidateOnly  bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Hand over to a node that does not reach a target, lags, or was not heard
+	// of. One below its disk floor is refused all the same.
+	Force         bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[6]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +907,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[6]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +920,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TransferLeadershipRequest) GetTo() string {
@@ -840,6 +944,13 @@ func (x *TransferLeadershipRequest) GetValidateOnly() bool {
 	return false
 }
 
+func (x *TransferLeadershipRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 // TransferLeadershipResponse says who leads now.
 type TransferLeadershipResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -853,7 +964,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[7]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +976,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[7]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +989,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TransferLeadershipResponse) GetHeader() *ResponseHeader {
@@ -908,7 +1019,7 @@ type NotifyRequest struct {
 
 func (x *NotifyRequest) Reset() {
 	*x = NotifyRequest{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[8]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -920,7 +1031,7 @@ func (x *NotifyRequest) String() string {
 func (*NotifyRequest) ProtoMessage() {}
 
 func (x *NotifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[8]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -933,7 +1044,7 @@ func (x *NotifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyRequest.ProtoReflect.Descriptor instead.
 func (*NotifyRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *NotifyRequest) GetKind() NotifyKind {
@@ -964,7 +1075,7 @@ type NotifyResponse struct {
 
 func (x *NotifyResponse) Reset() {
 	*x = NotifyResponse{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[9]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1087,7 @@ func (x *NotifyResponse) String() string {
 func (*NotifyResponse) ProtoMessage() {}
 
 func (x *NotifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[9]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1100,7 @@ func (x *NotifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyResponse.ProtoReflect.Descriptor instead.
 func (*NotifyResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NotifyResponse) GetHeader() *ResponseHeader {
@@ -1015,7 +1126,7 @@ type VerifyNodeRequest struct {
 
 func (x *VerifyNodeRequest) Reset() {
 	*x = VerifyNodeRequest{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[10]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1138,7 @@ func (x *VerifyNodeRequest) String() string {
 func (*VerifyNodeRequest) ProtoMessage() {}
 
 func (x *VerifyNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[10]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1151,7 @@ func (x *VerifyNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyNodeRequest.ProtoReflect.Descriptor instead.
 func (*VerifyNodeRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{11}
 }
 
 // VerifyNodeResponse is what was read back.
@@ -1064,7 +1175,7 @@ type VerifyNodeResponse struct {
 
 func (x *VerifyNodeResponse) Reset() {
 	*x = VerifyNodeResponse{}
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[11]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1187,7 @@ func (x *VerifyNodeResponse) String() string {
 func (*VerifyNodeResponse) ProtoMessage() {}
 
 func (x *VerifyNodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[11]
+	mi := &file_pointsman_v1_cluster_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1200,7 @@ func (x *VerifyNodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyNodeResponse.ProtoReflect.Descriptor instead.
 func (*VerifyNodeResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_cluster_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VerifyNodeResponse) GetHeader() *ResponseHeader {
@@ -1138,7 +1249,7 @@ var File_pointsman_v1_cluster_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_cluster_service_proto_rawDesc = "" +
 	"\n" +
-	"\"pointsman/v1/cluster_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/master.proto\"\x88\x03\n" +
+	"\"pointsman/v1/cluster_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/health.proto\x1a\x19pointsman/v1/master.proto\x1a\x17pointsman/v1/spec.proto\"\xbf\x03\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -1153,7 +1264,14 @@ const file_pointsman_v1_cluster_service_proto_rawDesc = "" +
 	"\amasters\x18\t \x01(\rR\amasters\x12!\n" +
 	"\fopen_actions\x18\n" +
 	" \x01(\rR\vopenActions\x12+\n" +
-	"\x06alerts\x18\v \x03(\v2\x13.pointsman.v1.AlertR\x06alerts\"\xe2\x06\n" +
+	"\x06alerts\x18\v \x03(\v2\x13.pointsman.v1.AlertR\x06alerts\x125\n" +
+	"\tplacement\x18\f \x01(\v2\x17.pointsman.v1.PlacementR\tplacement\"\xc7\x01\n" +
+	"\tPlacement\x125\n" +
+	"\x06policy\x18\x01 \x01(\x0e2\x1d.pointsman.v1.LeaderPlacementR\x06policy\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\x12+\n" +
+	"\x06alerts\x18\x04 \x03(\v2\x13.pointsman.v1.AlertR\x06alerts\x12*\n" +
+	"\x04last\x18\x05 \x01(\v2\x16.pointsman.v1.HandoverR\x04last\"\x97\a\n" +
 	"\x04Node\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x19\n" +
@@ -1184,27 +1302,29 @@ const file_pointsman_v1_cluster_service_proto_rawDesc = "" +
 	"\x0fcommand_version\x18\x16 \x01(\rR\x0ecommandVersion\x121\n" +
 	"\x06uptime\x18\x17 \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x12\x1a\n" +
 	"\bdegraded\x18\x18 \x03(\tR\bdegraded\x127\n" +
-	"\tjoin_time\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\bjoinTime\"B\n" +
+	"\tjoin_time\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\bjoinTime\x123\n" +
+	"\atargets\x18\x1a \x03(\v2\x19.pointsman.v1.TargetReachR\atargets\"B\n" +
 	"\x11GetClusterRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\"{\n" +
 	"\x12GetClusterResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12/\n" +
-	"\acluster\x18\x02 \x01(\v2\x15.pointsman.v1.ClusterR\acluster\"\x9e\x01\n" +
+	"\acluster\x18\x02 \x01(\v2\x15.pointsman.v1.ClusterR\acluster\"\xb2\x01\n" +
 	"\x10ListNodesRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x04 \x01(\tR\x06filter\"\x9b\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\x9b\x01\n" +
 	"\x11ListNodesResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12(\n" +
 	"\x05nodes\x18\x02 \x03(\v2\x12.pointsman.v1.NodeR\x05nodes\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"x\n" +
-	"\x19TransferLeadershipRequest\x12\x0e\n" +
-	"\x02to\x18\x01 \x01(\tR\x02to\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x98\x01\n" +
+	"\x19TransferLeadershipRequest\x12\x18\n" +
+	"\x02to\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x02to\x12&\n" +
 	"\n" +
 	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"o\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\x12\x14\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\"o\n" +
 	"\x1aTransferLeadershipResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x1b\n" +
 	"\tleader_id\x18\x02 \x01(\tR\bleaderId\"o\n" +
@@ -1259,62 +1379,71 @@ func file_pointsman_v1_cluster_service_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_cluster_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_cluster_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_pointsman_v1_cluster_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_pointsman_v1_cluster_service_proto_goTypes = []any{
 	(NodeRole)(0),                      // 0: pointsman.v1.NodeRole
 	(NotifyKind)(0),                    // 1: pointsman.v1.NotifyKind
 	(*Cluster)(nil),                    // 2: pointsman.v1.Cluster
-	(*Node)(nil),                       // 3: pointsman.v1.Node
-	(*GetClusterRequest)(nil),          // 4: pointsman.v1.GetClusterRequest
-	(*GetClusterResponse)(nil),         // 5: pointsman.v1.GetClusterResponse
-	(*ListNodesRequest)(nil),           // 6: pointsman.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),          // 7: pointsman.v1.ListNodesResponse
-	(*TransferLeadershipRequest)(nil),  // 8: pointsman.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 9: pointsman.v1.TransferLeadershipResponse
-	(*NotifyRequest)(nil),              // 10: pointsman.v1.NotifyRequest
-	(*NotifyResponse)(nil),             // 11: pointsman.v1.NotifyResponse
-	(*VerifyNodeRequest)(nil),          // 12: pointsman.v1.VerifyNodeRequest
-	(*VerifyNodeResponse)(nil),         // 13: pointsman.v1.VerifyNodeResponse
-	(*durationpb.Duration)(nil),        // 14: google.protobuf.Duration
-	(*Alert)(nil),                      // 15: pointsman.v1.Alert
-	(*timestamppb.Timestamp)(nil),      // 16: google.protobuf.Timestamp
-	(*ReadOptions)(nil),                // 17: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),             // 18: pointsman.v1.ResponseHeader
+	(*Placement)(nil),                  // 3: pointsman.v1.Placement
+	(*Node)(nil),                       // 4: pointsman.v1.Node
+	(*GetClusterRequest)(nil),          // 5: pointsman.v1.GetClusterRequest
+	(*GetClusterResponse)(nil),         // 6: pointsman.v1.GetClusterResponse
+	(*ListNodesRequest)(nil),           // 7: pointsman.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),          // 8: pointsman.v1.ListNodesResponse
+	(*TransferLeadershipRequest)(nil),  // 9: pointsman.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 10: pointsman.v1.TransferLeadershipResponse
+	(*NotifyRequest)(nil),              // 11: pointsman.v1.NotifyRequest
+	(*NotifyResponse)(nil),             // 12: pointsman.v1.NotifyResponse
+	(*VerifyNodeRequest)(nil),          // 13: pointsman.v1.VerifyNodeRequest
+	(*VerifyNodeResponse)(nil),         // 14: pointsman.v1.VerifyNodeResponse
+	(*durationpb.Duration)(nil),        // 15: google.protobuf.Duration
+	(*Alert)(nil),                      // 16: pointsman.v1.Alert
+	(LeaderPlacement)(0),               // 17: pointsman.v1.LeaderPlacement
+	(*Handover)(nil),                   // 18: pointsman.v1.Handover
+	(*timestamppb.Timestamp)(nil),      // 19: google.protobuf.Timestamp
+	(*TargetReach)(nil),                // 20: pointsman.v1.TargetReach
+	(*ReadOptions)(nil),                // 21: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),             // 22: pointsman.v1.ResponseHeader
 }
 var file_pointsman_v1_cluster_service_proto_depIdxs = []int32{
-	3,  // 0: pointsman.v1.Cluster.nodes:type_name -> pointsman.v1.Node
-	14, // 1: pointsman.v1.Cluster.log_clock:type_name -> google.protobuf.Duration
-	15, // 2: pointsman.v1.Cluster.alerts:type_name -> pointsman.v1.Alert
-	0,  // 3: pointsman.v1.Node.role:type_name -> pointsman.v1.NodeRole
-	14, // 4: pointsman.v1.Node.last_contact:type_name -> google.protobuf.Duration
-	14, // 5: pointsman.v1.Node.age:type_name -> google.protobuf.Duration
-	14, // 6: pointsman.v1.Node.uptime:type_name -> google.protobuf.Duration
-	16, // 7: pointsman.v1.Node.join_time:type_name -> google.protobuf.Timestamp
-	17, // 8: pointsman.v1.GetClusterRequest.read:type_name -> pointsman.v1.ReadOptions
-	18, // 9: pointsman.v1.GetClusterResponse.header:type_name -> pointsman.v1.ResponseHeader
-	2,  // 10: pointsman.v1.GetClusterResponse.cluster:type_name -> pointsman.v1.Cluster
-	17, // 11: pointsman.v1.ListNodesRequest.read:type_name -> pointsman.v1.ReadOptions
-	18, // 12: pointsman.v1.ListNodesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	3,  // 13: pointsman.v1.ListNodesResponse.nodes:type_name -> pointsman.v1.Node
-	18, // 14: pointsman.v1.TransferLeadershipResponse.header:type_name -> pointsman.v1.ResponseHeader
-	1,  // 15: pointsman.v1.NotifyRequest.kind:type_name -> pointsman.v1.NotifyKind
-	18, // 16: pointsman.v1.NotifyResponse.header:type_name -> pointsman.v1.ResponseHeader
-	18, // 17: pointsman.v1.VerifyNodeResponse.header:type_name -> pointsman.v1.ResponseHeader
-	4,  // 18: pointsman.v1.ClusterService.GetCluster:input_type -> pointsman.v1.GetClusterRequest
-	6,  // 19: pointsman.v1.ClusterService.ListNodes:input_type -> pointsman.v1.ListNodesRequest
-	8,  // 20: pointsman.v1.ClusterService.TransferLeadership:input_type -> pointsman.v1.TransferLeadershipRequest
-	10, // 21: pointsman.v1.ClusterService.Notify:input_type -> pointsman.v1.NotifyRequest
-	12, // 22: pointsman.v1.ClusterService.VerifyNode:input_type -> pointsman.v1.VerifyNodeRequest
-	5,  // 23: pointsman.v1.ClusterService.GetCluster:output_type -> pointsman.v1.GetClusterResponse
-	7,  // 24: pointsman.v1.ClusterService.ListNodes:output_type -> pointsman.v1.ListNodesResponse
-	9,  // 25: pointsman.v1.ClusterService.TransferLeadership:output_type -> pointsman.v1.TransferLeadershipResponse
-	11, // 26: pointsman.v1.ClusterService.Notify:output_type -> pointsman.v1.NotifyResponse
-	13, // 27: pointsman.v1.ClusterService.VerifyNode:output_type -> pointsman.v1.VerifyNodeResponse
-	23, // [23:28] is the sub-list for method output_type
-	18, // [18:23] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	4,  // 0: pointsman.v1.Cluster.nodes:type_name -> pointsman.v1.Node
+	15, // 1: pointsman.v1.Cluster.log_clock:type_name -> google.protobuf.Duration
+	16, // 2: pointsman.v1.Cluster.alerts:type_name -> pointsman.v1.Alert
+	3,  // 3: pointsman.v1.Cluster.placement:type_name -> pointsman.v1.Placement
+	17, // 4: pointsman.v1.Placement.policy:type_name -> pointsman.v1.LeaderPlacement
+	16, // 5: pointsman.v1.Placement.alerts:type_name -> pointsman.v1.Alert
+	18, // 6: pointsman.v1.Placement.last:type_name -> pointsman.v1.Handover
+	0,  // 7: pointsman.v1.Node.role:type_name -> pointsman.v1.NodeRole
+	15, // 8: pointsman.v1.Node.last_contact:type_name -> google.protobuf.Duration
+	15, // 9: pointsman.v1.Node.age:type_name -> google.protobuf.Duration
+	15, // 10: pointsman.v1.Node.uptime:type_name -> google.protobuf.Duration
+	19, // 11: pointsman.v1.Node.join_time:type_name -> google.protobuf.Timestamp
+	20, // 12: pointsman.v1.Node.targets:type_name -> pointsman.v1.TargetReach
+	21, // 13: pointsman.v1.GetClusterRequest.read:type_name -> pointsman.v1.ReadOptions
+	22, // 14: pointsman.v1.GetClusterResponse.header:type_name -> pointsman.v1.ResponseHeader
+	2,  // 15: pointsman.v1.GetClusterResponse.cluster:type_name -> pointsman.v1.Cluster
+	21, // 16: pointsman.v1.ListNodesRequest.read:type_name -> pointsman.v1.ReadOptions
+	22, // 17: pointsman.v1.ListNodesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	4,  // 18: pointsman.v1.ListNodesResponse.nodes:type_name -> pointsman.v1.Node
+	22, // 19: pointsman.v1.TransferLeadershipResponse.header:type_name -> pointsman.v1.ResponseHeader
+	1,  // 20: pointsman.v1.NotifyRequest.kind:type_name -> pointsman.v1.NotifyKind
+	22, // 21: pointsman.v1.NotifyResponse.header:type_name -> pointsman.v1.ResponseHeader
+	22, // 22: pointsman.v1.VerifyNodeResponse.header:type_name -> pointsman.v1.ResponseHeader
+	5,  // 23: pointsman.v1.ClusterService.GetCluster:input_type -> pointsman.v1.GetClusterRequest
+	7,  // 24: pointsman.v1.ClusterService.ListNodes:input_type -> pointsman.v1.ListNodesRequest
+	9,  // 25: pointsman.v1.ClusterService.TransferLeadership:input_type -> pointsman.v1.TransferLeadershipRequest
+	11, // 26: pointsman.v1.ClusterService.Notify:input_type -> pointsman.v1.NotifyRequest
+	13, // 27: pointsman.v1.ClusterService.VerifyNode:input_type -> pointsman.v1.VerifyNodeRequest
+	6,  // 28: pointsman.v1.ClusterService.GetCluster:output_type -> pointsman.v1.GetClusterResponse
+	8,  // 29: pointsman.v1.ClusterService.ListNodes:output_type -> pointsman.v1.ListNodesResponse
+	10, // 30: pointsman.v1.ClusterService.TransferLeadership:output_type -> pointsman.v1.TransferLeadershipResponse
+	12, // 31: pointsman.v1.ClusterService.Notify:output_type -> pointsman.v1.NotifyResponse
+	14, // 32: pointsman.v1.ClusterService.VerifyNode:output_type -> pointsman.v1.VerifyNodeResponse
+	28, // [28:33] is the sub-list for method output_type
+	23, // [23:28] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_cluster_service_proto_init() }
@@ -1323,14 +1452,16 @@ func file_pointsman_v1_cluster_service_proto_init() {
 		return
 	}
 	file_pointsman_v1_header_proto_init()
+	file_pointsman_v1_health_proto_init()
 	file_pointsman_v1_master_proto_init()
+	file_pointsman_v1_spec_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_cluster_service_proto_rawDesc), len(file_pointsman_v1_cluster_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

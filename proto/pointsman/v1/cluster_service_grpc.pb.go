@@ -38,7 +38,8 @@ type ClusterServiceClient interface {
 	// ListNodes lists the nodes by id.
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
 	// TransferLeadership hands the leadership to another voter.
-	// FAILED_PRECONDITION when no other voter is fit for it.
+	// FAILED_PRECONDITION with NO_FIT_VOTER when no other voter is fit for it,
+	// or the named one is not.
 	TransferLeadership(ctx context.Context, in *TransferLeadershipRequest, opts ...grpc.CallOption) (*TransferLeadershipResponse, error)
 	// Notify takes what a Sentinel hook was called with. It is a hint: it makes
 	// the node look at once and proves nothing.
@@ -119,7 +120,8 @@ type ClusterServiceServer interface {
 	// ListNodes lists the nodes by id.
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
 	// TransferLeadership hands the leadership to another voter.
-	// FAILED_PRECONDITION when no other voter is fit for it.
+	// FAILED_PRECONDITION with NO_FIT_VOTER when no other voter is fit for it,
+	// or the named one is not.
 	TransferLeadership(context.Context, *TransferLeadershipRequest) (*TransferLeadershipResponse, error)
 	// Notify takes what a Sentinel hook was called with. It is a hint: it makes
 	// the node look at once and proves nothing.

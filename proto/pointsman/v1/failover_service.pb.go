@@ -436,26 +436,26 @@ var File_pointsman_v1_failover_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_failover_service_proto_rawDesc = "" +
 	"\n" +
-	"#pointsman/v1/failover_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bpointsman/v1/failover.proto\x1a\x19pointsman/v1/header.proto\"\xa2\x01\n" +
+	"#pointsman/v1/failover_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bpointsman/v1/failover.proto\x1a\x19pointsman/v1/header.proto\"\xb6\x01\n" +
 	"\x14ListFailoversRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x04 \x01(\tR\x06filter\"\xab\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xab\x01\n" +
 	"\x15ListFailoversResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x124\n" +
 	"\tfailovers\x18\x02 \x03(\v2\x16.pointsman.v1.FailoverR\tfailovers\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"[\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"`\n" +
 	"\x12GetFailoverRequest\x12-\n" +
-	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x16\n" +
-	"\x02id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x02id\"\x7f\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x1b\n" +
+	"\x02id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x04R\x02id\"\x7f\n" +
 	"\x13GetFailoverResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x122\n" +
-	"\bfailover\x18\x02 \x01(\v2\x16.pointsman.v1.FailoverR\bfailover\"R\n" +
-	"\x15WatchFailoversRequest\x12!\n" +
-	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\x12\x16\n" +
-	"\x06filter\x18\x02 \x01(\tR\x06filter\"\xe6\x01\n" +
+	"\bfailover\x18\x02 \x01(\v2\x16.pointsman.v1.FailoverR\bfailover\"f\n" +
+	"\x15WatchFailoversRequest\x12+\n" +
+	"\fresume_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vresumeToken\x12 \n" +
+	"\x06filter\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xe6\x01\n" +
 	"\x16WatchFailoversResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12!\n" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x124\n" +

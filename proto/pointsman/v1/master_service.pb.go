@@ -284,7 +284,9 @@ type ReportViewRequest struct {
 	// Revision of the spec that the node watches by.
 	SpecRevision uint64 `protobuf:"varint,4,opt,name=spec_revision,json=specRevision,proto3" json:"spec_revision,omitempty"`
 	// One report for each master that has changed or is due.
-	Masters       []*MasterView `protobuf:"bytes,5,rep,name=masters,proto3" json:"masters,omitempty"`
+	Masters []*MasterView `protobuf:"bytes,5,rep,name=masters,proto3" json:"masters,omitempty"`
+	// How fit the node is to lead.
+	Health        *NodeHealth `protobuf:"bytes,6,opt,name=health,proto3" json:"health,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -350,6 +352,13 @@ func (x *ReportViewRequest) GetSpecRevision() uint64 {
 func (x *ReportViewRequest) GetMasters() []*MasterView {
 	if x != nil {
 		return x.Masters
+	}
+	return nil
+}
+
+func (x *ReportViewRequest) GetHealth() *NodeHealth {
+	if x != nil {
+		return x.Health
 	}
 	return nil
 }
@@ -433,7 +442,9 @@ type ReportViewResponse struct {
 	// Who took it.
 	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	// Masters about which the leader wants the next report at once.
-	Urgent        []string `protobuf:"bytes,2,rep,name=urgent,proto3" json:"urgent,omitempty"`
+	Urgent []string `protobuf:"bytes,2,rep,name=urgent,proto3" json:"urgent,omitempty"`
+	// The newest hand-over on purpose that the leader knows of.
+	Handover      *Handover `protobuf:"bytes,3,opt,name=handover,proto3" json:"handover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -482,42 +493,52 @@ func (x *ReportViewResponse) GetUrgent() []string {
 	return nil
 }
 
+func (x *ReportViewResponse) GetHandover() *Handover {
+	if x != nil {
+		return x.Handover
+	}
+	return nil
+}
+
 var File_pointsman_v1_master_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\n" +
-	"!pointsman/v1/master_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/master.proto\"\xa0\x01\n" +
+	"!pointsman/v1/master_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/health.proto\x1a\x19pointsman/v1/master.proto\"\xb4\x01\n" +
 	"\x12ListMastersRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x04 \x01(\tR\x06filter\"\xa3\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xa3\x01\n" +
 	"\x13ListMastersResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12.\n" +
 	"\amasters\x18\x02 \x03(\v2\x14.pointsman.v1.MasterR\amasters\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"Y\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"^\n" +
 	"\x10GetMasterRequest\x12-\n" +
-	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x16\n" +
-	"\x02id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x02id\"w\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x1b\n" +
+	"\x02id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x04R\x02id\"w\n" +
 	"\x11GetMasterResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12,\n" +
-	"\x06master\x18\x02 \x01(\v2\x14.pointsman.v1.MasterR\x06master\"\xd3\x01\n" +
-	"\x11ReportViewRequest\x12\x1f\n" +
-	"\anode_id\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06nodeId\x12\x1d\n" +
-	"\x06run_id\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x05runId\x12\x1a\n" +
+	"\x06master\x18\x02 \x01(\v2\x14.pointsman.v1.MasterR\x06master\"\x8f\x02\n" +
+	"\x11ReportViewRequest\x12$\n" +
+	"\anode_id\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x01R\x06nodeId\x12\"\n" +
+	"\x06run_id\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x01R\x05runId\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12#\n" +
 	"\rspec_revision\x18\x04 \x01(\x04R\fspecRevision\x12=\n" +
-	"\amasters\x18\x05 \x03(\v2\x18.pointsman.v1.MasterViewB\t\xbaH\x06\x92\x01\x03\x10\x80 R\amasters\"\xb6\x01\n" +
+	"\amasters\x18\x05 \x03(\v2\x18.pointsman.v1.MasterViewB\t\xbaH\x06\x92\x01\x03\x10\x80 R\amasters\x120\n" +
+	"\x06health\x18\x06 \x01(\v2\x18.pointsman.v1.NodeHealthR\x06health\"\xce\x01\n" +
 	"\n" +
-	"MasterView\x12\x1e\n" +
-	"\x06master\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x06master\x12:\n" +
-	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportR\tsentinels\x12.\n" +
-	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportR\x05roles\x12\x1c\n" +
-	"\tswitching\x18\x04 \x01(\bR\tswitching\"b\n" +
+	"MasterView\x12\"\n" +
+	"\x06master\x18\x01 \x01(\tB\n" +
+	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12D\n" +
+	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
+	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
+	"\tswitching\x18\x04 \x01(\bR\tswitching\"\x96\x01\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
-	"\x06urgent\x18\x02 \x03(\tR\x06urgent2\x82\x02\n" +
+	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
+	"\bhandover\x18\x03 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover2\x82\x02\n" +
 	"\rMasterService\x12R\n" +
 	"\vListMasters\x12 .pointsman.v1.ListMastersRequest\x1a!.pointsman.v1.ListMastersResponse\x12L\n" +
 	"\tGetMaster\x12\x1e.pointsman.v1.GetMasterRequest\x1a\x1f.pointsman.v1.GetMasterResponse\x12O\n" +
@@ -548,8 +569,10 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*ReadOptions)(nil),         // 7: pointsman.v1.ReadOptions
 	(*ResponseHeader)(nil),      // 8: pointsman.v1.ResponseHeader
 	(*Master)(nil),              // 9: pointsman.v1.Master
-	(*SentinelReport)(nil),      // 10: pointsman.v1.SentinelReport
-	(*RoleReport)(nil),          // 11: pointsman.v1.RoleReport
+	(*NodeHealth)(nil),          // 10: pointsman.v1.NodeHealth
+	(*SentinelReport)(nil),      // 11: pointsman.v1.SentinelReport
+	(*RoleReport)(nil),          // 12: pointsman.v1.RoleReport
+	(*Handover)(nil),            // 13: pointsman.v1.Handover
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	7,  // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
@@ -559,20 +582,22 @@ var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	8,  // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
 	9,  // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
 	5,  // 6: pointsman.v1.ReportViewRequest.masters:type_name -> pointsman.v1.MasterView
-	10, // 7: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
-	11, // 8: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
-	8,  // 9: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	0,  // 10: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 11: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 12: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	1,  // 13: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 14: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 15: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
+	11, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
+	12, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
+	8,  // 10: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	13, // 11: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
+	0,  // 12: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 13: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 14: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	1,  // 15: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 16: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 17: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	15, // [15:18] is the sub-list for method output_type
+	12, // [12:15] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }
@@ -581,6 +606,7 @@ func file_pointsman_v1_master_service_proto_init() {
 		return
 	}
 	file_pointsman_v1_header_proto_init()
+	file_pointsman_v1_health_proto_init()
 	file_pointsman_v1_master_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -820,21 +820,21 @@ const file_pointsman_v1_setting_service_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12;\n" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xb9\x01\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xd7\x01\n" +
 	"\x13ListSettingsRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
-	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12\x1d\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x04 \x01(\tR\x06filter\x12\x16\n" +
-	"\x06prefix\x18\x05 \x01(\tR\x06prefix\"\xa7\x01\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\x12 \n" +
+	"\x06prefix\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06prefix\"\xa7\x01\n" +
 	"\x14ListSettingsResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x121\n" +
 	"\bsettings\x18\x02 \x03(\v2\x15.pointsman.v1.SettingR\bsettings\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\\\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"a\n" +
 	"\x11GetSettingRequest\x12-\n" +
-	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x18\n" +
-	"\x03key\x18\x02 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x03key\"{\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x1d\n" +
+	"\x03key\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x02R\x03key\"{\n" +
 	"\x12GetSettingResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12/\n" +
 	"\asetting\x18\x02 \x01(\v2\x15.pointsman.v1.SettingR\asetting\"\xeb\x02\n" +
@@ -849,19 +849,19 @@ const file_pointsman_v1_setting_service_proto_rawDesc = "" +
 	"\x12_expected_revision\"{\n" +
 	"\x12PutSettingResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12/\n" +
-	"\asetting\x18\x02 \x01(\v2\x15.pointsman.v1.SettingR\asetting\"\xc5\x01\n" +
-	"\x14DeleteSettingRequest\x12\x18\n" +
-	"\x03key\x18\x01 \x01(\tB\x06\xbaH\x03\xc8\x01\x01R\x03key\x120\n" +
+	"\asetting\x18\x02 \x01(\v2\x15.pointsman.v1.SettingR\asetting\"\xca\x01\n" +
+	"\x14DeleteSettingRequest\x12\x1d\n" +
+	"\x03key\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x120\n" +
 	"\x11expected_revision\x18\x02 \x01(\x04H\x00R\x10expectedRevision\x88\x01\x01\x12&\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnlyB\x14\n" +
 	"\x12_expected_revision\"M\n" +
 	"\x15DeleteSettingResponse\x124\n" +
-	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"Q\n" +
-	"\x14WatchSettingsRequest\x12!\n" +
-	"\fresume_token\x18\x01 \x01(\tR\vresumeToken\x12\x16\n" +
-	"\x06prefix\x18\x02 \x01(\tR\x06prefix\"\xfe\x01\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"e\n" +
+	"\x14WatchSettingsRequest\x12+\n" +
+	"\fresume_token\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\vresumeToken\x12 \n" +
+	"\x06prefix\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06prefix\"\xfe\x01\n" +
 	"\x15WatchSettingsResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12!\n" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x121\n" +

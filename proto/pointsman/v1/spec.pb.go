@@ -23,6 +23,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// LeaderPlacement is whether a leader moves by itself.
+type LeaderPlacement int32
+
+const (
+	// Same as LEADER_PLACEMENT_AUTO.
+	LeaderPlacement_LEADER_PLACEMENT_UNSPECIFIED LeaderPlacement = 0
+	// It hands over to a node that reaches a target that it does not reach
+	// itself and, when nothing is going on, leaves the zone that holds the most
+	// masters, so that the loss of a zone seldom costs both.
+	LeaderPlacement_LEADER_PLACEMENT_AUTO LeaderPlacement = 1
+	// It stays, and alerts.
+	LeaderPlacement_LEADER_PLACEMENT_OFF LeaderPlacement = 2
+)
+
+// Enum value maps for LeaderPlacement.
+var (
+	LeaderPlacement_name = map[int32]string{
+		0: "LEADER_PLACEMENT_UNSPECIFIED",
+		1: "LEADER_PLACEMENT_AUTO",
+		2: "LEADER_PLACEMENT_OFF",
+	}
+	LeaderPlacement_value = map[string]int32{
+		"LEADER_PLACEMENT_UNSPECIFIED": 0,
+		"LEADER_PLACEMENT_AUTO":        1,
+		"LEADER_PLACEMENT_OFF":         2,
+	}
+)
+
+func (x LeaderPlacement) Enum() *LeaderPlacement {
+	p := new(LeaderPlacement)
+	*p = x
+	return p
+}
+
+func (x LeaderPlacement) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LeaderPlacement) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_spec_proto_enumTypes[0].Descriptor()
+}
+
+func (LeaderPlacement) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_spec_proto_enumTypes[0]
+}
+
+func (x LeaderPlacement) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LeaderPlacement.Descriptor instead.
+func (LeaderPlacement) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{0}
+}
+
 // Drift is what to do about an object that is not as it was left.
 type Drift int32
 
@@ -61,11 +116,11 @@ func (x Drift) String() string {
 }
 
 func (Drift) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_spec_proto_enumTypes[0].Descriptor()
+	return file_pointsman_v1_spec_proto_enumTypes[1].Descriptor()
 }
 
 func (Drift) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_spec_proto_enumTypes[0]
+	return &file_pointsman_v1_spec_proto_enumTypes[1]
 }
 
 func (x Drift) Number() protoreflect.EnumNumber {
@@ -74,7 +129,7 @@ func (x Drift) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Drift.Descriptor instead.
 func (Drift) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{0}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{1}
 }
 
 // OnFailure is what a stuck action does to the stages after its own.
@@ -114,11 +169,11 @@ func (x OnFailure) String() string {
 }
 
 func (OnFailure) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_spec_proto_enumTypes[1].Descriptor()
+	return file_pointsman_v1_spec_proto_enumTypes[2].Descriptor()
 }
 
 func (OnFailure) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_spec_proto_enumTypes[1]
+	return &file_pointsman_v1_spec_proto_enumTypes[2]
 }
 
 func (x OnFailure) Number() protoreflect.EnumNumber {
@@ -127,7 +182,7 @@ func (x OnFailure) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OnFailure.Descriptor instead.
 func (OnFailure) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{2}
 }
 
 // OnNewer is what a newer action does while its object is busy with an older
@@ -170,11 +225,11 @@ func (x OnNewer) String() string {
 }
 
 func (OnNewer) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_spec_proto_enumTypes[2].Descriptor()
+	return file_pointsman_v1_spec_proto_enumTypes[3].Descriptor()
 }
 
 func (OnNewer) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_spec_proto_enumTypes[2]
+	return &file_pointsman_v1_spec_proto_enumTypes[3]
 }
 
 func (x OnNewer) Number() protoreflect.EnumNumber {
@@ -183,7 +238,7 @@ func (x OnNewer) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OnNewer.Descriptor instead.
 func (OnNewer) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{3}
 }
 
 // Spec is the configuration that the whole cluster shares: which masters are
@@ -194,9 +249,11 @@ type Spec struct {
 	// The masters, each with its own plan.
 	Masters []*MasterSpec `protobuf:"bytes,1,rep,name=masters,proto3" json:"masters,omitempty"`
 	// Outside services by name; steps refer to them.
-	Targets       map[string]*Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Targets map[string]*Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether a leader moves by itself. In YAML: auto or off. Default auto.
+	LeaderPlacement LeaderPlacement `protobuf:"varint,3,opt,name=leader_placement,json=leaderPlacement,proto3,enum=pointsman.v1.LeaderPlacement" json:"leader_placement,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Spec) Reset() {
@@ -241,6 +298,13 @@ func (x *Spec) GetTargets() map[string]*Target {
 		return x.Targets
 	}
 	return nil
+}
+
+func (x *Spec) GetLeaderPlacement() LeaderPlacement {
+	if x != nil {
+		return x.LeaderPlacement
+	}
+	return LeaderPlacement_LEADER_PLACEMENT_UNSPECIFIED
 }
 
 // MasterSpec is one Redis master and the plan for its failovers.
@@ -830,8 +894,8 @@ type Target struct {
 	// How long the provider may still carry out a request that was abandoned.
 	// Default 10s.
 	Hold *durationpb.Duration `protobuf:"bytes,1,opt,name=hold,proto3" json:"hold,omitempty"`
-	// Requests per minute, of the leader alone: followers send none.
-	// Default 60.
+	// Requests per minute, of the leader's work. Probes come on top: each node
+	// sends at most a twentieth of it, and at least one a minute. Default 60.
 	Rate uint32 `protobuf:"varint,2,opt,name=rate,proto3" json:"rate,omitempty"`
 	// What the target is.
 	//
@@ -918,12 +982,13 @@ var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\n" +
-	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xa6\x03\n" +
+	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xfa\x03\n" +
 	"\x04Spec\x12\x83\x01\n" +
 	"\amasters\x18\x01 \x03(\v2\x18.pointsman.v1.MasterSpecBO\xbaHL\xba\x01C\n" +
 	"\tunique.id\x12\x1amust not name one id twice\x1a\x1athis.map(m, m.id).unique()\x92\x01\x03\x10\x80 R\amasters\x12\xc5\x01\n" +
 	"\atargets\x18\x02 \x03(\v2\x1f.pointsman.v1.Spec.TargetsEntryB\x89\x01\xbaH\x85\x01\x9a\x01\x81\x01\x10\x80\b\"|\xba\x01y\n" +
-	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')R\atargets\x1aP\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')R\atargets\x12R\n" +
+	"\x10leader_placement\x18\x03 \x01(\x0e2\x1d.pointsman.v1.LeaderPlacementB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0fleaderPlacement\x1aP\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
 	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xe4\x06\n" +
@@ -992,7 +1057,11 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplbB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01*B\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
+	"\x0fLeaderPlacement\x12 \n" +
+	"\x1cLEADER_PLACEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15LEADER_PLACEMENT_AUTO\x10\x01\x12\x18\n" +
+	"\x14LEADER_PLACEMENT_OFF\x10\x02*B\n" +
 	"\x05Drift\x12\x15\n" +
 	"\x11DRIFT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fDRIFT_REPORT\x10\x01\x12\x10\n" +
@@ -1018,51 +1087,53 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_spec_proto_rawDescData
 }
 
-var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_pointsman_v1_spec_proto_goTypes = []any{
-	(Drift)(0),                  // 0: pointsman.v1.Drift
-	(OnFailure)(0),              // 1: pointsman.v1.OnFailure
-	(OnNewer)(0),                // 2: pointsman.v1.OnNewer
-	(*Spec)(nil),                // 3: pointsman.v1.Spec
-	(*MasterSpec)(nil),          // 4: pointsman.v1.MasterSpec
-	(*SentinelSpec)(nil),        // 5: pointsman.v1.SentinelSpec
-	(*RedisSpec)(nil),           // 6: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),           // 7: pointsman.v1.ClientTls
-	(*Candidate)(nil),           // 8: pointsman.v1.Candidate
-	(*Stage)(nil),               // 9: pointsman.v1.Stage
-	(*Step)(nil),                // 10: pointsman.v1.Step
-	(*Target)(nil),              // 11: pointsman.v1.Target
-	nil,                         // 12: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
-	(*OvhIplbStep)(nil),         // 14: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),         // 15: pointsman.v1.SettingStep
-	(*OvhIplbTarget)(nil),       // 16: pointsman.v1.OvhIplbTarget
+	(LeaderPlacement)(0),        // 0: pointsman.v1.LeaderPlacement
+	(Drift)(0),                  // 1: pointsman.v1.Drift
+	(OnFailure)(0),              // 2: pointsman.v1.OnFailure
+	(OnNewer)(0),                // 3: pointsman.v1.OnNewer
+	(*Spec)(nil),                // 4: pointsman.v1.Spec
+	(*MasterSpec)(nil),          // 5: pointsman.v1.MasterSpec
+	(*SentinelSpec)(nil),        // 6: pointsman.v1.SentinelSpec
+	(*RedisSpec)(nil),           // 7: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),           // 8: pointsman.v1.ClientTls
+	(*Candidate)(nil),           // 9: pointsman.v1.Candidate
+	(*Stage)(nil),               // 10: pointsman.v1.Stage
+	(*Step)(nil),                // 11: pointsman.v1.Step
+	(*Target)(nil),              // 12: pointsman.v1.Target
+	nil,                         // 13: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(*OvhIplbStep)(nil),         // 15: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),         // 16: pointsman.v1.SettingStep
+	(*OvhIplbTarget)(nil),       // 17: pointsman.v1.OvhIplbTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
-	4,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
-	12, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
-	5,  // 2: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
-	6,  // 3: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
-	8,  // 4: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
-	9,  // 5: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
-	0,  // 6: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
-	7,  // 7: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
-	7,  // 8: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
-	10, // 9: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
-	13, // 10: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
-	1,  // 11: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
-	2,  // 12: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
-	14, // 13: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
-	15, // 14: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	13, // 15: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	16, // 16: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	11, // 17: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
+	13, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
+	0,  // 2: pointsman.v1.Spec.leader_placement:type_name -> pointsman.v1.LeaderPlacement
+	6,  // 3: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
+	7,  // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
+	9,  // 5: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
+	10, // 6: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
+	1,  // 7: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
+	8,  // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
+	8,  // 9: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
+	11, // 10: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
+	14, // 11: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
+	2,  // 12: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
+	3,  // 13: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
+	15, // 14: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
+	16, // 15: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
+	14, // 16: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	17, // 17: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	12, // 18: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1083,7 +1154,7 @@ func file_pointsman_v1_spec_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_proto_rawDesc), len(file_pointsman_v1_spec_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,

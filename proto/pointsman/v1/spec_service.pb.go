@@ -399,11 +399,11 @@ const file_pointsman_v1_spec_service_proto_rawDesc = "" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\x7f\n" +
 	"\x0fGetSpecResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x126\n" +
-	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\"\xc6\x01\n" +
+	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\"\xd0\x01\n" +
 	"\x10ApplySpecRequest\x12.\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.pointsman.v1.SpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\x12!\n" +
-	"\x06source\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x06source\x12\x12\n" +
-	"\x04etag\x18\x03 \x01(\tR\x04etag\x12&\n" +
+	"\x06source\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x06source\x12\x1c\n" +
+	"\x04etag\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04etag\x12&\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\"\xb7\x01\n" +
