@@ -44,7 +44,7 @@ func TestEveryPointIsPlayed(t *testing.T) {
 func TestLeaderDiesAtEveryPoint(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
-	programs, points := build(t, "failpoints"), t.TempDir()
+	programs, points := build(t, "failpoints", lab.Program), t.TempDir()
 	l, err := lab.Start(ctx, lab.Options{
 		Pointsman: filepath.Join(programs, lab.Program), Quiet: true, Hold: 500 * time.Millisecond,
 		Env: []string{"POINTSMAN_FAILPOINTS_DIR=" + points},

@@ -163,7 +163,7 @@ func (s *series) program(tags string) string {
 		s.programs = map[string]string{}
 	}
 	if s.programs[tags] == "" {
-		s.programs[tags] = filepath.Join(build(s.t, tags), lab.Program)
+		s.programs[tags] = filepath.Join(build(s.t, tags, lab.Program), lab.Program)
 	}
 	return s.programs[tags]
 }

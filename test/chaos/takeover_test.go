@@ -48,7 +48,7 @@ func TestTakeover(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	l, err := lab.Start(ctx, lab.Options{Pointsman: filepath.Join(build(t, ""), lab.Program), Hold: hold})
+	l, err := lab.Start(ctx, lab.Options{Pointsman: filepath.Join(build(t, "", lab.Program), lab.Program), Hold: hold})
 	if err != nil {
 		t.Fatal(err)
 	}
