@@ -82,6 +82,9 @@ func newRun(p *plan, b *bug, dir string, spec fsm.Spec) *run {
 		sees: map[string]*atomic.Bool{}, walls: map[string]*atomic.Int64{}, downs: map[string]func(){}, procs: map[string]*process{}, never: map[string]bool{}, hide: map[string]time.Duration{}, samples: map[sample]string{}, back: map[string]time.Duration{},
 		credentials: "[default]\nendpoint=" + apiURL + "\n\n[" + apiURL + "]\napplication_key=ak\napplication_secret=as\nconsumer_key=ck\n",
 	}
+	if b != nil && b.rates != nil {
+		p.Clocks = b.rates
+	}
 	if p.Fuse != nil {
 		r.fuse = &fuse{Site: p.Fuse.Site, Nth: p.Fuse.Nth, After: p.Fuse.After, Death: p.Fuse.Death, Back: p.Fuse.Back, Hold: p.Fuse.Hold}
 	}
