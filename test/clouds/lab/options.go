@@ -34,6 +34,8 @@ type Options struct {
 	// Rejoin makes a restarted Redis node a replica at once, as an operator
 	// would, instead of waiting some 10 s until a Sentinel does.
 	Rejoin bool
+	// SentinelExtra are lines added to every Sentinel's configuration.
+	SentinelExtra []string
 	// Quiet leaves out the writing client.
 	Quiet bool
 	// Events is told what happens, in the order of arrival, by one call at a
