@@ -40,6 +40,16 @@ type Actuator interface {
 	Follow(ctx context.Context, w Work) (Progress, error)
 }
 
+// Prober is what an actuator may be besides: one that can tell whether its
+// provider would serve this node. Probe sends one request that changes nothing,
+// and what proving its identity takes; it may be called concurrently. Nil means
+// that the provider itself answered and did not refuse this node: an answer
+// that it is busy or in trouble is one too, since no other node would fare
+// better. A target whose actuator is none counts as reached.
+type Prober interface {
+	Probe(ctx context.Context) error
+}
+
 // Budget paces requests to one target. Every request waits for it first.
 type Budget interface {
 	// Wait returns when one more request may be sent, or with ctx's error.

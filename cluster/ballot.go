@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // keyBallot holds what Raft must never forget: the current term, and the last
@@ -48,6 +50,11 @@ func (g *guard) SetUint64(key []byte, value uint64) error {
 	switch string(key) {
 	case keyVoteTerm:
 		g.heldTerm = value
+		if planted.Bug(planted.TornVote) {
+			b, err := g.ballot()
+			b.voteTerm = value
+			return errors.Join(err, g.put(keyBallot, b.bytes()))
+		}
 		return nil
 	case keyCurrentTerm:
 		b, err := g.ballot()

@@ -117,6 +117,22 @@ type Config struct {
 type Faults struct {
 	Store func(Store) Store                         // wraps the bolt store below the guards
 	Free  func(dir string) (free uint64, err error) // bytes free for an ordinary user
+	Rate  float64                                   // of the clock that carries the log clock on; 0: 1
+	Wall  func() time.Time                          // for display only; nil: time.Now
+}
+
+func (f Faults) wall() time.Time {
+	if f.Wall != nil {
+		return f.Wall().UTC()
+	}
+	return time.Now().UTC()
+}
+
+func (f Faults) since(t time.Time) time.Duration {
+	if f.Rate != 0 {
+		return time.Duration(float64(time.Since(t)) * f.Rate)
+	}
+	return time.Since(t)
 }
 
 // DefaultConfig returns a config that lacks only NodeID, DataDir and Peers.

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 	journalv1 "github.com/pointsman/pointsman/proto/journal/v1"
 )
 
@@ -58,7 +59,7 @@ func (n *Node) lookAt(ctx context.Context, peer fsm.NodeID) (hasState bool, err 
 	if theirs := fsm.ClusterID(them.GetCluster()); theirs != "" && us.Cluster != "" && theirs != us.Cluster {
 		return true, fmt.Errorf("%w: %s is of cluster %s, peer %s is of cluster %s", ErrOtherCluster, n.cfg.DataDir, us.Cluster, peer, theirs)
 	}
-	if known := fsm.StoreID(peek.GetYourStore()); known != "" && known != us.Store {
+	if known := fsm.StoreID(peek.GetYourStore()); known != "" && known != us.Store && !planted.Bug(planted.StoreUnidentified) {
 		return true, n.replaced(known)
 	}
 	return peek.GetHasState(), nil
@@ -85,7 +86,7 @@ func (n *Node) tend() {
 		n.learnCluster(s.Cluster())
 		me := n.member()
 		known, ok := s.Member(n.cfg.NodeID)
-		if ok && known.Store != me.Store {
+		if ok && known.Store != me.Store && !planted.Bug(planted.StoreUnidentified) {
 			n.fail(n.replaced(known.Store))
 			return
 		}
@@ -175,7 +176,7 @@ func (n *Node) watchdog(t *tenure) {
 	last := time.Now()
 	for {
 		pause(t.ctx, watchdogPeriod)
-		if t.ctx.Err() != nil {
+		if t.ctx.Err() != nil || planted.Bug(planted.NoWriteDeadline) {
 			return
 		}
 		ctx, cancel := context.WithDeadline(t.ctx, last.Add(n.cfg.Timings.Stall))

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 const (
@@ -44,12 +45,12 @@ func claimIdentity(dir string, node fsm.NodeID, store raft.StableStore) (identit
 		return identity{}, err
 	}
 	switch {
-	case inside == nil && file != nil:
+	case inside == nil && file != nil && !planted.Bug(planted.StoreUnidentified):
 		return identity{}, fmt.Errorf("%w: %s names store %s, but %s is new; restore it, or run `pointsman nodes replace %s`",
 			ErrStoreGone, identityFile, file.Store, storeFile, node)
 	case inside == nil:
 		inside = &identity{Version: identityVersion, Node: node, Store: fsm.StoreID(randomID())}
-	case file != nil && file.Store != inside.Store:
+	case file != nil && file.Store != inside.Store && !planted.Bug(planted.StoreUnidentified):
 		return identity{}, fmt.Errorf("%w: %s names store %s, %s is store %s", ErrStoreGone, identityFile, file.Store, storeFile, inside.Store)
 	}
 	if inside.Node != node {

@@ -24,9 +24,9 @@ func inBubble(t *testing.T, tune func(*Config), run func(*testing.T, *lab)) {
 
 func (l *lab) addr(n *Node) string { return n.cfg.address(n.cfg.NodeID) }
 
-// TestPartition cuts the leader off: it stops leading within its lease, the
+// TestG9_CutLeaderDoesNothing cuts the leader off: it stops leading within its lease, the
 // others go on, and what it could not commit is settled after the heal.
-func TestPartition(t *testing.T) {
+func TestG9_CutLeaderDoesNothing(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, l *lab) {
 		l.start()
 		old := l.leader()

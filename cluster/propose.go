@@ -12,6 +12,7 @@ import (
 
 	"github.com/pointsman/pointsman/cluster/journal"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 	journalv1 "github.com/pointsman/pointsman/proto/journal/v1"
 )
 
@@ -197,6 +198,12 @@ func (n *Node) answerPropose(ctx context.Context, them *journalv1.Hello, q *jour
 // Errors: ErrTermOver, nothing was written; ErrOutcomeUnknown, it may be in the
 // log or get there; ErrNotReadable and ErrTooLarge.
 func (n *Node) ProposeAs(ctx context.Context, term fsm.Term, c fsm.Command) (fsm.Answer, error) {
+	claims, settles := c.Kind() == fsm.KindClaim, c.Kind() == fsm.KindSettle
+	if claims && planted.Bug(planted.ClaimAnyTerm) || settles && planted.Bug(planted.SettleAnyTerm) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Timings.Write)
+		defer cancel()
+		return n.Propose(ctx, c)
+	}
 	answers, err := n.ProposeAll(ctx, term, c)
 	if err != nil {
 		return fsm.Answer{}, err
@@ -265,7 +272,7 @@ func (n *Node) encode(t *tenure, d draft) ([]byte, error) {
 		return nil, err
 	}
 	data, err := journal.Encode(fsm.Entry{
-		ID: d.id, Term: t.term, Clock: t.clock(), Wall: time.Now().UTC(), Node: d.node, Actor: d.actor, Command: d.command,
+		ID: d.id, Term: t.term, Clock: t.clock(), Wall: n.cfg.Faults.wall(), Node: d.node, Actor: d.actor, Command: d.command,
 	})
 	if errors.Is(err, journal.ErrTooLarge) {
 		return nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
@@ -310,7 +317,7 @@ func (n *Node) await(ctx context.Context, f raft.Future) error {
 // will act may propose it, in its own term.
 func carriesClaims(c fsm.Command) bool {
 	o, ok := c.(fsm.Observe)
-	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindClaim
+	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindClaim && !planted.Bug(planted.ClaimAnyTerm)
 }
 
 // readable is the version gate. Kinds of the first release need no

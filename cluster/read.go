@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 	journalv1 "github.com/pointsman/pointsman/proto/journal/v1"
 )
 
@@ -136,6 +137,13 @@ func (n *Node) passBarrier() (uint64, error) {
 	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Timings.Stall)
 	defer cancel()
 	n.barriers.Add(1)
+	if planted.Bug(planted.SkipBarrier) {
+		return n.machine.state().Index(), nil
+	}
+	if planted.Bug(planted.VerifyLeader) {
+		index := n.machine.state().Index()
+		return index, n.await(ctx, n.raft.VerifyLeader())
+	}
 	if err := n.await(ctx, n.raft.Barrier(enqueueTimeout)); err != nil {
 		return 0, err
 	}

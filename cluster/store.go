@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Keys under which raft 1.8.0 keeps its own record (raft.go). A test watches a
@@ -54,6 +56,9 @@ var (
 )
 
 func newGuard(inner Store, deadline time.Duration, halt func(error)) *guard {
+	if planted.Bug(planted.NoWriteDeadline) {
+		deadline = 24 * time.Hour
+	}
 	return &guard{inner: inner, deadline: deadline, halt: halt}
 }
 

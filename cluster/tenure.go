@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // tenure is one term in which this node leads. It is made when raft says so,
@@ -22,11 +23,13 @@ type tenure struct {
 	term  fsm.Term
 	base  fsm.Clock // log clock when the barrier was through
 	since time.Time
+
+	faults Faults
 }
 
 // clock is the leader's log clock: the last logged value, carried on by the
 // monotonic clock.
-func (t *tenure) clock() fsm.Clock { return t.base + fsm.Clock(time.Since(t.since)) }
+func (t *tenure) clock() fsm.Clock { return t.base + fsm.Clock(t.faults.since(t.since)) }
 
 // open reports whether the barrier is through and the term is not over.
 func (t *tenure) open() bool {
@@ -60,7 +63,7 @@ func (n *Node) watchLeadership() {
 			now = nil
 		}
 		if leads {
-			t := &tenure{ready: make(chan struct{})}
+			t := &tenure{ready: make(chan struct{}), faults: n.cfg.Faults}
 			t.ctx, t.cancel = context.WithCancelCause(n.ctx)
 			n.wait.Go(func() { n.takeOffice(t, results) })
 			now = t
@@ -75,7 +78,7 @@ func (n *Node) watchLeadership() {
 		case leads := <-n.notify:
 			turn(leads)
 		case r := <-results:
-			for len(n.notify) > 0 {
+			for len(n.notify) > 0 && !planted.Bug(planted.NotifyNotDrained) {
 				turn(<-n.notify)
 			}
 			if r.tenure == now {
@@ -115,6 +118,9 @@ func (n *Node) takeOffice(t *tenure, results chan<- begun) {
 
 // barrierTerm commits a barrier and reads the term of its entry.
 func (n *Node) barrierTerm(ctx context.Context) (fsm.Term, error) {
+	if planted.Bug(planted.OfficeUnprepared) {
+		return fsm.Term(n.raft.CurrentTerm()), nil
+	}
 	f := n.raft.Barrier(enqueueTimeout)
 	if err := n.await(ctx, f); err != nil {
 		return 0, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 const (
@@ -77,7 +78,7 @@ func (e *Executor) lookForDrift(ctx context.Context, term fsm.Term, a fsm.Action
 	e.mu.Lock()
 	busy := e.draining || e.running[id]
 	e.mu.Unlock()
-	if busy {
+	if busy || planted.Bug(planted.DriftUnwatched) {
 		return false
 	}
 	g, left := e.tools.admit(a.Target, costLook, true)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Sighting is what the Sentinels agree on, judged and ready for the log.
@@ -63,12 +64,15 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 		Epoch: s.Epoch, As: s.As, Evidence: s.Evidence, Term: term,
 	}
 	var first []reserved
-	if s.As == fsm.Advance || s.As == fsm.Resolve {
+	if s.As == fsm.Advance || s.As == fsm.Resolve || s.As == fsm.Seed && planted.Bug(planted.FirstViewRuns) {
 		first = e.plan(state, now, s, &c)
 		crashAtAny(beforeObserve, first)
 	}
 	span := startSpan()
 	answer, err := e.propose(ctx, term, c)
+	if planted.Bug(planted.SpanFromGrant) {
+		span = startSpan()
+	}
 	if err == nil {
 		crashAtAny(observed, first)
 	}
@@ -83,7 +87,7 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 			e.ended(r.ID)
 			continue
 		}
-		t := try{Executor: e, term: term, id: r.ID, token: token, span: span, reading: e.tools.take(r.Step.Object)}
+		t := try{Executor: e, term: term, id: r.ID, token: token, span: span, reading: r.reading}
 		e.start(ctx, r.ID, job{do: t.perform, target: r.Target.ID, acts: true, grant: r.grant})
 	}
 	return answer, err
@@ -92,7 +96,8 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 // reserved is an action whose claim rides in an Observe.
 type reserved struct {
 	fsm.Action
-	grant *grant
+	grant   *grant
+	reading *actuators.Reading // the warm-up's; nil: none that is young enough
 }
 
 // plan renders every step's value, asks for the claims of the first stage, and
@@ -110,11 +115,12 @@ func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Obse
 	for at, stage := range m.Plan {
 		for _, step := range stage.Steps {
 			c.Values = append(c.Values, e.render(step, facts))
-			if at > 0 || step.Class == fsm.Fenced || e.draining {
-				continue // a version must be read before its claim
+			if at > 0 || e.draining {
+				continue
 			}
 			target, _ := state.Spec().Target(step.Target)
-			a := fsm.Action{ID: facts.Failover.Action(step.Name), For: facts.Failover, Phase: fsm.Pending, Step: step, Target: target}
+			v := c.Values[len(c.Values)-1].Value
+			a := fsm.Action{ID: facts.Failover.Action(step.Name), For: facts.Failover, Phase: fsm.Pending, Step: step, Target: target, Value: v}
 			if e.running[a.ID] {
 				continue // another Observe of the same switch is under way
 			}
@@ -122,16 +128,38 @@ func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Obse
 			if len(gates) > 0 {
 				continue
 			}
+			reading := e.tools.take(step.Object)
+			version, ok := e.version(state, a, reading)
+			if !ok {
+				continue // it must be read before its claim
+			}
 			g, left := e.tools.admit(target, cost(step), false)
 			if left > 0 {
 				continue
 			}
-			c.Claims = append(c.Claims, fsm.Ride{Step: step.Name, Act: e.span(step), Expired: expired})
+			c.Claims = append(c.Claims, fsm.Ride{Step: step.Name, Act: e.span(step), Version: version, Expired: expired})
 			e.running[a.ID] = true
-			first = append(first, reserved{a, g})
+			first = append(first, reserved{a, g, reading})
 		}
 	}
 	return first
+}
+
+// version is what a claim of class fenced must name: it rides in an Observe only
+// if the warm-up has read it. Other classes need none.
+func (e *Executor) version(state fsm.State, a fsm.Action, r *actuators.Reading) (string, bool) {
+	if a.Step.Class != fsm.Fenced {
+		return "", true
+	}
+	if r == nil {
+		return "", false
+	}
+	tool, err := e.tools.of(a.Step, a.Target)
+	if err != nil {
+		return "", false
+	}
+	seen := tool.Judge(*r, actuators.Work{Cluster: state.Cluster(), Action: a})
+	return seen.Version, seen.Version != ""
 }
 
 // render never holds a failover back: a value that cannot be made leaves its

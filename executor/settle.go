@@ -7,6 +7,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // span is how long a claim's requests may take.
@@ -30,7 +31,7 @@ func (t try) look(ctx context.Context, state fsm.State, a fsm.Action, covered bo
 		return actuators.Sight{}, nil, err
 	}
 	r := t.reading
-	if r == nil || time.Since(r.At) > t.WarmFor {
+	if r == nil || time.Since(r.At) > t.WarmFor && !planted.Bug(planted.StaleWarmUp) {
 		ctx, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step))
 		defer cancel()
 		subject := actuators.Subject{Step: a.Step}

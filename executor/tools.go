@@ -9,6 +9,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // tools keeps what outlives an action: an open actuator and a rate budget per
@@ -170,7 +171,7 @@ func (t *tools) take(o fsm.ObjectID) *actuators.Reading {
 	defer t.mu.Unlock()
 	w := t.warm[o]
 	delete(t.warm, o)
-	if w.reading.At.IsZero() || time.Since(w.reading.At) > t.WarmFor {
+	if w.reading.At.IsZero() || time.Since(w.reading.At) > t.WarmFor && !planted.Bug(planted.StaleWarmUp) {
 		return nil
 	}
 	return &w.reading

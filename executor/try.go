@@ -10,6 +10,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // try is one attempt at one action, in one goroutine.
@@ -24,8 +25,9 @@ type try struct {
 }
 
 var (
-	errSpan   = errors.New("the claim's span ran out before the request")
-	errNoTask = errors.New("the provider named no task to follow")
+	errSpan      = errors.New("the claim's span ran out before the request")
+	errNoVersion = errors.New("the claim names no version to compare with")
+	errNoTask    = errors.New("the provider named no task to follow")
 )
 
 // fresh claims a pending action and performs it.
@@ -48,11 +50,11 @@ func (t try) inherited(ctx context.Context) {
 		return
 	}
 	t.token, t.doubt = a.Token, true
-	if a.Step.Class == fsm.Blind && a.Term != t.term {
-		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s died after its claim in term %d; a blind write is never repeated", a.Node, a.Term)})
+	if a.Step.Class == fsm.Blind && !planted.Bug(planted.BlindTakenOver) { // of this term too: the attempt ended without a word
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("%s ended after its claim in term %d without an outcome; a blind write is never repeated", a.Node, a.Term)})
 		return
 	}
-	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger {
+	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger && !planted.Bug(planted.SkipInspect) {
 		seen, tool, err := t.look(ctx, state, a, false)
 		if tool == nil || err != nil {
 			t.unseen(ctx, a, err)
@@ -90,11 +92,13 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 	c := fsm.Claim{Action: a.ID, Term: t.term, Act: t.Executor.span(a.Step), Expired: expired}
 	if a.Step.Class == fsm.Fenced { // the version must be read before the claim and stand in it
 		seen, _, err := t.look(ctx, state, a, false)
-		if err != nil {
-			t.postpone(a.ID, t.backoff(a.Attempts))
+		if err != nil && !actuators.Explain(err).Permanent {
+			t.unseen(ctx, a, err)
 			return
 		}
-		c.Version, t.reading = seen.Version, &seen.Reading
+		if err == nil { // else the claim is there to be settled as stuck
+			c.Version, t.reading = seen.Version, &seen.Reading
+		}
 	}
 	crashAt(beforeClaim, a)
 	t.span = startSpan()
@@ -106,6 +110,9 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 		return
 	}
 	crashAt(claimed, a)
+	if planted.Bug(planted.SpanFromGrant) {
+		t.span = startSpan()
+	}
 	t.token = answer.Token
 	t.perform(ctx)
 }
@@ -120,12 +127,15 @@ func (t try) perform(ctx context.Context) {
 		}
 		return
 	}
-	within, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step)-t.span.elapsed())
+	within, cancel := t.within(ctx, t.Executor.span(a.Step)-t.rated(t.span.elapsed()))
 	defer cancel()
 	seen, tool, err := t.look(within, state, a, false)
 	if err != nil {
 		t.fail(ctx, a, err)
 		return
+	}
+	if planted.Bug(planted.SkipInspect) {
+		seen.Verdict = actuators.Absent
 	}
 	switch seen.Verdict {
 	case actuators.Absent:
@@ -141,9 +151,19 @@ func (t try) perform(ctx context.Context) {
 
 // act sends the one request that may change the object.
 func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, tool actuators.Actuator, seen actuators.Sight) {
-	if t.span.elapsed() >= t.Executor.span(a.Step) {
+	if t.rated(t.span.elapsed()) >= t.Executor.span(a.Step) {
 		t.fail(ctx, a, errSpan)
 		return
+	}
+	if a.Step.Class == fsm.Fenced && a.Version == "" {
+		t.fail(ctx, a, errNoVersion)
+		return
+	}
+	if planted.Bug(planted.VersionReread) {
+		t.reading = nil
+		if again, _, err := t.look(within, state, a, false); err == nil {
+			a.Version, seen = again.Version, again
+		}
 	}
 	crashAt(looked, a)
 	began := time.Now()
@@ -155,7 +175,7 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, err)
 		return
 	}
-	if x.Doubt {
+	if x.Doubt && !planted.Bug(planted.FreeInDoubt) {
 		t.Logger.Warn("request got no clear answer", "action", string(a.ID), "token", uint64(t.token), "error", err)
 	} else {
 		done := t.freeing(ctx, a)
@@ -168,6 +188,10 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: settingEffect(state, out), Settings: out.Settings})
 	case a.Step.Class == fsm.Trigger: // has no value to read back
 		t.fail(ctx, a, cmp.Or(err, errNoTask))
+	case a.Step.Class == fsm.Blind && err != nil:
+		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Doubt: true, Reason: fmt.Sprintf("no clear answer, and a blind write is never repeated: %v", err), Requests: x.Requests})
+	case a.Step.Class == fsm.Blind: // the clear answer is all that there is to see
+		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed, Requests: out.Requests})
 	default:
 		t.check(ctx, a, append(out.Requests, x.Requests...), err)
 	}
@@ -207,6 +231,9 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 		}
 	case actuators.Staged:
 		c.To, c.Refresh = fsm.Waiting, seen.Refresh
+		if planted.Bug(planted.StagedIsDone) {
+			c.To, c.Effect, c.Reason, c.Refresh = fsm.Done, fsm.Changed, "", nil
+		}
 		if seen.Counted || string(a.Checkpoint) == counted {
 			c.Checkpoint = []byte(counted)
 		}
@@ -221,7 +248,7 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 // fail settles an attempt that ended without a change or without an answer.
 func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 	x := actuators.Explain(err)
-	if !x.Doubt {
+	if !x.Doubt || planted.Bug(planted.FreeInDoubt) {
 		t.free(ctx, a)
 	}
 	c := fsm.Settle{To: fsm.Pending, After: max(x.After, t.backoff(a.Attempts)), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // settleLag is how long a provider's counter of unapplied changes may lag
@@ -58,12 +59,16 @@ func (t try) unchanged(a fsm.Action, do func(context.Context)) func(context.Cont
 
 // finish reads once more after the refresh: only that read makes it done.
 func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered bool, refreshed fsm.Clock) {
+	if covered && planted.Bug(planted.AnswerIsProof) {
+		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed})
+		return
+	}
 	seen, _, err := t.look(ctx, state, a, covered)
 	if err != nil {
 		t.unseen(ctx, a, err)
 		return
 	}
-	young := t.Journal.Clock()-a.Changed < fsm.Clock(lagLimit) && string(a.Checkpoint) != counted
+	young := t.Journal.Clock()-a.Changed < fsm.Clock(lagLimit) && string(a.Checkpoint) != counted && !planted.Bug(planted.YoungCount)
 	if covered && seen.Verdict == actuators.Applied && young {
 		t.postpone(a.ID, lagLimit/10)
 		return
@@ -99,7 +104,7 @@ func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 
 func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
 	switch {
-	case p.Done:
+	case p.Done, planted.Bug(planted.TaskUnfollowed):
 		crashAt(followed, a)
 		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed, Requests: p.Requests})
 	case p.Again && a.Limit > 0 && a.Attempts >= a.Limit:

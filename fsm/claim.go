@@ -3,6 +3,8 @@ package fsm
 import (
 	"slices"
 	"time"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Claim says: the proposer may act on the action's object for this span. It is
@@ -20,14 +22,14 @@ type Claim struct {
 func (Claim) Kind() Kind { return KindClaim }
 
 func (c Claim) apply(s State, e Entry) (State, Answer) {
-	if c.Term != e.Term {
+	if c.Term != e.Term && !planted.Bug(planted.ClaimAnyTerm) {
 		return refused(s, refuse(ErrTerm, "claimed in term %d, logged in term %d", c.Term, e.Term))
 	}
 	a, ok := s.Action(c.Action)
 	if !ok {
 		return refused(s, refuse(ErrUnknown, "action %s", c.Action))
 	}
-	if err := s.claimable(a, e.Term); err != nil {
+	if err := s.claimable(a); err != nil {
 		return refused(s, err)
 	}
 	o, err := s.hold(a, c, e)
@@ -47,12 +49,12 @@ func (c Claim) apply(s State, e Entry) (State, Answer) {
 }
 
 // claimable holds the rules that no window has a part in.
-func (s State) claimable(a Action, term Term) error {
+func (s State) claimable(a Action) error {
 	switch {
 	case a.Phase != Pending && a.Phase != Claimed:
 		return refuse(ErrPhase, "action %s is %s", a.ID, a.Phase)
-	case a.Phase == Claimed && a.Step.Class == Blind && a.Term != term:
-		return refuse(ErrBlind, "action %s was claimed in term %d", a.ID, a.Term)
+	case a.Phase == Claimed && a.Step.Class == Blind && !planted.Bug(planted.BlindTakenOver):
+		return refuse(ErrBlind, "action %s was claimed in term %d and may have been sent", a.ID, a.Term)
 	case a.Phase == Pending && a.NotBefore > s.clock:
 		return refuse(ErrBackoff, "action %s not before %s of log clock, it is %s", a.ID, time.Duration(a.NotBefore), time.Duration(s.clock))
 	}

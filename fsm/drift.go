@@ -61,10 +61,12 @@ func (c NoteDrift) apply(s State, e Entry) (State, Answer) {
 }
 
 // standing says whether the action's value is the one that its object should
-// have now: done, of the newest failover, and nothing open on the object.
+// have now: done, of the newest failover, and nothing open on the object. What
+// cannot be read again, or is nobody's to repeat, is not looked at.
 func (s State) standing(a Action) error {
 	m, _ := s.Master(a.For.Master)
-	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || a.Step.Class == InLog || a.Step.Class == Trigger {
+	class := a.Step.Class
+	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || class == InLog || class == Trigger || class == Blind {
 		return refuse(ErrPhase, "action %s does not stand for its object now", a.ID)
 	}
 	if owner, step, ok := s.spec.Owner(a.Step.Object); !ok || owner != a.For.Master || !step.is(a.Step) {

@@ -2,7 +2,7 @@ package fsm
 
 import "testing"
 
-func TestDrift(t *testing.T) {
+func TestDrift_IsNotedBesideTheFinalEntry(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	b.refused(ErrPhase, NoteDrift{Action: "cache/1/lb", Found: "x"}) // not done
@@ -10,6 +10,12 @@ func TestDrift(t *testing.T) {
 	b.must(Release{Object: "lb-par/frontend/cache", Token: b.action("cache/1/lb").Token})
 	b.must(Settle{Action: "cache/1/url", Token: b.claim("cache/1/url"), To: Done, Effect: Changed})
 	b.refused(ErrPhase, NoteDrift{Action: "cache/1/url", Found: "x"}) // inside the log nothing drifts
+	if s := b.state.Standing("cache"); len(s) != 1 || s[0].ID != "cache/1/lb" {
+		t.Fatalf("standing %+v", s)
+	}
+	mail := b.claim("cache/1/mail")
+	b.must(Settle{Action: "cache/1/mail", Token: mail, To: Done, Effect: Changed})
+	b.refused(ErrPhase, NoteDrift{Action: "cache/1/mail", Found: "x", Repair: true}) // blind: nobody's to repeat
 	if s := b.state.Standing("cache"); len(s) != 1 || s[0].ID != "cache/1/lb" {
 		t.Fatalf("standing %+v", s)
 	}

@@ -97,37 +97,7 @@ func (b *book) phase(id ActionID, want Phase) {
 	}
 }
 
-func TestObserve(t *testing.T) {
-	b := newBook(t)
-	b.refused(ErrEpoch, b.see(Seed, "b:1", 2))
-	b.refused(ErrEpoch, b.see(Advance, "b:1", 1))
-	b.refused(ErrCandidate, b.see(Advance, "evil:1", 2))
-	stale := b.see(Advance, "b:1", 2)
-	stale.Revision--
-	b.refused(ErrRevision, stale)
-	short := b.see(Advance, "b:1", 2)
-	short.Values = short.Values[1:]
-	b.refused(ErrPlan, short)
-
-	first := b.see(Advance, "b:1", 2)
-	if n := b.must(first).Number; n != 1 {
-		t.Fatalf("first failover has number %d", n)
-	}
-	b.refused(ErrBase, first)                     // the same switch, reported by another coordinator
-	b.refused(ErrEpoch, b.see(Resolve, "b:1", 2)) // a resolve is another address at the same epoch
-	b.must(b.see(Resolve, "c:1", 2))
-	b.must(b.see(Advance, "c:1", 3)) // same address, higher epoch: a failover too
-	b.must(b.see(Rebase, "", 1))
-	if m, _ := b.state.Master("cache"); m.Number != 3 || m.Address != "c:1" || m.Epoch != 1 {
-		t.Fatalf("after rebase: %+v", m)
-	}
-	b.must(b.see(Advance, "a:1", 2)) // an epoch that was used before the wipe
-	if f, _ := b.state.Failover(FailoverID{"cache", 4}); f.From != "c:1" || f.To != "a:1" || len(f.Actions) != 3 {
-		t.Fatalf("failover 4: %+v", f)
-	}
-}
-
-func TestSupersede(t *testing.T) {
+func TestG3_SupersedingDoesNotFreeTheObject(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	token := b.claim("cache/1/lb")
@@ -141,7 +111,7 @@ func TestSupersede(t *testing.T) {
 	b.claim("cache/2/lb")
 }
 
-func TestClaimRidesInObserve(t *testing.T) {
+func TestLife_ObserveCarriesTheFirstStagesClaims(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	old := b.claim("cache/1/lb")
@@ -159,33 +129,7 @@ func TestClaimRidesInObserve(t *testing.T) {
 	}
 }
 
-func TestClaim(t *testing.T) {
-	b := newBook(t)
-	b.must(b.see(Advance, "b:1", 2))
-	b.refused(ErrUnknown, Claim{Action: "cache/9/lb", Term: b.term})
-	b.refused(ErrTerm, Claim{Action: "cache/1/lb", Term: b.term - 1})
-	b.refused(ErrStage, Claim{Action: "cache/1/mail", Term: b.term})
-	first := b.claim("cache/1/lb")
-	b.term++
-	second := b.claim("cache/1/lb") // the next leader takes the same action over at once
-	if second <= first {
-		t.Fatalf("token fell from %d to %d", first, second)
-	}
-	b.refused(ErrNotHolder, Settle{Action: "cache/1/lb", Token: first, To: Done, Effect: Changed})
-	b.must(Settle{Action: "cache/1/lb", Token: second, To: Done, Effect: Changed})
-	b.refused(ErrPhase, Claim{Action: "cache/1/lb", Term: b.term})
-	if o, _ := b.state.Object("lb-par/frontend/cache"); len(o.Held) != 2 {
-		t.Fatalf("settling freed the object: %+v", o)
-	}
-	b.refused(ErrNotHolder, Release{Object: "lb-par/frontend/cache", Token: 1})
-	b.must(Release{Object: "lb-par/frontend/cache", Token: first})
-	b.must(Release{Object: "lb-par/frontend/cache", Token: second, Expired: true})
-	if _, busy := b.state.Object("lb-par/frontend/cache"); busy {
-		t.Fatal("still busy")
-	}
-}
-
-func TestBlindIsNeverTakenOver(t *testing.T) {
+func TestG6_BlindIsNeverTakenOver(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	for _, step := range []ActionID{"cache/1/lb", "cache/1/url"} {
@@ -200,16 +144,7 @@ func TestBlindIsNeverTakenOver(t *testing.T) {
 	b.must(Claim{Action: "cache/1/mail", Term: b.term, Expired: []Token{token}})
 }
 
-func TestStages(t *testing.T) {
-	b := newBook(t)
-	b.must(b.see(Advance, "b:1", 2))
-	b.must(Settle{Action: "cache/1/lb", Token: b.claim("cache/1/lb"), To: Stuck, Reason: "403"})
-	b.refused(ErrStage, Claim{Action: "cache/1/mail", Term: b.term})
-	b.must(Settle{Action: "cache/1/url", Token: b.claim("cache/1/url"), To: Done, Effect: Changed})
-	b.claim("cache/1/mail") // a stuck step holds nobody back unless it blocks
-}
-
-func TestBackoffCountsOnTheLogClock(t *testing.T) {
+func TestTime_BackoffCountsOnTheLogClock(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	b.must(Settle{Action: "cache/1/lb", Token: b.claim("cache/1/lb"), To: Pending, After: time.Minute, Reason: "503"})
@@ -221,7 +156,7 @@ func TestBackoffCountsOnTheLogClock(t *testing.T) {
 	}
 }
 
-func TestRefreshIsSharedUntilClaimed(t *testing.T) {
+func TestStaged_RefreshIsSharedUntilClaimedAndNeverWaits(t *testing.T) {
 	b := newBook(t)
 	refresh := &Refresh{Kind: "ovh_iplb", Object: "lb-par/refresh", Act: time.Second}
 	wait := func(id ActionID) {
@@ -254,7 +189,7 @@ func TestRefreshIsSharedUntilClaimed(t *testing.T) {
 	b.claim("lb-par/refresh/2") // taken over at once: it carries no value
 }
 
-func TestRoundsAreBounded(t *testing.T) {
+func TestStaged_RoundsAreBounded(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	token := b.claim("cache/1/lb")
@@ -264,7 +199,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	b.phase("cache/1/lb", Stuck)
 }
 
-func TestSettingsRideInSettle(t *testing.T) {
+func TestLife_SettingsRideInSettle(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	token := b.claim("cache/1/url")
@@ -290,7 +225,7 @@ func TestPutSetting(t *testing.T) {
 	b.refused(ErrUnknown, DeleteSetting{Key: "a/b"})
 }
 
-func TestHumans(t *testing.T) {
+func TestLife_OnlyHumansRetryAndAbandon(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	b.refused(ErrReason, Abandon{Action: "cache/1/lb"})
@@ -302,31 +237,6 @@ func TestHumans(t *testing.T) {
 	b.must(Retry{Action: "cache/1/lb", Reason: "key renewed"})
 	b.must(Abandon{Action: "cache/1/lb", Reason: "done by hand"})
 	b.refused(ErrPhase, Retry{Action: "cache/1/lb"})
-}
-
-func TestSpecs(t *testing.T) {
-	b := newBook(t)
-	b.must(b.see(Advance, "b:1", 2))
-	put := func(change func(*Spec)) PutSpec {
-		s := testSpec()
-		change(&s)
-		return PutSpec{Spec: s, IfRevision: b.state.Spec().Revision}
-	}
-	b.refused(ErrRevision, PutSpec{Spec: testSpec(), IfRevision: 7})
-	b.refused(ErrOpenActions, put(func(s *Spec) { s.Masters = s.Masters[1:] }))
-	b.refused(ErrSpec, put(func(s *Spec) { s.Targets = nil }))
-	b.refused(ErrSpec, put(func(s *Spec) { s.Masters[1].Plan[0].Steps[0].Object = "lb-par/frontend/cache" }))
-	b.refused(ErrSpec, put(func(s *Spec) { s.Masters[1].ID = "cache" }))
-	b.refused(ErrCandidate, put(func(s *Spec) { s.Masters[0].Candidates = []Candidate{{"a:1", "a"}} }))
-	for _, a := range b.state.Open() {
-		b.must(Abandon{Action: a.ID, Reason: "test"})
-	}
-	b.must(put(func(s *Spec) { s.Masters = s.Masters[1:] }))
-	b.must(put(func(*Spec) {}))
-	b.must(b.see(Seed, "c:1", 5))
-	if n := b.must(b.see(Advance, "a:1", 6)).Number; n != 2 {
-		t.Fatalf("a number was used twice: %d", n)
-	}
 }
 
 func TestMembers(t *testing.T) {

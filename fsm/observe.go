@@ -1,6 +1,10 @@
 package fsm
 
-import "time"
+import (
+	"time"
+
+	"github.com/pointsman/pointsman/internal/planted"
+)
 
 // Observe reports what the Sentinels of a master agree on. An advance or a
 // resolve is a failover: its plan's actions and the claims of its first stage
@@ -56,7 +60,7 @@ func (c Observe) apply(s State, e Entry) (State, Answer) {
 	if c.As != Rebase {
 		m.Address = c.Address
 	}
-	if c.As == Seed || c.As == Rebase {
+	if c.As == Seed && !planted.Bug(planted.FirstViewRuns) || c.As == Rebase {
 		s.masters, _, _ = s.masters.Insert([]byte(m.ID), m)
 		return s, accepted()
 	}
@@ -134,8 +138,11 @@ func (c Observe) begin(s State, e Entry, spec MasterSpec, from Address, n Number
 // stay busy until freed.
 func (s State) supersede(id FailoverID, e Entry) State {
 	for _, a := range s.Actions(id) {
-		if !a.Phase.Final() {
+		if !a.Phase.Final() && !planted.Bug(planted.NoSupersede) {
 			s = s.with(a.move(Superseded, "a newer failover was accepted", s, e))
+			if planted.Bug(planted.FreeWhenSuperseded) {
+				s, _ = Release{Object: a.Step.Object, Token: a.Token}.apply(s, e)
+			}
 		}
 	}
 	return s

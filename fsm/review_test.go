@@ -2,30 +2,8 @@ package fsm
 
 import "testing"
 
-// TestLaterStagesPassAFailingStep: a load balancer that does not answer is tried
-// on, and does not keep others from being told.
-func TestLaterStagesPassAFailingStep(t *testing.T) {
-	for _, block := range []bool{false, true} {
-		b := newBook(t)
-		spec := testSpec()
-		spec.Masters[0].Plan[0].Steps[0].Block = block
-		b.must(PutSpec{Spec: spec, IfRevision: 1})
-		b.must(b.see(Advance, "b:1", 2))
-		b.must(Settle{Action: "cache/1/url", Token: b.claim("cache/1/url"), To: Done, Effect: Changed})
-		for range LetPass {
-			b.refused(ErrStage, Claim{Action: "cache/1/mail", Term: b.term})
-			b.must(Settle{Action: "cache/1/lb", Token: b.claim("cache/1/lb"), To: Pending, Reason: "503"})
-		}
-		b.refused(ErrStage, Claim{Action: "cache/1/mail", Term: b.term})
-		b.claim("cache/1/lb")
-		if answer := b.apply(Claim{Action: "cache/1/mail", Term: b.term}); (answer.Err() == nil) == block {
-			t.Errorf("block %v: %v", block, answer.Err())
-		}
-	}
-}
-
-// TestObjectThatMovedToAnotherMaster is written by its new owner alone.
-func TestObjectThatMovedToAnotherMaster(t *testing.T) {
+// TestSpec_ObjectThatMovedToAnotherMaster is written by its new owner alone.
+func TestSpec_ObjectThatMovedToAnotherMaster(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	swapped := testSpec()
@@ -45,7 +23,7 @@ func TestObjectThatMovedToAnotherMaster(t *testing.T) {
 	}
 }
 
-func TestAWaitingActionCanBeAbandoned(t *testing.T) {
+func TestLife_WaitingActionCanBeAbandoned(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))
 	b.must(Settle{Action: "cache/1/lb", Token: b.claim("cache/1/lb"), To: Waiting, Checkpoint: []byte("task")})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Settle says what came of a claim: pending again (after a delay), waiting for
@@ -75,6 +77,9 @@ func (c Settle) apply(s State, e Entry) (State, Answer) {
 			s = s.set(Setting{Key: w.Key, Value: w.Value, Owner: a.ID, Actor: e.Actor}, e)
 		}
 	}
+	if planted.Bug(planted.FreeAtSettle) {
+		s, _ = Release{Object: a.Step.Object, Token: c.Token}.apply(s, e)
+	}
 	return s.with(a), accepted()
 }
 
@@ -82,7 +87,7 @@ func (c Settle) allowed(a Action) error {
 	switch {
 	case a.Phase != Claimed && a.Phase != Waiting:
 		return refuse(ErrPhase, "action %s is %s", a.ID, a.Phase)
-	case a.Token != c.Token:
+	case a.Token != c.Token && !planted.Bug(planted.SettleAnyTerm):
 		return refuse(ErrNotHolder, "action %s is claimed by token %d, not %d", a.ID, a.Token, c.Token)
 	case c.To != Pending && c.To != Waiting && c.To != Done && c.To != Stuck:
 		return refuse(ErrPhase, "nothing settles to %s", c.To)
@@ -127,7 +132,7 @@ func (a Action) IsRefresh() bool {
 // refresh joins the target's refresh that is pending or makes the next one.
 func (s State) refresh(a Action, r Refresh, e Entry) (State, ActionID) {
 	count, _ := s.refreshes.Get([]byte(a.Target.ID))
-	if b, ok := s.Action(refreshID(a.Target.ID, count.Last)); ok && b.Phase == Pending {
+	if b, ok := s.Action(refreshID(a.Target.ID, count.Last)); ok && (b.Phase == Pending || planted.Bug(planted.JoinRunning) && !b.Phase.Final()) {
 		return s, b.ID
 	}
 	count.Target = a.Target.ID

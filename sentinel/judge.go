@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Judge decides what may be accepted now. It reads no clock and keeps nothing:
@@ -195,6 +197,9 @@ func (j *judge) voices(address string, f func(Report) bool) []Report {
 
 // advance looks at every epoch above the accepted one, the highest first.
 func (j *judge) advance() bool {
+	if planted.Bug(planted.RoleAlone) && j.roleAlone() {
+		return true
+	}
 	var epochs []uint64
 	for _, r := range j.usable {
 		if r.Epoch > j.acc.Epoch && !slices.Contains(epochs, r.Epoch) {
@@ -205,6 +210,17 @@ func (j *judge) advance() bool {
 	slices.Reverse(epochs)
 	for _, epoch := range epochs {
 		if decided := j.advanceTo(epoch); decided {
+			return true
+		}
+	}
+	return false
+}
+
+// roleAlone is a planted bug: it takes a node's own word for a promotion.
+func (j *judge) roleAlone() bool {
+	for _, r := range j.v.Roles {
+		if r.Role == RoleMaster && r.Address != j.acc.Address && j.candidate(r.Address) && j.now.Sub(r.At) <= RoleFreshFor {
+			j.accept(Advance, r.Address, j.acc.Epoch+1)
 			return true
 		}
 	}
@@ -245,7 +261,7 @@ func (j *judge) advanceTo(epoch uint64) bool {
 		j.again(askAgain)
 		return true
 	case unreachable:
-		if most {
+		if most || planted.Bug(planted.UnreachableAccepted) {
 			j.accept(Advance, address, epoch)
 			return true
 		}
@@ -276,6 +292,10 @@ func (j *judge) contradicted(epoch uint64) bool {
 // epoch and it is master, for ResolveAfter without interruption.
 func (j *judge) held(kind Kind, epoch uint64, addresses []string) bool {
 	for _, address := range addresses {
+		if planted.Bug(planted.ConflictAccepted) {
+			j.accept(kind, address, epoch)
+			break
+		}
 		voices := j.voices(address, func(r Report) bool { return r.Epoch == epoch })
 		if len(voices) < j.majority() || !j.candidate(address) {
 			continue

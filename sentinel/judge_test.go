@@ -163,12 +163,22 @@ func viewOf(s at, now time.Time) View {
 	return v
 }
 
-func TestStories(t *testing.T) {
-	for _, s := range slices.Concat(
-		firstView(), advances(), manyEpochs(), lies(), conflicts(), regressions(), notRegressed(), warnings()) {
+func play(t *testing.T, stories ...[]story) {
+	t.Helper()
+	for _, s := range slices.Concat(stories...) {
 		t.Run(strings.ReplaceAll(s.name, " ", "-"), s.run)
 	}
 }
+
+// The rules of acceptance, one test each; the stories tell them.
+
+func TestAcceptance_FirstView(t *testing.T)                  { play(t, firstView()) }
+func TestAcceptance_Advance(t *testing.T)                    { play(t, advances(), manyEpochs(), lies()) }
+func TestAcceptance_RoleMasterAloneNeverCounts(t *testing.T) { play(t, roleAlone()) }
+func TestAcceptance_Conflict(t *testing.T)                   { play(t, conflicts()) }
+func TestAcceptance_BehindIsNotRegressed(t *testing.T)       { play(t, notRegressed()) }
+func TestAcceptance_Regressed(t *testing.T)                  { play(t, regressions()) }
+func TestAcceptance_Alerts(t *testing.T)                     { play(t, warnings()) }
 
 func TestWarmUp(t *testing.T) {
 	now := epochStart()

@@ -202,7 +202,7 @@ func notRegressed() []story {
 	}
 }
 
-func warnings() []story {
+func roleAlone() []story {
 	return []story{
 		{"role master alone never counts", "a@0", []at{
 			{0, "a@0|a@0|a@0", "-ms", "none", ""},
@@ -212,6 +212,11 @@ func warnings() []story {
 		{"an old master that returned", "b@1", []at{
 			{0, "b@1|b@1|b@1", "mms", "none", ""},
 			{10 * time.Second, "b@1|b@1|b@1", "mms", "none", ""}}},
+	}
+}
+
+func warnings() []story {
+	return []story{
 		{"disagreement", "b@1", []at{
 			{0, "a@0|b@1|b@1", "-ms", "none", ""},
 			{5 * time.Second, "a@0|b@1|b@1", "-ms", "none", "SENTINELS_DISAGREE"}}},

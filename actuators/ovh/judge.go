@@ -10,6 +10,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
@@ -44,10 +45,10 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 	_, m, marked := parseName(v.name)
 	s := actuators.Sight{Detail: v.detail()}
 	switch {
-	case marked && m.cluster != ours.cluster:
+	case marked && m.cluster != ours.cluster && !planted.Bug(planted.MarkerIgnored):
 		s.Verdict, s.Detail = actuators.Newer, "written by another cluster (take its marker off the display name to adopt the frontend): "+s.Detail
 		return s
-	case marked && m.master == ours.master && m.number > ours.number:
+	case marked && m.master == ours.master && m.number > ours.number && !planted.Bug(planted.MarkerIgnored):
 		s.Verdict, s.Detail = actuators.Newer, "written by a newer failover: "+s.Detail
 		return s
 	}
@@ -60,7 +61,7 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 	case !marked || m.master != ours.master:
 		s.Verdict = v.unmarked(want, w)
 		s.Found = s.Verdict == actuators.Applied
-	case m.number < ours.number:
+	case m.number < ours.number, m.number > ours.number && planted.Bug(planted.MarkerIgnored):
 		s.Verdict = actuators.Absent
 	case v.farm != want.Farm && w.Action.Mend:
 		s.Verdict = actuators.Absent
@@ -98,7 +99,7 @@ func (v *view) unmarked(want wanted, w actuators.Work) actuators.Verdict {
 // pending a refresh is owed: the count may lag. Only an action that is done
 // already, looked at for drift, owes none.
 func (v *view) applied(w actuators.Work) actuators.Verdict {
-	if v.clean() && (w.Covered || w.Action.Phase == fsm.Done) {
+	if v.clean() && (w.Covered || w.Action.Phase == fsm.Done || planted.Bug(planted.CountIsProof)) {
 		return actuators.Applied
 	}
 	return actuators.Staged

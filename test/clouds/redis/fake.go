@@ -3,6 +3,7 @@ package redis
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -131,6 +132,13 @@ func (f *Fake) Count(command string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.commands[command]
+}
+
+// Commands returns how often each command came.
+func (f *Fake) Commands() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.commands)
 }
 
 // LargestWrite is the most commands that arrived without an answer between them.

@@ -1,0 +1,39 @@
+//go:build mutants
+
+package planted
+
+import (
+	"fmt"
+	"os"
+)
+
+// Variable names the bug that this process plays; empty: none.
+const Variable = "POINTSMAN_MUTANT"
+
+// chosen is fixed before main begins.
+var chosen = choose(os.Getenv(Variable))
+
+func choose(name string) Name {
+	for _, b := range Bugs() {
+		if name == string(b.Name) {
+			return b.Name
+		}
+	}
+	if name != "" {
+		fmt.Fprintf(os.Stderr, "%s=%s: no such planted bug\n", Variable, name)
+		os.Exit(2)
+	}
+	return ""
+}
+
+// Bug reports whether the guard of that name is taken out. It may be called
+// concurrently and always gives the same answer.
+func Bug(n Name) bool { return chosen == n }
+
+// Warning is what a program with planted bugs must say of itself.
+func Warning() string {
+	if chosen == "" {
+		return "BUILT WITH THE TAG mutants: guards can be taken out of this program. Never let it serve anybody."
+	}
+	return fmt.Sprintf("BUILT WITH THE TAG mutants, AND THE GUARD %q IS TAKEN OUT. This program does wrong on purpose.", chosen)
+}
