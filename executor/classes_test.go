@@ -102,8 +102,8 @@ func TestG6_FencedNeverWaitsForAWindow(t *testing.T) {
 			t.Fatalf("waited %s", took)
 		}
 		time.Sleep(20 * time.Second) // the late one lands
-		if len(o.sent) != 2 || o.changes["cache/1/do"] != 0 {
-			t.Fatalf("requests %+v, changes %v", o.sent, o.changes)
+		if len(o.sent) < 2 || o.sent[len(o.sent)-1].id != "cache/1/do" {
+			t.Fatalf("the late request did not land last: %+v", o.sent)
 		}
 		o.fair(t, second2)
 	})

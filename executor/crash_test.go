@@ -91,10 +91,10 @@ func sightings(n int) (all []Sighting) {
 	return all
 }
 
-// TestOneEffectWhereverTheLeaderDies kills the first leader, and then also the
+// TestG6_OneEffectWhereverTheLeaderDies kills the first leader, and then also the
 // second, at each call that it makes to the log or the provider, before and
 // after the call's effect, and with the write on the wire to land late.
-func TestOneEffectWhereverTheLeaderDies(t *testing.T) {
+func TestG6_OneEffectWhereverTheLeaderDies(t *testing.T) {
 	for _, n := range []int{1, 2} {
 		for _, how := range []string{"before", "after", "late"} {
 			for at := 1; ; at++ {
@@ -152,8 +152,8 @@ func judge(t *testing.T, w *world, n int, name string) {
 	}
 }
 
-// TestNewerValueWaitsForADeadClaimsWindow pins the price of G3.
-func TestNewerValueWaitsForADeadClaimsWindow(t *testing.T) {
+// TestG3_NewerValueWaitsForADeadClaimsWindow pins the price of G3.
+func TestG3_NewerValueWaitsForADeadClaimsWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
 		first := &life{world: w, dieOn: "act", how: "before"}
@@ -167,8 +167,8 @@ func TestNewerValueWaitsForADeadClaimsWindow(t *testing.T) {
 	})
 }
 
-// TestSameActionIsTakenOverAtOnce pins that a load balancer which waits is an outage.
-func TestSameActionIsTakenOverAtOnce(t *testing.T) {
+// TestG3_SameActionIsTakenOverAtOnce pins that a load balancer which waits is an outage.
+func TestG3_SameActionIsTakenOverAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
 		live(t.Context(), &life{world: w, dieOn: "act", how: "before"}, 1, sightings(1))
@@ -207,9 +207,9 @@ func drifting(t *testing.T, mend bool, change func(*world)) *world {
 	return w
 }
 
-// TestDriftOfAStaleWriteIsRepaired is G6 beyond the window: a request that a
+// TestDrift_OfAStaleWriteIsRepaired is G6 beyond the window: a request that a
 // paused process sent much later lands on a newer value, and does not stand.
-func TestDriftOfAStaleWriteIsRepaired(t *testing.T) {
+func TestDrift_OfAStaleWriteIsRepaired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := drifting(t, false, func(w *world) { w.write("z:1 00000000") })
 		want := "b:1 00000001"
@@ -229,7 +229,7 @@ func TestDriftOfAStaleWriteIsRepaired(t *testing.T) {
 	})
 }
 
-func TestDriftByAHumanIsReportedOrMendedByPolicy(t *testing.T) {
+func TestDrift_ByAHumanIsReportedOrMendedByPolicy(t *testing.T) {
 	edit := func(w *world) { w.write("z:1 00000001") } // the marker stays, the value changes
 	synctest.Test(t, func(t *testing.T) {
 		w := drifting(t, false, edit)
@@ -249,7 +249,7 @@ func TestDriftByAHumanIsReportedOrMendedByPolicy(t *testing.T) {
 	})
 }
 
-func TestPermanentErrorIsStuckAtOnce(t *testing.T) {
+func TestLife_PermanentErrorIsStuckAtOnceAndLaterStagesGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
 		l := &life{world: w}
@@ -285,7 +285,7 @@ func (r refusing) Act(context.Context, actuators.Work, actuators.Sight) (actuato
 	return actuators.Outcome{}, actuators.Permanent(errors.New("403 Forbidden"))
 }
 
-func TestDrainWaitsForRequests(t *testing.T) {
+func TestWindows_LeaderStopsClaimingBeforeATransfer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
 		l := &life{world: w}

@@ -129,9 +129,9 @@ func leading(t *testing.T, w *world, s *shelf, term fsm.Term) (e *Executor, stop
 	return e, func() { cancel(); <-over }
 }
 
-// TestSmallRateSettlesManyMasters: a provider's rate that is far too small for a
+// TestStaged_SmallRateSettlesManyMasters: a provider's rate that is far too small for a
 // burning zone slows it down and never stops it.
-func TestSmallRateSettlesManyMasters(t *testing.T) {
+func TestStaged_SmallRateSettlesManyMasters(t *testing.T) {
 	for _, c := range []struct{ masters, rate int }{{8, 60}, {6, 30}, {40, 60}} {
 		synctest.Test(t, func(t *testing.T) {
 			w, s := masters(t, c.masters, c.rate)
@@ -158,9 +158,9 @@ func TestSmallRateSettlesManyMasters(t *testing.T) {
 	}
 }
 
-// TestHungTaskDoesNotHoldTheNextFailover: a provider's task that never ends is
+// TestG8_HungTaskDoesNotHoldTheNextFailover: a provider's task that never ends is
 // stuck after a while, with a human's way out, and what is newer goes on.
-func TestHungTaskDoesNotHoldTheNextFailover(t *testing.T) {
+func TestG8_HungTaskDoesNotHoldTheNextFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := masters(t, 1, 600)
 		s.hang = true
@@ -189,8 +189,8 @@ func TestHungTaskDoesNotHoldTheNextFailover(t *testing.T) {
 	})
 }
 
-// TestPermanentErrorOfALookIsStuck: also where the look is all that is due.
-func TestPermanentErrorOfALookIsStuck(t *testing.T) {
+// TestG8_PermanentErrorOfALookIsStuck: also where the look is all that is due.
+func TestG8_PermanentErrorOfALookIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := masters(t, 1, 600)
 		see := fsm.Observe{
@@ -211,9 +211,9 @@ func TestPermanentErrorOfALookIsStuck(t *testing.T) {
 	})
 }
 
-// TestSupersededBeforeAnythingWasSentFreesTheObject: the newer value need not
+// TestLife_SupersededBeforeAnythingWasSentFreesTheObject: the newer value need not
 // wait for a window in which nothing can land.
-func TestSupersededBeforeAnythingWasSentFreesTheObject(t *testing.T) {
+func TestLife_SupersededBeforeAnythingWasSentFreesTheObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := masters(t, 1, 600)
 		e, stop := leading(t, w, s, 1)

@@ -26,9 +26,9 @@ func (f found) Judge(actuators.Reading, actuators.Work) actuators.Sight {
 	return actuators.Sight{Verdict: actuators.Applied, Found: true}
 }
 
-// TestEffectOfWhatWasNeverWritten: a second attempt is no proof that the first
+// TestG4_EffectOfWhatWasNeverWritten: a second attempt is no proof that the first
 // one wrote.
-func TestEffectOfWhatWasNeverWritten(t *testing.T) {
+func TestG4_EffectOfWhatWasNeverWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
 		l := &life{world: w}

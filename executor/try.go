@@ -207,13 +207,13 @@ func (t try) check(ctx context.Context, a fsm.Action, requests []string, acted e
 	after := t.backoff(a.Attempts)
 	switch {
 	case err != nil:
-		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: after, Doubt: true, Requests: requests, Reason: fmt.Sprintf("written, not read back: %v", errors.Join(acted, err))})
+		t.settle(ctx, a, limited(a, fsm.Settle{To: fsm.Pending, After: after, Doubt: true, Requests: requests, Reason: fmt.Sprintf("written, not read back: %v", errors.Join(acted, err))}))
 	case seen.Verdict == actuators.Absent || seen.Verdict == actuators.Busy:
 		reason := "read back another value: " + seen.Detail
 		if acted != nil {
 			reason = acted.Error()
 		}
-		t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: after, Doubt: acted != nil, Reason: reason, Requests: seen.Reading.Requests})
+		t.settle(ctx, a, limited(a, fsm.Settle{To: fsm.Pending, After: after, Doubt: acted != nil, Reason: reason, Requests: seen.Reading.Requests}))
 	default:
 		t.doubt = true // this claim has written: the effect is a change
 		t.conclude(ctx, a, seen)
@@ -252,14 +252,19 @@ func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 		t.free(ctx, a)
 	}
 	c := fsm.Settle{To: fsm.Pending, After: max(x.After, t.backoff(a.Attempts)), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}
-	switch {
-	case x.Permanent:
+	if x.Permanent {
 		c.To = fsm.Stuck
 		t.tools.forget(a.Target.ID) // a human may mend the credential: open it anew then
-	case a.Limit > 0 && a.Attempts >= a.Limit:
-		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%d attempts: %v", a.Attempts, err)
 	}
-	t.settle(ctx, a, c)
+	t.settle(ctx, a, limited(a, c))
+}
+
+// limited ends the attempts at an action that has had as many as its step allows.
+func limited(a fsm.Action, c fsm.Settle) fsm.Settle {
+	if c.To == fsm.Pending && a.Limit > 0 && a.Attempts >= a.Limit {
+		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%d attempts: %s", a.Attempts, c.Reason)
+	}
+	return c
 }
 
 // backoff is a random part of base << attempts ("full jitter"), so that many
