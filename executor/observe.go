@@ -67,6 +67,9 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 	if s.As == fsm.Advance || s.As == fsm.Resolve || s.As == fsm.Seed && planted.Bug(planted.FirstViewRuns) {
 		first = e.plan(state, now, s, &c)
 		crashAtAny(beforeObserve, first)
+		for _, a := range first {
+			crashDuring(proposing, a.Action)
+		}
 	}
 	span := startSpan()
 	answer, err := e.propose(ctx, term, c)

@@ -7,6 +7,7 @@ type point string
 // The crash points, in the order in which an action passes them.
 const (
 	beforeObserve point = "before-observe" // the switch is seen, nothing proposed
+	proposing     point = "proposing"      // Observe or a claim of its own is on its way, the answer is not in
 	observed      point = "observed"       // Observe and its claims are committed
 	beforeClaim   point = "before-claim"   // a claim of its own is not yet proposed
 	claimed       point = "claimed"        // that claim is committed
@@ -15,6 +16,7 @@ const (
 	released      point = "released"       // Release is committed
 	readBack      point = "read-back"      // the read after the write is done
 	beforeSettle  point = "before-settle"  // Settle is not yet proposed
+	settling      point = "settling"       // Settle is on its way, the answer is not in
 	settled       point = "settled"        // Settle is committed
 	followed      point = "followed"       // the provider's task is known to be done
 )

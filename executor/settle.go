@@ -70,6 +70,7 @@ func (t try) await(ctx context.Context) (fsm.State, fsm.Action, bool) {
 func (t try) settle(ctx context.Context, a fsm.Action, c fsm.Settle) {
 	c.Action, c.Token = a.ID, t.token
 	crashAt(beforeSettle, a)
+	crashDuring(settling, a)
 	if _, err := t.propose(ctx, t.term, c); err != nil {
 		return
 	}

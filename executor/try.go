@@ -106,6 +106,7 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 	}
 	crashAt(beforeClaim, a)
 	t.span = startSpan()
+	crashDuring(proposing, a)
 	answer, err := t.propose(ctx, t.term, c)
 	if err != nil {
 		if isRefusal(err) {

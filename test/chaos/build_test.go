@@ -12,14 +12,17 @@ import (
 // buildWithin bounds the compilation of the two programs.
 const buildWithin = 5 * time.Minute
 
-// build compiles the programs into a folder of the test.
-func build(t *testing.T, tags string) string {
+// build compiles the named programs into a folder of the test.
+func build(t *testing.T, tags string, programs ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), buildWithin)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", tags, "-o", dir+string(filepath.Separator),
-		"github.com/pointsman/pointsman/cmd/pointsman", "github.com/pointsman/pointsman/cmd/pointsman-lab")
+	args := []string{"build", "-buildvcs=false", "-tags", tags, "-o", dir + string(filepath.Separator)}
+	for _, p := range programs {
+		args = append(args, "github.com/pointsman/pointsman/cmd/"+p)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

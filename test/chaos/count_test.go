@@ -1,13 +1,9 @@
-//go:build !failpoints
-
 package chaos
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
@@ -29,6 +25,7 @@ type tally struct {
 	duplicates, repeats, lost, stale, orphans, false int
 	left                                             int // 1: traffic or setting stood wrong at the end
 	slowest                                          time.Duration
+	right                                            []time.Duration // each promotion, until traffic and setting were its master's
 	violations                                       []string
 }
 
@@ -45,6 +42,7 @@ func (t *tally) add(o tally) {
 	t.false += o.false
 	t.left += o.left
 	t.slowest = max(t.slowest, o.slowest)
+	t.right = append(t.right, o.right...)
 	t.violations = append(t.violations, o.violations...)
 }
 
@@ -110,8 +108,21 @@ func (r *run) outcomes(t *tally, list []*pointsmanv1.Failover) {
 	for _, p := range promotions {
 		if at, ok := r.sight.since(p.Address, p.At); ok && r.swung(list, p.Address, p.Epoch) {
 			t.slowest = max(t.slowest, at.Sub(p.At))
+			t.right = append(t.right, max(at.Sub(p.At), set(list, p.Address, p.Epoch).Sub(p.At)))
 		}
 	}
+}
+
+// set is when the setting of a promotion was logged as done.
+func set(list []*pointsmanv1.Failover, to string, epoch uint64) (at time.Time) {
+	for _, f := range list {
+		for _, a := range f.Actions {
+			if f.To == to && f.SentinelEpoch == epoch && a.Kind == "setting" && a.SettledTime != nil {
+				at = a.SettledTime.AsTime()
+			}
+		}
+	}
+	return at
 }
 
 // swung says whether a promotion's own load balancer step was done.
@@ -222,50 +233,6 @@ func (r *run) judge(t *tally) {
 			t.violate("%s: %d", g.name, g.count)
 		}
 	}
-}
-
-// row is a line of the table: one fault, runs that outlasted the window apart.
-type row struct {
-	name string
-	tally
-}
-
-// table shows the rows and their sum, in the form that docs/guarantees.md takes.
-func table(rows []row) string {
-	lines := [][]string{{"fault", "runs", "accepted", "done", "superseded", "duplicates", "repeats", "lost", "false success", "stale",
-		"orphans", "left standing", "slowest, ms"}}
-	sum := tally{}
-	line := func(name string, t tally) {
-		cells := []string{name}
-		for _, n := range []int{t.runs, t.accepted, t.done, t.superseded, t.duplicates, t.repeats, t.lost, t.false, t.stale, t.orphans,
-			t.left, int(t.slowest.Milliseconds())} {
-			cells = append(cells, strconv.Itoa(n))
-		}
-		lines = append(lines, cells)
-	}
-	for _, r := range rows {
-		line(r.name, r.tally)
-		sum.add(r.tally)
-	}
-	line("sum", sum)
-	var b strings.Builder
-	for i, cells := range lines {
-		for k, c := range cells {
-			fmt.Fprintf(&b, "| %-*s ", widest(lines, k), c)
-		}
-		b.WriteString("|\n")
-		if i == 0 {
-			b.WriteString(strings.Repeat("|---", len(cells)) + "|\n")
-		}
-	}
-	return b.String()
-}
-
-func widest(lines [][]string, column int) (n int) {
-	for _, cells := range lines {
-		n = max(n, len(cells[column]))
-	}
-	return n
 }
 
 // error joins what a run may not show.

@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -162,19 +160,22 @@ func (r *run) filled(ctx context.Context, victim *lab.Node) error {
 	if err := os.Remove(stuffing); err != nil {
 		return err
 	}
-	if err := r.revived(ctx, victim); err != nil {
+	if err := r.revived(ctx); err != nil {
 		return err
 	}
 	return r.carried(ctx, s)
 }
 
-// revived waits until all nodes agree on a leader. The victim may still be about
-// to end: each time it does it is started again.
-func (r *run) revived(ctx context.Context, victim *lab.Node) error {
+// revived waits until all nodes agree on a leader. One may still be about to
+// end: each time it does it is started again, as by its supervisor.
+func (r *run) revived(ctx context.Context) error {
 	return lab.Until(ctx, healedWithin, "three nodes", func(ctx context.Context) error {
-		if victim.PID() == 0 {
-			r.say("start %s", victim.ID())
-			if err := r.l.Nodes.Restart(victim); err != nil {
+		for _, n := range r.l.Nodes.List() {
+			if n.PID() != 0 {
+				continue
+			}
+			r.say("start %s", n.ID())
+			if err := r.l.Nodes.Restart(n); err != nil {
 				return err
 			}
 		}
@@ -221,8 +222,16 @@ func fill(file string) (n int64, err error) {
 }
 
 // smallDisk moves a node's data to a small tmpfs of its own, with a disk floor
-// to match. The returned function moves it back; the node is dead then.
+// to match.
 func (r *run) smallDisk(ctx context.Context, n *lab.Node) (unmount func() error, err error) {
+	return r.moved(ctx, n, fmt.Sprintf("disk_floor: %d\n", floorBytes), func(dir string) error {
+		return syscall.Mount("chaos", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskBytes))
+	})
+}
+
+// moved moves a node's data to a file system of its own, with a line more in
+// its file. The returned function moves it back; the node is dead then.
+func (r *run) moved(ctx context.Context, n *lab.Node, line string, mount func(dir string) error) (unmount func() error, err error) {
 	unmount = func() error { return nil }
 	file, err := os.ReadFile(n.Config())
 	if err != nil {
@@ -235,8 +244,8 @@ func (r *run) smallDisk(ctx context.Context, n *lab.Node) (unmount func() error,
 	if err := errors.Join(os.Rename(dir, away), os.Mkdir(dir, 0o700)); err != nil {
 		return unmount, err
 	}
-	if err := syscall.Mount("chaos", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", diskBytes)); err != nil {
-		return unmount, fmt.Errorf("mount a small disk: %w", err)
+	if err := mount(dir); err != nil {
+		return unmount, fmt.Errorf("mount a disk: %w", err)
 	}
 	unmount = func() error {
 		if n.PID() != 0 {
@@ -248,7 +257,7 @@ func (r *run) smallDisk(ctx context.Context, n *lab.Node) (unmount func() error,
 		return errors.Join(os.RemoveAll(away), os.CopyFS(away, os.DirFS(dir)), syscall.Unmount(dir, 0),
 			os.Remove(dir), os.Rename(away, dir), os.WriteFile(n.Config(), file, 0o600))
 	}
-	text := fmt.Sprintf("%s\ndisk_floor: %d\n", file, floorBytes)
+	text := fmt.Sprintf("%s\n%s", file, line)
 	if err := errors.Join(os.CopyFS(dir, os.DirFS(away)), os.WriteFile(n.Config(), []byte(text), 0o600)); err != nil {
 		return unmount, err
 	}

@@ -18,9 +18,17 @@
 // line of its own. A violated gate prints the command that plays the run again.
 // The seed fixes what is drawn, not how the machine interleaves it.
 //
+// Three grounds: the released program on loopback; the program with the tag
+// failpoints, which dies or stops at a named instruction; and coordinators in
+// network namespaces of their own, joined by a bridge, for cuts in one direction
+// or both (root only). What cannot be played here is said at the beginning.
+//
+// TestTakeover: the leader is killed in mid-plan; how soon does the next go on?
+//
 // TestPausedLeaderReads: a leader is stopped and replaced, and read through when
 // it wakes.
 //
 // With the tag failpoints: the leader dies at every named point between Observe
-// and Settle, and one effect must remain each time.
+// and Settle, and is stopped at each of X1 to X9 over a newer failover; one
+// effect must remain each time.
 package chaos

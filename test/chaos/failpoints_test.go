@@ -20,11 +20,11 @@ import (
 // second dies while it takes over what the first has left.
 func crashes() []string {
 	return []string{
-		"lb.before-observe", "lb.observed",
-		"lb.looked", "lb.acted", "lb.read-back", "lb.released", "lb.before-settle", "lb.settled",
-		"url.looked", "url.acted", "url.before-settle", "url.settled",
-		"refresh.before-claim", "refresh.claimed", "refresh.looked", "refresh.acted",
-		"refresh.before-settle", "refresh.settled", "refresh.followed",
+		"lb.before-observe", "lb.proposing", "lb.observed",
+		"lb.looked", "lb.acted", "lb.read-back", "lb.released", "lb.before-settle", "lb.settling", "lb.settled",
+		"url.looked", "url.acted", "url.before-settle", "url.settling", "url.settled",
+		"refresh.before-claim", "refresh.proposing", "refresh.claimed", "refresh.looked", "refresh.acted",
+		"refresh.before-settle", "refresh.settling", "refresh.settled", "refresh.followed",
 		"lb.observed lb.before-claim", "lb.looked lb.claimed", "refresh.acted refresh.before-claim",
 	}
 }
@@ -44,7 +44,7 @@ func TestEveryPointIsPlayed(t *testing.T) {
 func TestLeaderDiesAtEveryPoint(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
-	programs, points := build(t, "failpoints"), t.TempDir()
+	programs, points := build(t, "failpoints", lab.Program), t.TempDir()
 	l, err := lab.Start(ctx, lab.Options{
 		Pointsman: filepath.Join(programs, lab.Program), Quiet: true, Hold: 500 * time.Millisecond,
 		Env: []string{"POINTSMAN_FAILPOINTS_DIR=" + points},
@@ -153,30 +153,31 @@ func revive(ctx context.Context, l *lab.Lab) (stop func()) {
 	}
 }
 
-// A leader that is stopped in mid-deed for longer than an election goes on where
-// it was, with its late answer, when everything is done already. The point in
-// time is the same each round; how far it comes before it notices is not.
-func TestPausedLeaderComesBack(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	l, err := lab.Start(ctx, lab.Options{
-		Pointsman: filepath.Join(build(t, ""), lab.Program), Quiet: true, Hold: 500 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
+// stops9 is one point of each of X1 to X9.
+func stops9() (list []crashPoint) {
+	last := ""
+	for _, p := range crashPoints() {
+		if p.name[:2] != last {
+			list = append(list, p)
+		}
+		last = p.name[:2]
 	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	for n := 1; n <= 4; n++ {
-		if err := l.Failover(ctx, lab.Shot{Switch: true, PauseLeader: true}); err != nil {
-			t.Fatal(err)
-		}
-		if err := l.WaitReady(ctx); err != nil {
-			t.Fatal(err)
-		}
-		one(ctx, t, l, n)
+	return list
+}
+
+// The leader is stopped at each of X1 to X9 for longer than a takeover, a newer
+// failover is carried through without it, and it goes on from the very
+// instruction: nothing of what it does late may be seen.
+func TestLeaderStopsAtEveryPoint(t *testing.T) {
+	list := stops9()
+	if len(list) != 9 {
+		t.Fatalf("%d points for X1 to X9", len(list))
+	}
+	s := &series{t: t, began: time.Now()}
+	t.Cleanup(s.close)
+	for i, p := range list {
+		s.play(fault{name: "leader stopped at " + p.name, on: points, play: func(ctx context.Context, r *run) error {
+			return r.stopAt(ctx, p)
+		}}, uint64(i))
 	}
 }

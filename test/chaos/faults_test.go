@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -7,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -22,14 +19,29 @@ import (
 type fault struct {
 	name string
 	play func(context.Context, *run) error
-	root bool // can be played by root only
+	root bool   // can be played by root only
+	on   ground // what it is played on
 }
+
+// ground is a kind of playground.
+type ground string
+
+const (
+	plain  ground = ""           // the program as it is released, everything on loopback
+	points ground = "points"     // with the tag failpoints
+	spaces ground = "namespaces" // coordinators in network namespaces
+)
 
 // faults in the order of their worth.
 func faults() []fault {
 	return []fault{
 		{name: "leader killed", play: leaderKilled},
+		{name: "leader killed at a crash point", play: pointKilled, on: points},
+		{name: "leader stopped at a crash point", play: pointStopped, on: points},
 		{name: "follower killed", play: followerKilled},
+		{name: "redis master killed", play: masterKilled},
+		{name: "redis replica killed", play: replicaKilled},
+		{name: "sentinel killed", play: anySentinelKilled},
 		{name: "leading sentinel killed at promotion", play: sentinelKilled},
 		{name: "whole zone lost", play: zoneLost},
 		{name: "leader paused", play: leaderPaused},
@@ -39,23 +51,19 @@ func faults() []fault {
 		{name: "two failovers in one refresh", play: twoInOneRefresh},
 		{name: "sentinel minority", play: sentinelMinority},
 		{name: "provider trouble", play: providerTrouble},
+		{name: "leader cut from the provider", play: providerCut, root: true, on: spaces},
+		{name: "leader cut from redis and sentinels", play: sightCut, root: true, on: spaces},
+		{name: "one coordinator cut from its peers", play: peersCut, root: true, on: spaces},
+		{name: "all coordinators cut from each other", play: allCut, root: true, on: spaces},
+		{name: "one-way cut between coordinators", play: oneWayCut, root: true, on: spaces},
 		{name: "quorum lost and back", play: quorumLost},
 		{name: "rolling restart", play: rollingRestart},
+		{name: "leadership transfer stuck", play: transferStuck},
+		{name: "leader ended alone", play: stopAlone},
 		{name: "store damaged", play: storeDamaged},
 		{name: "leader's disk full", play: diskFull, root: true},
+		{name: "disk hangs", play: diskHangs, root: true},
 	}
-}
-
-// playable leaves out what this user cannot play, and names it.
-func playable() (list []fault, left []string) {
-	for _, f := range faults() {
-		if f.root && os.Getuid() != 0 {
-			left = append(left, f.name)
-			continue
-		}
-		list = append(list, f)
-	}
-	return list, left
 }
 
 func anyMoment(r *run) moment { return pick(r, atOnce, atPromotion, atWrite, atRefresh) }

@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -62,8 +60,7 @@ func TestSight(t *testing.T) {
 	}
 }
 
-// Names are unique, and the
-// selection is of faults that exist.
+// Names are unique, and the selection is of faults that exist.
 func TestFaultsAreNamedOnce(t *testing.T) {
 	names := map[string]bool{}
 	for _, f := range faults() {

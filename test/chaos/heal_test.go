@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -23,6 +21,11 @@ func (r *run) heal(ctx context.Context) error {
 	r.l.Cloud.Sim.ReleaseHeld()
 	if err := r.l.Cloud.Sim.SetKnobs(ovh.DefaultKnobs()); err != nil {
 		return err
+	}
+	if r.net != nil {
+		if err := r.net.heal(); err != nil {
+			return err
+		}
 	}
 	if err := r.healRedis(ctx); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (s *stage) wait(t *testing.T, within time.Duration) int {
 
 // The playground as a user runs it.
 func TestLab(t *testing.T) {
-	programs := build(t, "")
+	programs := build(t, "", lab.Program, "pointsman-lab")
 	t.Run("demo", func(t *testing.T) { demo(t, programs) })
 	t.Run("interrupt", func(t *testing.T) { interrupted(t, programs) })
 	t.Run("kill", func(t *testing.T) { killed(t, programs) })

@@ -33,7 +33,7 @@ const (
 func TestPausedLeaderReads(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(*flags.pauses)*30*time.Second+time.Minute)
 	defer cancel()
-	nodes, err := lab.StartNodes(ctx, lab.Options{Pointsman: filepath.Join(build(t, ""), lab.Program)}, t.TempDir())
+	nodes, err := lab.StartNodes(ctx, lab.Options{Pointsman: filepath.Join(build(t, "", lab.Program), lab.Program)}, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -36,6 +34,9 @@ func stops() []stop {
 // leaderPaused: the pause is of a drawn length, whatever happens meanwhile.
 func leaderPaused(ctx context.Context, r *run) error {
 	span := r.between(2*time.Second, 20*time.Second)
+	if r.rng.IntN(5) == 0 {
+		span = r.between(20*time.Second, 60*time.Second)
+	}
 	stopped, s, err := r.freeze(ctx, pick(r, stops()...))
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func leaderPaused(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	return r.calm(ctx, stopped)
+	return r.calm(ctx)
 }
 
 // leaderPausedOver: it wakes when a newer failover has been finished.
@@ -73,7 +74,7 @@ func leaderPausedOver(ctx context.Context, r *run) error {
 	if err := stopped.wake(r); err != nil {
 		return err
 	}
-	return r.calm(ctx, stopped)
+	return r.calm(ctx)
 }
 
 // frozen is a leader that was stopped in mid-deed.
@@ -151,8 +152,8 @@ func (f frozen) wake(r *run) error {
 // calm waits until the woken one has followed, so that what it does late is
 // counted. One that was stopped in the midst of a write to its disk for longer
 // than its write deadline ends itself: it is started again, as by its supervisor.
-func (r *run) calm(ctx context.Context, f frozen) error {
-	if err := r.revived(ctx, f.node); err != nil {
+func (r *run) calm(ctx context.Context) error {
+	if err := r.revived(ctx); err != nil {
 		return err
 	}
 	return rest(ctx, time.Second)

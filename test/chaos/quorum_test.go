@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -91,12 +89,7 @@ func (r *run) silent(ctx context.Context, survivor *lab.Node, lost time.Time) er
 	if err := rest(ctx, r.between(time.Second, 4*time.Second)); err != nil {
 		return err
 	}
-	n := 0
-	for _, c := range r.l.Cloud.Sim.Journal(r.mark).Calls {
-		if c.Write() && !c.Foreign && c.Received.After(lost.Add(stepsDown)) {
-			n++
-		}
-	}
+	n := r.begun(lost.Add(stepsDown))
 	r.say("every surface says so; %d writes begun without a quorum", n)
 	if n > 0 {
 		return fmt.Errorf("%d writes at the provider without a quorum", n)

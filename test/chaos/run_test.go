@@ -1,5 +1,3 @@
-//go:build !failpoints
-
 package chaos
 
 import (
@@ -24,6 +22,9 @@ const (
 	window = (act+hold)*105/100 + time.Second
 )
 
+// coordinators in a lab.
+const coordinators = 3
+
 // Bounds of the waits, several times what a busy machine takes.
 const (
 	promotedWithin = 90 * time.Second // three elections of the Sentinels
@@ -43,6 +44,10 @@ type run struct {
 	l     *lab.Lab
 	sight *sight
 	begin time.Time
+
+	net    *network // nil: coordinators on loopback
+	points string   // folder in which crash points are armed; empty: none in this build
+	point  string   // that was played; empty: none
 
 	base      base
 	mark      int64         // in the provider's journal

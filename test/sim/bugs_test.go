@@ -44,13 +44,13 @@ func (b *bug) verdict(v sentinel.View, acc sentinel.Accepted, said sentinel.Verd
 // bugs are the planted ones, each with the guard that it takes out.
 func bugs() []*bug {
 	return []*bug{
-		{name: "no window", seeds: []uint64{7, 9, 12, 13}, desk: func(d *desk) executor.Journal { return noWindow{d} }},
+		{name: "no window", seeds: []uint64{7, 9, 12}, desk: func(d *desk) executor.Journal { return noWindow{d} }},
 		{name: "freed in doubt", seeds: []uint64{15, 18, 45, 66}, desk: func(d *desk) executor.Journal { return freedInDoubt{d} }},
-		{name: "freed when superseded", seeds: []uint64{7, 9, 12, 13}, desk: func(d *desk) executor.Journal { return freedWhenSuperseded{d} }},
+		{name: "freed when superseded", seeds: []uint64{7, 14, 30}, desk: func(d *desk) executor.Journal { return freedWhenSuperseded{d} }},
 		{name: "done when staged", seeds: []uint64{1, 2, 3}, desk: func(d *desk) executor.Journal { return doneWhenStaged{d} }},
-		{name: "task not followed", seeds: []uint64{1, 2, 3}, tool: func(a actuators.Actuator) actuators.Actuator { return notFollowed{a} }},
-		{name: "pending count trusted", seeds: []uint64{2, 3, 5}, tool: func(a actuators.Actuator) actuators.Actuator { return countTrusted{a} }},
-		{name: "conflict accepted", seeds: []uint64{2, 9}, judge: conflictAccepted},
+		{name: "task not followed", seeds: []uint64{1, 9, 2}, tool: func(a actuators.Actuator) actuators.Actuator { return notFollowed{a} }},
+		{name: "pending count trusted", seeds: []uint64{2, 5, 3}, tool: func(a actuators.Actuator) actuators.Actuator { return countTrusted{a} }},
+		{name: "conflict accepted", seeds: []uint64{9, 2}, judge: conflictAccepted},
 	}
 }
 

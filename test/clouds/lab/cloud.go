@@ -175,3 +175,6 @@ func (c *Cloud) waitApplied(ctx context.Context, address string) (time.Time, err
 		}
 	}
 }
+
+// Farm is the farm in front of a Redis address; 0: none.
+func (c *Cloud) Farm(address string) int64 { return c.farms[address] }

@@ -139,6 +139,11 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if l.Cloud, err = startCloud(s, nodes); err != nil {
 		return err
 	}
+	if l.opt.Reach != nil {
+		if err := l.opt.Reach(nodes, sentinels, l.Cloud.URL); err != nil {
+			return err
+		}
+	}
 	credentials, err := l.Cloud.credentials(l.dir)
 	if err != nil {
 		return err

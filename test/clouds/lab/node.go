@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,8 +41,12 @@ func newNode(o Options, dir string, i int, places []place) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	command := []string{o.Pointsman, "server", "--config", file}
+	if len(o.Sites) > 0 {
+		command = slices.Concat(o.Sites[i].Exec, command)
+	}
 	return &Node{place: at, conn: conn, proc: &process{
-		name: "coordinator " + at.id, path: o.Pointsman, args: []string{"server", "--config", file},
+		name: "coordinator " + at.id, path: command[0], args: command[1:],
 		env: o.Env, log: filepath.Join(dir, at.id+".log"),
 	}}, nil
 }

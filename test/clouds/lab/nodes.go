@@ -59,8 +59,15 @@ func (n *Nodes) boot(ctx context.Context) error {
 		return err
 	}
 	places := make([]place, len(sample.Peers))
+	if k := len(n.opt.Sites); k != 0 && k != len(places) {
+		return fmt.Errorf("%d sites for %d coordinators", k, len(places))
+	}
 	for i, p := range sample.Peers {
-		port := func(k int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.ports.Numbers[3*i+k])) }
+		host := "127.0.0.1"
+		if len(n.opt.Sites) > 0 {
+			host = n.opt.Sites[i].Host
+		}
+		port := func(k int) string { return net.JoinHostPort(host, strconv.Itoa(n.ports.Numbers[3*i+k])) }
 		places[i] = place{id: p.ID, zone: p.Zone, raft: port(0), grpc: port(1), http: port(2), dir: filepath.Join(n.dir, p.ID)}
 	}
 	for i := range places {

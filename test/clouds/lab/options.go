@@ -36,11 +36,22 @@ type Options struct {
 	Rejoin bool
 	// SentinelExtra are lines added to every Sentinel's configuration.
 	SentinelExtra []string
+	// Sites is where the coordinators live, in their order; nil: all on 127.0.0.1.
+	Sites []Site
+	// Reach, if set, is told the addresses of Redis, Sentinels and provider, as
+	// the spec names them, before a coordinator is.
+	Reach func(redis, sentinels []string, provider string) error
 	// Quiet leaves out the writing client.
 	Quiet bool
 	// Events is told what happens, in the order of arrival, by one call at a
 	// time. nil: nobody is told.
 	Events func(Event)
+}
+
+// Site is where a coordinator lives.
+type Site struct {
+	Host string   // IP address that it listens at
+	Exec []string // put before its command line, such as: ip netns exec NAME
 }
 
 // Event is one line of the timeline.
