@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,6 +135,8 @@ func getFailover(ctx context.Context, s *remote.Session, id string) (*pointsmanv
 		if len(list.GetFailovers()) > 0 {
 			return &pointsmanv1.GetFailoverResponse{Header: list.GetHeader(), Failover: list.GetFailovers()[0]}, nil
 		}
+		return nil, &fault.Error{Code: fault.Failed, What: "show failover " + id, Why: "no failover of a master " + strconv.Quote(id) + " is known",
+			Next: "pointsman failovers list shows what there is, by ids such as cache/7"}
 	}
 	resp, err := pointsmanv1.NewFailoverServiceClient(s.Conn()).GetFailover(ctx, &pointsmanv1.GetFailoverRequest{Read: s.Read(), Id: id})
 	return resp, fault.About("show failover "+id, "pointsman failovers list", err)

@@ -184,16 +184,17 @@ func (p *Printer) attempts(a *pointsmanv1.Action) {
 
 // requests lists the provider's ids, for a support case.
 func (p *Printer) requests(a *pointsmanv1.Action, numbers []string) {
-	g := p.grid(cols("ATTEMPT", "OUTCOME", "REQUEST ID"))
+	g := p.grid(cols("ATTEMPT", "OUTCOME", "REQUEST IDS"))
 	some := false
 	for i, h := range a.GetHistory() {
-		for _, id := range h.GetRequestIds() {
-			g.row(numbers[i], outcome(h), id)
+		if len(h.GetRequestIds()) > 0 {
+			g.row(numbers[i], outcome(h), strings.Join(h.GetRequestIds(), " "))
 			some = true
 		}
 	}
 	if some {
 		p.printf("\n")
+		g.wrapLast()
 		g.print()
 	}
 }
