@@ -177,6 +177,10 @@ func (b *bench) allDays(ctx context.Context, o lab.Options) (list []ofDay, err e
 				if err != nil {
 					return append(list, both[:]...), fmt.Errorf("%s, %s: %w", d.name, both[k].Side, err)
 				}
+				if d.promotions > 0 && one.Promotions != d.promotions {
+					both[k].Dirty++
+					continue
+				}
 				both[k].All = append(both[k].All, one)
 			}
 		}
