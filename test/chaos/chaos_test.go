@@ -18,6 +18,10 @@ func TestChaos(t *testing.T) {
 	s := &series{t: t, began: time.Now(), seed: seed}
 	t.Cleanup(s.close)
 	for i, f := range deck(t, seed) {
+		if *flags.span > 0 && time.Since(s.began) > *flags.span {
+			fmt.Printf("after %s: enough\n", *flags.span)
+			break
+		}
 		s.play(f, seed+uint64(i))
 	}
 	fmt.Println(s.text())

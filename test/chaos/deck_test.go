@@ -16,6 +16,7 @@ type options struct {
 	seed                *uint64
 	fault, matrix       *string
 	story               *bool
+	span                *time.Duration
 }
 
 // flags are read by the tests; this is the one place that go test gives for them.
@@ -25,6 +26,7 @@ var flags = options{
 	fault:  flag.String("chaos.fault", "", "play this fault only"),
 	matrix: flag.String("chaos.matrix", "", "file that takes the table, between its marks if it has them"),
 	story:  flag.Bool("chaos.story", false, "print the story of a good run too"),
+	span:   flag.Duration("chaos.for", 0, "begin no run after so long; 0: no bound"),
 	pauses: flag.Int("chaos.pauses", 10, "pauses of the pause-read test"),
 	kills:  flag.Int("chaos.kills", 2, "leaders that the takeover test kills"),
 }
@@ -95,7 +97,7 @@ func deck(t *testing.T, seed uint64) (list []fault) {
 		order := rng.Perm(len(all))
 		for _, g := range []ground{plain, points, spaces} {
 			for _, i := range order {
-				if all[i].on == g {
+				for k := 0; all[i].on == g && k <= all[i].more; k++ {
 					list = append(list, all[i])
 				}
 			}

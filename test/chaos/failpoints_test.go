@@ -153,31 +153,15 @@ func revive(ctx context.Context, l *lab.Lab) (stop func()) {
 	}
 }
 
-// stops9 is one point of each of X1 to X9.
-func stops9() (list []crashPoint) {
-	last := ""
-	for _, p := range crashPoints() {
-		if p.name[:2] != last {
-			list = append(list, p)
-		}
-		last = p.name[:2]
-	}
-	return list
-}
-
 // The leader is stopped at each of X1 to X9 for longer than a takeover, a newer
 // failover is carried through without it, and it goes on from the very
 // instruction: nothing of what it does late may be seen.
 func TestLeaderStopsAtEveryPoint(t *testing.T) {
-	list := stops9()
-	if len(list) != 9 {
-		t.Fatalf("%d points for X1 to X9", len(list))
-	}
 	s := &series{t: t, began: time.Now()}
 	t.Cleanup(s.close)
-	for i, p := range list {
-		s.play(fault{name: "leader stopped at " + p.name, on: points, play: func(ctx context.Context, r *run) error {
-			return r.stopAt(ctx, p)
-		}}, uint64(i))
+	for i, f := range pointFaults() {
+		if strings.Contains(f.name, "stopped") {
+			s.play(f, uint64(i))
+		}
 	}
 }
