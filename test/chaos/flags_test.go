@@ -21,8 +21,8 @@ var flags = options{
 	matrix: flag.String("chaos.matrix", "", "file that takes the table, between its marks if it has them"),
 	story:  flag.Bool("chaos.story", false, "print the story of a good run too"),
 	span:   flag.Duration("chaos.for", 0, "begin no run after so long; 0: no bound"),
-	pauses: flag.Int("chaos.pauses", 10, "pauses of the pause-read test"),
-	kills:  flag.Int("chaos.kills", 2, "leaders that the takeover test kills"),
+	pauses: flag.Int("chaos.pauses", 6, "pauses of the pause-read test"),
+	kills:  flag.Int("chaos.kills", 1, "leaders that the takeover test kills"),
 }
 
 // runWithin bounds one run with its healing.
