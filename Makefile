@@ -47,11 +47,14 @@ FOR ?= 0
 MATRIX ?= bin/chaos-matrix.md
 CHAOS_TIMEOUT ?= 6h
 
+# The one planted bug that `make mutants` plays (empty: all of them).
+MUTANT ?=
+
 # Packages with files that only the build tag failpoints compiles: there the
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos mutants check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -73,9 +76,13 @@ chaos: need-go need-redis ## failovers on real processes under real faults (RUNS
 	@mkdir -p bin
 	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads)$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.matrix=$(abspath $(MATRIX))
 
+mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
+	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'
+
 check: build ## what must hold before a merge: vet, layout, generated code, lint, race, known vulnerabilities
 	$(GO) vet ./...
 	$(GO) vet -tags failpoints ./...
+	$(GO) vet -tags mutants ./...
 	$(GO) test $(VCS) ./test/layout/...
 	@$(MAKE) proto-check lint
 	$(GO) run ./test/layout/notices -check
@@ -102,6 +109,7 @@ proto-check: need-go $(BUF) $(PLUGINS)
 
 lint: need-go $(GOLANGCI)
 	$(GOLANGCI) run ./...
+	$(GOLANGCI) run --build-tags mutants ./internal/planted/...
 
 race: need-go need-redis need-gcc
 	CGO_ENABLED=1 $(GO) test $(VCS) -race -timeout $(RACE_TIMEOUT) ./...

@@ -19,6 +19,7 @@ const (
 	AlertDoubt       = "ACTION_IN_DOUBT"
 	AlertNoSpec      = "NO_SPEC"
 	AlertDrifted     = "OBJECT_DRIFTED"
+	AlertTarget      = "TARGET_NOT_REACHED"
 )
 
 const (
@@ -50,6 +51,7 @@ func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alert
 			})
 		}
 	}
+	alerts = append(alerts, reachAlerts(st, nodes)...)
 	for _, d := range state.Drifts() {
 		alerts = append(alerts, driftAlert(state, d))
 	}
@@ -62,6 +64,22 @@ func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alert
 				Code: AlertDoubt, Severity: warning, Subject: string(a.ID), Age: span(state.Clock() - a.Changed),
 				Message: "a request got no clear answer and no read has resolved it yet",
 			})
+		}
+	}
+	return alerts
+}
+
+// reachAlerts tells of followers that do not reach a target: they would make no
+// leader. The leader's own are its placement's.
+func reachAlerts(st Status, nodes []*pointsmanv1.Node) (alerts []*pointsmanv1.Alert) {
+	for _, n := range nodes {
+		for _, t := range n.GetTargets() {
+			if t.GetReach() == pointsmanv1.Reach_REACH_LOST && n.GetId() != string(st.Leader) {
+				alerts = append(alerts, &pointsmanv1.Alert{
+					Code: AlertTarget, Severity: warning, Subject: n.GetId(), Age: t.GetSince(),
+					Message: fmt.Sprintf("does not reach %s and is given no leadership: %s", t.GetTarget(), t.GetError()),
+				})
+			}
 		}
 	}
 	return alerts

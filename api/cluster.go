@@ -25,7 +25,7 @@ func (s clusterService) GetCluster(ctx context.Context, req *pointsmanv1.GetClus
 		return nil, err
 	}
 	st := s.cfg.Log.Status()
-	nodes := s.nodes(ctx, state, st)
+	nodes, placement := s.nodes(ctx, state, st)
 	c := &pointsmanv1.Cluster{
 		Id:             string(state.Cluster()),
 		Generation:     uint64(state.Generation()),
@@ -37,7 +37,8 @@ func (s clusterService) GetCluster(ctx context.Context, req *pointsmanv1.GetClus
 		CommandVersion: votersRead(state, st),
 		Masters:        uint32(len(state.Spec().Masters)),
 		OpenActions:    uint32(len(state.Open())),
-		Alerts:         clusterAlerts(state, st, nodes),
+		Alerts:         append(clusterAlerts(state, st, nodes), placement.GetAlerts()...),
+		Placement:      placement,
 	}
 	return &pointsmanv1.GetClusterResponse{Header: head, Cluster: c}, nil
 }
@@ -57,12 +58,13 @@ func votersRead(state fsm.State, st Status) uint32 {
 }
 
 // nodes shows this node first, then the others by id, each as it says itself
-// when it can be asked. A call of another node gets this one alone, so that
-// asking around ends.
-func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) []*pointsmanv1.Node {
-	nodes := []*pointsmanv1.Node{s.selfMessage(state, st)}
+// when it can be asked, and where the leadership stands, as the leader says if
+// it can be asked. A call of another node gets this one alone, so that asking
+// around ends.
+func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) ([]*pointsmanv1.Node, *pointsmanv1.Placement) {
+	nodes, placement := []*pointsmanv1.Node{s.selfMessage(state, st)}, s.cfg.Fitness.Placement()
 	if incoming(ctx, client.HopKey) != "" {
-		return nodes
+		return nodes, placement
 	}
 	for _, m := range state.Members() {
 		if m.Node != st.Node {
@@ -72,20 +74,30 @@ func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) []*point
 	ctx, cancel := context.WithTimeout(ctx, s.limits.PeerTime)
 	defer cancel()
 	var asked sync.WaitGroup
+	var told *pointsmanv1.Placement // by the leader, which is one
 	for i, n := range nodes[1:] {
 		asked.Go(func() {
-			if said, err := s.ask(ctx, n.GetGrpcAddress()); err == nil && said.GetId() == n.GetId() {
-				said.JoinTime, said.Voter, said.Reachable = n.GetJoinTime(), n.GetVoter(), true
-				nodes[i+1] = said
+			c, err := s.ask(ctx, n.GetGrpcAddress())
+			if err != nil || c.GetNodes()[0].GetId() != n.GetId() {
+				return
+			}
+			said := c.GetNodes()[0]
+			said.JoinTime, said.Voter, said.Reachable = n.GetJoinTime(), n.GetVoter(), true
+			nodes[i+1] = said
+			if said.GetId() == string(st.Leader) {
+				told = c.GetPlacement()
 			}
 		})
 	}
 	asked.Wait()
-	return nodes
+	if told != nil {
+		placement = told
+	}
+	return nodes, placement
 }
 
-// ask gets another node's own description.
-func (s *Server) ask(ctx context.Context, address string) (*pointsmanv1.Node, error) {
+// ask gets another node's own description: a cluster with that node alone.
+func (s *Server) ask(ctx context.Context, address string) (*pointsmanv1.Cluster, error) {
 	if address == "" {
 		return nil, context.Canceled
 	}
@@ -104,7 +116,7 @@ func (s *Server) ask(ctx context.Context, address string) (*pointsmanv1.Node, er
 	if len(resp.GetCluster().GetNodes()) == 0 {
 		return nil, fmt.Errorf("node at %s says nothing of itself", address)
 	}
-	return resp.GetCluster().GetNodes()[0], nil
+	return resp.GetCluster(), nil
 }
 
 func (s clusterService) ListNodes(ctx context.Context, req *pointsmanv1.ListNodesRequest) (*pointsmanv1.ListNodesResponse, error) {
@@ -120,16 +132,17 @@ func (s clusterService) ListNodes(ctx context.Context, req *pointsmanv1.ListNode
 		return nil, err
 	}
 	var found []ranked[*pointsmanv1.Node]
-	for _, n := range s.nodes(ctx, state, s.cfg.Log.Status()) {
+	nodes, _ := s.nodes(ctx, state, s.cfg.Log.Status())
+	for _, n := range nodes {
 		if f.want("zone", n.GetZone()) && f.want("role", word(n.GetRole(), "NODE_ROLE_")) {
 			found = append(found, ranked[*pointsmanv1.Node]{n.GetId(), n})
 		}
 	}
-	nodes, next, err := page(found, req, "nodes "+req.GetFilter())
+	shown, next, err := page(found, req, "nodes "+req.GetFilter())
 	if err != nil {
 		return nil, err
 	}
-	return &pointsmanv1.ListNodesResponse{Header: head, Nodes: nodes, NextPageToken: next}, nil
+	return &pointsmanv1.ListNodesResponse{Header: head, Nodes: shown, NextPageToken: next}, nil
 }
 
 // TransferLeadership runs on the leader; the forward interceptor brings it
@@ -147,11 +160,9 @@ func (s clusterService) TransferLeadership(ctx context.Context, req *pointsmanv1
 	case to == st.Node:
 	case to == "" && len(st.Voters) < 2:
 		return nil, &fault{code: codes.FailedPrecondition, reason: ReasonUnfit, message: "there is no other voter"}
-	case req.GetValidateOnly():
-		leader = to
 	default:
 		var err error
-		if leader, err = s.cfg.Operator.Transfer(ctx, to); err != nil {
+		if leader, err = s.cfg.Operator.Transfer(ctx, Transfer{To: to, Force: req.GetForce(), DryRun: req.GetValidateOnly()}); err != nil {
 			return nil, err
 		}
 	}

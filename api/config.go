@@ -36,9 +36,26 @@ type Log interface {
 type Sights interface {
 	// See returns the sight of one master; a zero Sight when there is none.
 	See(master fsm.MasterID) Sight
-	// Report takes another node's report and returns the masters about which
-	// the next one is wanted at once. It is called on the leader only.
-	Report(ctx context.Context, report *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error)
+	// Report takes another node's report and answers it; the header is set by
+	// api. It is called on the leader only. ErrReport when it is refused.
+	Report(ctx context.Context, report *pointsmanv1.ReportViewRequest) (*pointsmanv1.ReportViewResponse, error)
+}
+
+// Fitness is how fit this node is to lead, and where the leadership stands.
+// Safe for concurrent use.
+type Fitness interface {
+	// Targets says which targets of the spec this node reaches, by id.
+	Targets() []*pointsmanv1.TargetReach
+	// Placement says why the leadership stands where it stands. A node that
+	// does not lead knows the rule and the last hand-over alone.
+	Placement() *pointsmanv1.Placement
+}
+
+// Transfer is what a human asks of the leadership.
+type Transfer struct {
+	To     fsm.NodeID // empty: to the fittest
+	Force  bool       // to one that is not as fit, its disk floor excepted
+	DryRun bool       // check only
 }
 
 // Gates says what an action waits for. Windows, budgets and the clock are
@@ -50,10 +67,9 @@ type Gates interface {
 
 // Operator does what is not in the log. Safe for concurrent use.
 type Operator interface {
-	// Transfer hands the leadership over, to any fit voter for an empty id,
-	// and returns the new leader. Called on the leader only. ErrUnfit when
-	// there is no fit one.
-	Transfer(ctx context.Context, to fsm.NodeID) (fsm.NodeID, error)
+	// Transfer hands the leadership over and returns the new leader. Called on
+	// the leader only. ErrUnfit when the node is not fit, or nobody is.
+	Transfer(ctx context.Context, t Transfer) (fsm.NodeID, error)
 	// Verify reads this node's log back from its disk. ErrCorrupt when an
 	// entry does not hold.
 	Verify(ctx context.Context) (Verified, error)
@@ -84,6 +100,8 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome of the command is not known")
 	// ErrUnfit is returned when no voter is fit to take the leadership over.
 	ErrUnfit = errors.New("no voter is fit to lead")
+	// ErrReport is returned when another node's report is not taken.
+	ErrReport = errors.New("report refused")
 	// ErrCorrupt is returned when an entry read back from disk does not hold.
 	ErrCorrupt = errors.New("log entry does not verify")
 )
@@ -154,6 +172,7 @@ type Config struct {
 	Sights   Sights
 	Gates    Gates
 	Operator Operator
+	Fitness  Fitness
 	Compile  Compile
 	Dial     []grpc.DialOption    // to other nodes; without: no transport security
 	Registry *prometheus.Registry // without: a new one
@@ -206,6 +225,8 @@ func (c Config) Validate() error {
 		return errors.New("api config: no Gates")
 	case c.Operator == nil:
 		return errors.New("api config: no Operator")
+	case c.Fitness == nil:
+		return errors.New("api config: no Fitness")
 	case c.Compile == nil:
 		return errors.New("api config: no Compile")
 	}

@@ -39,6 +39,7 @@ func (s *Server) selfMessage(state fsm.State, st Status) *pointsmanv1.Node {
 		Uptime:         durationpb.New(st.Uptime),
 		Degraded:       st.Degraded,
 		JoinTime:       stamp(member.Wall),
+		Targets:        s.cfg.Fitness.Targets(),
 	}
 }
 

@@ -36,6 +36,7 @@ const (
 	ReasonUnfit          = "NO_FIT_VOTER"       // nobody may take the leadership over
 	ReasonCorrupt        = "LOG_CORRUPT"        // an entry read back does not hold
 	ReasonPeerOnly       = "PEER_ONLY"          // for coordinators only
+	ReasonReport         = "REPORT_REFUSED"     // of a stranger, too late, or too large
 	ReasonDeadline       = "DEADLINE_EXCEEDED"  // the call's own time was up
 	ReasonCancelled      = "CANCELLED"          // the caller went away
 	ReasonInternal       = "INTERNAL"           // a mistake of ours
@@ -176,6 +177,8 @@ func plainFault(err error) error {
 		f.code, f.reason = codes.Unknown, ReasonOutcomeUnknown
 	case errors.Is(err, ErrUnfit):
 		f.code, f.reason = codes.FailedPrecondition, ReasonUnfit
+	case errors.Is(err, ErrReport):
+		f.code, f.reason = codes.FailedPrecondition, ReasonReport
 	case errors.Is(err, ErrCorrupt):
 		f.code, f.reason = codes.DataLoss, ReasonCorrupt
 	case errors.Is(err, context.DeadlineExceeded):

@@ -63,14 +63,11 @@ func (s masterService) ReportView(ctx context.Context, req *pointsmanv1.ReportVi
 	if !st.Leads() {
 		return nil, (&NotLeaderError{Leader: st.Leader, Address: st.LeaderAddress}).fault(codes.FailedPrecondition)
 	}
-	urgent, err := s.cfg.Sights.Report(ctx, req)
+	resp, err := s.cfg.Sights.Report(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	state, _ := s.cfg.Log.Watch()
-	resp := &pointsmanv1.ReportViewResponse{Header: header(state, st)}
-	for _, id := range urgent {
-		resp.Urgent = append(resp.Urgent, string(id))
-	}
+	resp.Header = header(state, st)
 	return resp, nil
 }

@@ -80,7 +80,7 @@ func (w *tape) addNode(id fsm.NodeID, limits Limits) {
 	w.ids = append(w.ids, id)
 	w.mu.Unlock()
 	server, err := New(Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Compile: compile, Limits: limits,
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: compile, Limits: limits,
 		Dial: w.dialOptions(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -252,11 +252,11 @@ func (n *node) See(fsm.MasterID) Sight {
 }
 
 // Report implements Sights.
-func (n *node) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
+func (n *node) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) (*pointsmanv1.ReportViewResponse, error) {
 	n.tape.mu.Lock()
 	defer n.tape.mu.Unlock()
 	n.reports = append(n.reports, r)
-	return []fsm.MasterID{"cache"}, nil
+	return &pointsmanv1.ReportViewResponse{Urgent: []string{"cache"}}, nil
 }
 
 // Gates implements Gates: as a node that has counted no window out.
@@ -266,15 +266,29 @@ func (n *node) Gates(s fsm.State, a fsm.Action) []fsm.Gate {
 }
 
 // Transfer implements Operator.
-func (n *node) Transfer(_ context.Context, to fsm.NodeID) (fsm.NodeID, error) {
-	if n.fail != nil {
+func (n *node) Transfer(_ context.Context, t Transfer) (fsm.NodeID, error) {
+	to := t.To
+	if n.fail != nil && !t.Force {
 		return "", n.fail
 	}
 	if to == "" {
 		to = "n2"
 	}
+	if t.DryRun {
+		return to, nil
+	}
 	n.tape.setLead(to)
 	return to, nil
+}
+
+// Targets implements Fitness.
+func (n *node) Targets() []*pointsmanv1.TargetReach {
+	return []*pointsmanv1.TargetReach{{Target: "lb", Reach: pointsmanv1.Reach_REACH_REACHED}}
+}
+
+// Placement implements Fitness.
+func (n *node) Placement() *pointsmanv1.Placement {
+	return &pointsmanv1.Placement{Reason: "says " + string(n.id)}
 }
 
 // Verify implements Operator.

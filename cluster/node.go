@@ -53,6 +53,8 @@ type Node struct {
 	reads    *readBatch // the next barrier's; nil: none asked for
 	reading  bool
 
+	successors func() []fsm.NodeID
+
 	moving chan struct{} // holds one: one transfer of leadership at a time
 }
 

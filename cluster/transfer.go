@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/hashicorp/raft"
 
@@ -18,6 +19,14 @@ func (n *Node) SetHandover(f func(ctx context.Context) error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.handover = f
+}
+
+// SetSuccessors sets whom to ask first when nobody is named to lead next, the
+// fittest first. Other voters are asked after them.
+func (n *Node) SetSuccessors(f func() []fsm.NodeID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.successors = f
 }
 
 // Transfer hands leadership to a node, or for an empty id to the first that is
@@ -67,7 +76,7 @@ func (n *Node) fit(ctx context.Context, to fsm.NodeID) (fsm.NodeID, error) {
 		return "", fmt.Errorf("%w: %q", ErrNoTarget, to)
 	}
 	why := "no other voter"
-	for _, v := range n.voters() {
+	for _, v := range n.heirs() {
 		if v == n.cfg.NodeID || to != "" && v != to {
 			continue
 		}
@@ -84,4 +93,25 @@ func (n *Node) fit(ctx context.Context, to fsm.NodeID) (fsm.NodeID, error) {
 		}
 	}
 	return "", fmt.Errorf("%w: %s", ErrNoTarget, why)
+}
+
+// heirs are the voters in the order in which they are asked.
+func (n *Node) heirs() (ids []fsm.NodeID) {
+	n.mu.Lock()
+	order := n.successors
+	n.mu.Unlock()
+	voters := n.voters()
+	if order != nil {
+		for _, id := range order() {
+			if slices.Contains(voters, id) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	for _, id := range voters {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

@@ -95,9 +95,10 @@ func roleOf(s cluster.Status) pointsmanv1.NodeRole {
 	}
 }
 
-func (a adapter) Transfer(ctx context.Context, to fsm.NodeID) (fsm.NodeID, error) {
-	if err := a.c.node.Transfer(ctx, to); err != nil {
-		return "", said(err)
+func (a adapter) Transfer(ctx context.Context, t api.Transfer) (fsm.NodeID, error) {
+	to, err := a.c.placer.byHand(ctx, t)
+	if err != nil || t.DryRun {
+		return to, said(err)
 	}
 	for {
 		if leader := a.c.node.Status().Leader; leader != "" && leader != fsm.NodeID(a.c.Node.GetId()) {

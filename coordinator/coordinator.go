@@ -3,6 +3,7 @@ package coordinator
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,6 +31,9 @@ type Options struct {
 	// Dial opens the connections to Sentinels and Redis nodes; nil: plain TCP,
 	// names resolved anew each time.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Pace Pace // of probes and of moving the leadership
+	// DiskFree stands in for the file system in tests; nil: the real one.
+	DiskFree func(dir string) (free uint64, err error)
 }
 
 // Coordinator is one running node. Whoever starts it closes it.
@@ -39,6 +43,10 @@ type Coordinator struct {
 	watcher  *sentinel.Watcher
 	executor *executor.Executor
 	sights   *sights
+	peers    *peers
+	prober   *prober
+	placer   *placer
+	boot     string // this run of the process
 	api      *api.Server
 	registry *prometheus.Registry
 	servers  servers
@@ -55,11 +63,11 @@ var errClosed = errors.New("closed")
 // before there is a leader. The error names the port, file or peer that is in
 // the way; nothing then keeps running. ctx bounds the start only.
 func Start(ctx context.Context, o Options) (*Coordinator, error) {
-	c := &Coordinator{Options: o, started: time.Now(), over: make(chan struct{}), registry: prometheus.NewRegistry()}
+	c := &Coordinator{Options: o, started: time.Now(), over: make(chan struct{}), registry: prometheus.NewRegistry(), boot: rand.Text()}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.Logger = c.Logger.With("node", o.Node.GetId())
+	c.Logger, c.Pace = c.Logger.With("node", o.Node.GetId()), o.Pace.withDefaults()
 	if err := c.servers.listen(o.Node.GetListen()); err != nil {
 		return nil, err
 	}
@@ -100,6 +108,7 @@ func clusterConfig(o Options) (cluster.Config, error) {
 		c.Snapshots.Interval = positive(s.GetInterval().AsDuration(), c.Snapshots.Interval)
 	}
 	c.DiskFloor = positive(n.GetDiskFloor(), c.DiskFloor)
+	c.Faults.Free = o.DiskFree
 	if o.Logger != nil {
 		c.Logger = o.Logger // it adds the node's id itself
 	}
@@ -130,11 +139,13 @@ func (c *Coordinator) assemble() (err error) {
 	conf := executor.DefaultConfig()
 	conf.Journal, conf.Kinds, conf.Logger, conf.Metrics = c.node, c.Kinds, c.Logger, c.registry
 	c.executor = executor.New(conf)
-	c.sights = newSights(c)
+	c.peers, c.prober = newPeers(c.node), newProber(c)
+	c.sights, c.placer = newSights(c), newPlacer(c)
 	c.node.SetHandover(c.handOver)
+	c.node.SetSuccessors(c.placer.successors)
 	adapted := adapter{c}
 	c.api, err = api.New(api.Config{
-		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Compile: adapted.compile,
+		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Compile: adapted.compile,
 		Registry: c.registry, Logger: c.Logger,
 	})
 	return err
@@ -155,6 +166,7 @@ func (c *Coordinator) run(ctx context.Context) {
 	}
 	within("sentinel view", c.watcher.Run)
 	within("sights", c.sights.run)
+	within("probes", c.prober.run)
 	within("report", c.report)
 	within("lead", func(ctx context.Context) error { return c.node.Lead(ctx, c.lead) })
 	within("serve", func(ctx context.Context) error { return c.servers.serve(ctx, c.api) })
@@ -181,7 +193,11 @@ func (c *Coordinator) Done() <-chan struct{} { return c.over }
 // Close stops the node: it hands leadership over first, so that the others
 // need no election, then ends everything. ctx bounds the hand-over.
 func (c *Coordinator) Close(ctx context.Context) error {
+	leads := c.node.Status().Leading
 	err := c.node.Close(ctx)
+	if leads {
+		c.placer.began.WithLabelValues(byStop.String()).Inc()
+	}
 	c.cancel(errClosed)
 	c.api.Close()
 	<-c.over

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/pointsman/pointsman/executor"
@@ -9,8 +10,12 @@ import (
 )
 
 // drainFor bounds how long a hand-over waits for requests under way: the act
-// span of a claim, within which all its requests end.
-const drainFor = 5 * time.Second
+// span of a claim, within which all its requests end, and drainRest for the
+// entries that free and settle it.
+const (
+	drainFor  = 5 * time.Second
+	drainRest = time.Second
+)
 
 // lead is the leader's work, called once per term.
 func (c *Coordinator) lead(ctx context.Context, term fsm.Term) error {
@@ -18,6 +23,9 @@ func (c *Coordinator) lead(ctx context.Context, term fsm.Term) error {
 	defer c.api.SetLeading(false)
 	c.sights.setOffice(&office{ctx: ctx, term: term, executor: c.executor})
 	defer c.sights.setOffice(nil)
+	var placing sync.WaitGroup
+	defer placing.Wait()
+	placing.Go(func() { c.placer.run(ctx) })
 	return c.executor.Run(ctx, term)
 }
 
@@ -25,9 +33,20 @@ func (c *Coordinator) lead(ctx context.Context, term fsm.Term) error {
 // the attempt ends and the term has not, work goes on.
 func (c *Coordinator) handOver(ctx context.Context) error {
 	context.AfterFunc(ctx, c.executor.Resume)
-	within, cancel := context.WithTimeout(ctx, drainFor)
+	within, cancel := context.WithTimeout(ctx, c.drainTime())
 	defer cancel()
 	return c.executor.Drain(within)
+}
+
+// drainTime covers the longest claim that stands.
+func (c *Coordinator) drainTime() time.Duration {
+	longest := drainFor
+	for _, a := range c.node.State().Open() {
+		if a.Phase == fsm.Claimed {
+			longest = max(longest, a.Step.Act)
+		}
+	}
+	return longest + drainRest
 }
 
 // office is what only the leader has: a term to observe and to warm up in.

@@ -65,7 +65,7 @@ func (c *Coordinator) leaderAddress() string {
 func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence uint64) {
 	me := c.node.Status()
 	req := &pointsmanv1.ReportViewRequest{
-		NodeId: string(me.Node), RunId: string(me.Store), Sequence: sequence, SpecRevision: uint64(c.node.State().Spec().Revision),
+		NodeId: string(me.Node), RunId: c.boot, Sequence: sequence, SpecRevision: uint64(c.node.State().Spec().Revision),
 	}
 	now := time.Now()
 	c.sights.mu.Lock()
@@ -73,8 +73,9 @@ func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence 
 		req.Masters = append(req.Masters, viewOut(string(me.Node), one.view, now))
 	}
 	c.sights.mu.Unlock()
-	if len(req.GetMasters()) == 0 {
-		return
+	req.Health = &pointsmanv1.NodeHealth{
+		AppliedIndex: c.node.State().Index(), BelowDiskFloor: me.DiskDegraded,
+		Targets: c.prober.messages(), Handover: c.peers.last().message(now),
 	}
 	ctx, cancel := context.WithTimeout(client.AsPeer(ctx), reportTimeout)
 	defer cancel()
@@ -86,6 +87,8 @@ func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence 
 	for _, id := range said.GetUrgent() {
 		c.sights.nudge(fsm.MasterID(id))
 	}
+	c.prober.hurry(said.GetProbe())
+	c.peers.hearFromLeader(said.GetHandover())
 }
 
 func (s *sights) nudge(id fsm.MasterID) {

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -30,6 +29,9 @@ type sights struct {
 	office *office // nil: another node leads
 	sights map[fsm.MasterID]*sight
 	stir   chan struct{} // closed when a verdict changes: the reporter's nudge
+
+	peers  *peers
+	wanted func() []string // targets that the leader wants probed; set before run
 }
 
 // sight is one master as this node judges it. The fields are under sights.mu.
@@ -52,7 +54,8 @@ var _ api.Sights = (*sights)(nil)
 func newSights(c *Coordinator) *sights {
 	return &sights{
 		node: c.node, watcher: c.watcher, logger: c.Logger,
-		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}),
+		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}), peers: c.peers,
+		wanted: func() []string { return c.placer.wanted() },
 	}
 }
 
@@ -126,6 +129,7 @@ func (s *sights) setOffice(o *office) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.office = o
+	s.peers.forget()
 	for _, one := range s.sights {
 		clear(one.peers)
 		one.again()
@@ -200,12 +204,14 @@ func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
 	return true
 }
 
-// Report takes another node's views. It is called on the leader only.
-func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
-	if _, met := s.node.State().Member(fsm.NodeID(r.GetNodeId())); !met {
-		return nil, fmt.Errorf("node %q is not a member", r.GetNodeId())
+// Report takes what another node sees and says of itself. It is called on the
+// leader only, and refuses strangers and what comes late: see peers.admit.
+func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) (*pointsmanv1.ReportViewResponse, error) {
+	if err := s.peers.admit(r); err != nil {
+		return nil, err
 	}
 	now := time.Now()
+	resp := &pointsmanv1.ReportViewResponse{Probe: s.wanted(), Handover: s.peers.last().message(now)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range r.GetMasters() {
@@ -219,7 +225,19 @@ func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) ([]
 			one.again()
 		}
 	}
-	return nil, nil
+	return resp, nil
+}
+
+// coming are the masters of which a switch is seen or to be accepted.
+func (s *sights) coming() (ids []fsm.MasterID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, one := range s.sights {
+		if one.merged.Switching || one.verdict.WarmUp || one.verdict.Kind != sentinel.None {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // keepAlerts remembers since when each alert stands.

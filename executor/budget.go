@@ -39,6 +39,14 @@ func newBudget(perMinute int) *budget {
 	return &budget{rate: n / time.Minute.Seconds(), burst: n, tokens: n, at: time.Now()}
 }
 
+// newShare is the part of a target's rate that looks for drift may use, as a
+// bucket that holds one look at least.
+func newShare(perMinute int) *budget {
+	n := float64(perMinute) / driftShare
+	burst := max(n, costLook)
+	return &budget{rate: n / time.Minute.Seconds(), burst: burst, tokens: burst, at: time.Now()}
+}
+
 func (b *budget) setRate(perMinute int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,9 @@ const (
 	driftScan = time.Second
 	// driftJitter spreads the looks at many objects: up to so much is added.
 	driftJitter = 0.2
+	// driftShare is the part of a target's rate that looks may use, one in so
+	// many. With more objects than that covers, their looks lie further apart.
+	driftShare = 5
 )
 
 // driftDelays are the spans between the looks at an object after its action is
@@ -26,7 +30,8 @@ func driftDelays() []time.Duration {
 
 // watched is an object that is looked at again.
 type watched struct {
-	action fsm.ActionID
+	action *fsm.Action
+	since  time.Time // of the action's watch; an older look tells nothing about it
 	looks  int
 	next   time.Time
 }
@@ -39,13 +44,26 @@ func (w watched) after() watched {
 	return w
 }
 
+// young tells the looks for what may still land from those that come for ever.
+func (w watched) young() bool { return w.looks < len(driftDelays()) }
+
+// drift is the watch over what is done, of one term; its loop owns it.
+type drift struct {
+	*Executor
+	term    fsm.Term
+	index   uint64                   // of the state that the others are of
+	objects map[fsm.ObjectID]watched // those of the newest failover of each master
+	shares  map[fsm.TargetID]*budget // the looks' part of each target's rate
+}
+
 // watchDrift looks again at what is done, for as long as the term lasts. A new
 // leader begins anew with the short spans: it does not know what the old one
 // left on the wire.
 func (e *Executor) watchDrift(ctx context.Context, term fsm.Term) {
-	objects := map[fsm.ObjectID]watched{} // those of the newest failover of each master
+	d := &drift{Executor: e, term: term, objects: map[fsm.ObjectID]watched{}, shares: map[fsm.TargetID]*budget{}}
 	tick := time.NewTicker(driftScan)
 	defer tick.Stop()
+	defer e.meters.lookAge.Reset()
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,41 +71,114 @@ func (e *Executor) watchDrift(ctx context.Context, term fsm.Term) {
 		case <-tick.C:
 		}
 		state, _ := e.Journal.Watch()
-		stand := map[fsm.ObjectID]watched{}
-		for _, m := range state.Masters() {
-			for _, a := range state.Standing(m.ID) {
-				w, ok := objects[a.Step.Object]
-				if !ok || w.action != a.ID {
-					w = watched{action: a.ID}.after()
-				}
-				if !time.Now().Before(w.next) && e.lookForDrift(ctx, term, a) {
-					w = w.after()
-				}
-				stand[a.Step.Object] = w
-			}
+		if state.Index() != d.index {
+			d.stand(state)
 		}
-		objects = stand
+		d.look(ctx)
+		d.tell()
 	}
 }
 
-// lookForDrift begins one look, unless the budget is wanted by others or the
-// node is about to hand over. It has a lane of its own: a look waits for nobody
-// who acts, and nobody who acts for a look.
-func (e *Executor) lookForDrift(ctx context.Context, term fsm.Term, a fsm.Action) bool {
+// stand takes over what stands now, with the looks that it has had.
+func (d *drift) stand(state fsm.State) {
+	stand := map[fsm.ObjectID]watched{}
+	shares := map[fsm.TargetID]*budget{}
+	for _, m := range state.Masters() {
+		for _, a := range state.Standing(m.ID) {
+			w, ok := d.objects[a.Step.Object]
+			if !ok || w.action.ID != a.ID {
+				w = watched{action: &a, since: time.Now()}.after()
+			}
+			stand[a.Step.Object] = w
+			perMinute := d.tools.rate(a.Target)
+			share, ok := d.shares[a.Target.ID]
+			if !ok || share.rate != newShare(perMinute).rate {
+				share = newShare(perMinute)
+			}
+			shares[a.Target.ID] = share
+		}
+	}
+	d.index, d.objects, d.shares = state.Index(), stand, shares
+}
+
+// look begins the looks that are due, of each target as many as its share
+// allows: what was just done first, then whoever has waited longest, so that
+// nobody's turn is taken by those who come often.
+func (d *drift) look(ctx context.Context) {
+	var due []watched
+	for _, w := range d.objects {
+		if !time.Now().Before(w.next) {
+			due = append(due, w)
+		}
+	}
+	slices.SortFunc(due, func(a, b watched) int {
+		if a.young() != b.young() {
+			if a.young() {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(a.next.Compare(b.next), cmp.Compare(a.action.ID, b.action.ID))
+	})
+	spent := map[fsm.TargetID]bool{}
+	for _, w := range due {
+		target := w.action.Target.ID
+		if spent[target] {
+			continue
+		}
+		began, left := d.begin(ctx, *w.action)
+		if began {
+			d.objects[w.action.Step.Object] = w.after()
+		}
+		spent[target] = left > 0
+	}
+}
+
+// begin begins one look, unless the budget is wanted by others (then it says
+// for how long) or the node is about to hand over. It has a lane of its own: a
+// look waits for nobody who acts, and nobody who acts for a look.
+func (d *drift) begin(ctx context.Context, a fsm.Action) (began bool, left time.Duration) {
 	id := "drift/" + a.ID
-	e.mu.Lock()
-	busy := e.draining || e.running[id]
-	e.mu.Unlock()
+	d.mu.Lock()
+	busy := d.draining || d.running[id]
+	d.mu.Unlock()
 	if busy || planted.Bug(planted.DriftUnwatched) {
-		return false
+		return false, 0
 	}
-	g, left := e.tools.admit(a.Target, costLook, true)
+	share := d.shares[a.Target.ID]
+	taken, left := share.take(costLook, false)
+	if taken == 0 {
+		return false, left
+	}
+	g, left := d.tools.admit(a.Target, costLook, true)
 	if left > 0 {
-		return false
+		share.give(taken)
+		return false, left
 	}
-	t := try{Executor: e, term: term, id: a.ID}
-	e.start(ctx, id, job{do: func(ctx context.Context) { t.drifted(patient(ctx)) }, target: "drift/" + a.Target.ID, grant: g})
-	return true
+	t := try{Executor: d.Executor, term: d.term, id: a.ID}
+	d.start(ctx, id, job{do: func(ctx context.Context) { t.drifted(patient(ctx)) }, target: "drift/" + a.Target.ID, grant: g})
+	return true, 0
+}
+
+// tell shows, for each target, how long ago the object that waits longest was
+// seen: the real period of the looks.
+func (d *drift) tell() {
+	ages := map[fsm.TargetID]time.Duration{}
+	d.mu.Lock()
+	for o := range d.seen {
+		if _, stands := d.objects[o]; !stands {
+			delete(d.seen, o)
+		}
+	}
+	for o, w := range d.objects {
+		last := w.since
+		if at := d.seen[o]; at.After(last) {
+			last = at
+		}
+		ages[w.action.Target.ID] = max(ages[w.action.Target.ID], time.Since(last))
+	}
+	d.mu.Unlock()
+	d.meters.looked(ages)
 }
 
 // drifted looks at the object of a done action and logs what differs. It only
@@ -103,6 +194,9 @@ func (t try) drifted(ctx context.Context) {
 		t.Logger.Debug("look for drift", "action", string(a.ID), "error", err)
 		return
 	}
+	t.mu.Lock()
+	t.seen[a.Step.Object] = time.Now()
+	t.mu.Unlock()
 	c := fsm.NoteDrift{Action: a.ID, Found: seen.Verdict.String() + ": " + seen.Detail}
 	was, known := state.Drift(a.Step.Object)
 	spec, _ := state.Spec().Master(a.For.Master)

@@ -65,6 +65,7 @@ type Executor struct {
 	acting   int                            // of them, those that may hold a claim
 	lanes    map[fsm.TargetID]chan struct{} // one per target: at most Parallel attempts at once
 	later    map[fsm.ActionID]time.Time     // not before, where no entry says so
+	seen     map[fsm.ObjectID]time.Time     // the last look for drift that saw the object
 	draining bool
 	kick     chan struct{} // an attempt ended; capacity 1
 	inbox    chan func(context.Context)
@@ -75,7 +76,7 @@ type Executor struct {
 func New(c Config) *Executor {
 	return &Executor{
 		Config: c, tools: newTools(c), meters: newMeters(c.Metrics),
-		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{},
+		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{}, seen: map[fsm.ObjectID]time.Time{},
 		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), lanes: map[fsm.TargetID]chan struct{}{},
 	}
 }

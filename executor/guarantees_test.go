@@ -152,10 +152,10 @@ func TestG5_ATimeOutIsDoubtUntilARead(t *testing.T) {
 		o := ofClass(t, fsm.Readable)
 		l := o.lead(t, 1, nil)
 		defer l.stop()
-		o.slow = time.Minute // longer than the claim's span
+		o.turn(func() { o.slow = time.Minute }) // longer than the claim's span
 		l.sees(1)
 		time.Sleep(100 * time.Millisecond)
-		o.blindEye = errors.New("503")
+		o.turn(func() { o.blindEye = errors.New("503") })
 		a, took := o.until(t, "cache/1/do", fsm.Pending, 6*time.Second)
 		if !a.Doubt || a.Effect != 0 || took > 5*time.Second {
 			t.Fatalf("after %s: doubt %v, effect %s", took, a.Doubt, a.Effect)
@@ -164,7 +164,7 @@ func TestG5_ATimeOutIsDoubtUntilARead(t *testing.T) {
 		if a, _ = o.w.now().Action(a.ID); !a.Doubt || a.Phase.Final() {
 			t.Fatalf("guessed: %s", a.Phase)
 		}
-		o.blindEye, o.slow = nil, 0
+		o.turn(func() { o.blindEye, o.slow = nil, 0 })
 		a, _ = o.until(t, a.ID, fsm.Done, time.Minute)
 		if a.Doubt || a.Effect != fsm.Changed {
 			t.Fatalf("doubt %v, effect %s", a.Doubt, a.Effect)
@@ -216,7 +216,7 @@ func TestG8_EveryActionEndsOrStandsForAHuman(t *testing.T) {
 			if a.Reason == "" || a.Attempts > 4 {
 				t.Fatalf("%s: %d attempts, reason %q", name, a.Attempts, a.Reason)
 			}
-			o.refuse, o.blindEye, o.lose, o.ignore = nil, nil, 0, 0
+			o.turn(func() { o.refuse, o.blindEye, o.lose, o.ignore = nil, nil, 0, 0 })
 			if err := o.w.commit(1, fsm.Retry{Action: a.ID, Reason: "mended"}).Err(); err != nil {
 				t.Fatal(err)
 			}

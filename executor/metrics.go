@@ -12,6 +12,7 @@ type meters struct {
 	running  prometheus.Gauge
 	settles  *prometheus.CounterVec
 	requests *prometheus.HistogramVec
+	lookAge  *prometheus.GaugeVec
 }
 
 func newMeters(r prometheus.Registerer) *meters {
@@ -26,9 +27,13 @@ func newMeters(r prometheus.Registerer) *meters {
 			Name: "pointsman_executor_act_seconds", Help: "Length of the calls that may change an object.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 13),
 		}, []string{"kind"}),
+		lookAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pointsman_executor_drift_look_age_seconds",
+			Help: "How long ago the object of the target that waits longest was looked at for drift; leader only.",
+		}, []string{"target"}),
 	}
 	if r != nil {
-		r.MustRegister(m.running, m.settles, m.requests)
+		r.MustRegister(m.running, m.settles, m.requests, m.lookAge)
 	}
 	return m
 }
@@ -43,4 +48,11 @@ func (m *meters) settled(a fsm.Action, c fsm.Settle) {
 
 func (m *meters) acted(a fsm.Action, d time.Duration) {
 	m.requests.WithLabelValues(a.Step.Kind).Observe(d.Seconds())
+}
+
+func (m *meters) looked(ages map[fsm.TargetID]time.Duration) {
+	m.lookAge.Reset()
+	for target, age := range ages {
+		m.lookAge.WithLabelValues(string(target)).Set(age.Seconds())
+	}
 }

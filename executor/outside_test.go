@@ -77,6 +77,13 @@ func (o *outside) write(r request, class fsm.Class, term fsm.Term) {
 	o.version++
 }
 
+// turn changes what the provider does, while processes use it.
+func (o *outside) turn(f func()) {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	f()
+}
+
 func (o *outside) etag() string { return fmt.Sprint("v", o.version) }
 
 // deed is the kind of that object.
@@ -99,6 +106,8 @@ func (d deed) Read(ctx context.Context, _ actuators.Subject) (r actuators.Readin
 		d.o.reads++
 		r = actuators.Reading{At: time.Now(), Body: [2]string{d.o.value, d.o.etag()}}
 	})
+	d.o.w.mu.Lock()
+	defer d.o.w.mu.Unlock()
 	return r, errors.Join(err, d.o.blindEye)
 }
 
@@ -119,20 +128,25 @@ func (d deed) Act(ctx context.Context, w actuators.Work, _ actuators.Sight) (out
 	if ctx.Err() != nil {
 		return out, ctx.Err()
 	}
-	if d.o.refuse != nil {
-		return out, d.o.refuse
+	d.o.w.mu.Lock()
+	refuse, slow := d.o.refuse, d.o.slow
+	d.o.w.mu.Unlock()
+	if refuse != nil {
+		return out, refuse
 	}
 	r := request{id: w.Action.ID, token: w.Action.Token, value: string(w.Action.Value), version: w.Action.Version}
 	if err := d.l.call("act", func() { d.o.write(r, d.class, d.term) }); err != nil {
 		return out, actuators.InDoubt(err)
 	}
-	if d.o.slow > 0 {
+	if slow > 0 {
 		select {
-		case <-time.After(d.o.slow):
+		case <-time.After(slow):
 		case <-ctx.Done():
 			return out, actuators.InDoubt(ctx.Err())
 		}
 	}
+	d.o.w.mu.Lock()
+	defer d.o.w.mu.Unlock()
 	if d.o.lose > 0 {
 		d.o.lose--
 		return out, actuators.InDoubt(errLost)

@@ -80,10 +80,7 @@ func closeIdle(a actuators.Actuator) {
 // budget is the target's pace: its rate a minute, as a bucket of one minute.
 // The caller holds mu.
 func (t *tools) budget(target fsm.TargetSpec) *budget {
-	perMinute := target.Rate
-	if perMinute <= 0 {
-		perMinute = t.Rate
-	}
+	perMinute := t.rate(target)
 	b, ok := t.budgets[target.ID]
 	if !ok {
 		b = newBudget(perMinute)
@@ -91,6 +88,14 @@ func (t *tools) budget(target fsm.TargetSpec) *budget {
 	}
 	b.setRate(perMinute)
 	return b
+}
+
+// rate is a target's requests a minute.
+func (t *tools) rate(target fsm.TargetSpec) int {
+	if target.Rate > 0 {
+		return target.Rate
+	}
+	return t.Rate
 }
 
 // left is how long until the target may be asked so many times.

@@ -202,7 +202,8 @@ func TestLife_SupersededInEveryState(t *testing.T) {
 				if a.Doubt != c.doubt {
 					t.Fatalf("doubt %v", a.Doubt)
 				}
-				o.slow, o.refuse, o.lose, o.ignore = 0, nil, 0, 0
+				synctest.Wait() // what it does, it has begun
+				o.turn(func() { o.slow, o.refuse, o.lose, o.ignore = 0, nil, 0, 0 })
 				l.sees(2)
 				_, took := o.until(t, "cache/2/do", fsm.Done, time.Minute)
 				if waited := took > 10*time.Second; waited != c.doubt {

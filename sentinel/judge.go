@@ -219,7 +219,8 @@ func (j *judge) advance() bool {
 // roleAlone is a planted bug: it takes a node's own word for a promotion.
 func (j *judge) roleAlone() bool {
 	for _, r := range j.v.Roles {
-		if r.Role == RoleMaster && r.Address != j.acc.Address && j.candidate(r.Address) && j.now.Sub(r.At) <= RoleFreshFor {
+		says := r.Role == RoleMaster && j.candidate(r.Address) && j.now.Sub(r.At) <= RoleFreshFor
+		if says && r.Address != j.acc.Address && j.stood(time.Second, "alone %s", r.Address) {
 			j.accept(Advance, r.Address, j.acc.Epoch+1)
 			return true
 		}
@@ -292,7 +293,7 @@ func (j *judge) contradicted(epoch uint64) bool {
 // epoch and it is master, for ResolveAfter without interruption.
 func (j *judge) held(kind Kind, epoch uint64, addresses []string) bool {
 	for _, address := range addresses {
-		if planted.Bug(planted.ConflictAccepted) {
+		if planted.Bug(planted.ConflictAccepted) && j.stood(time.Second, "any %d %s", epoch, address) {
 			j.accept(kind, address, epoch)
 			break
 		}

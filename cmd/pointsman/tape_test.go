@@ -95,7 +95,7 @@ func (w *tape) add(ts *testscript.TestScript, id fsm.NodeID) error {
 	w.ids = append(w.ids, id)
 	w.nodes[id] = n
 	n.server, err = api.New(api.Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Compile: n.compile, Logger: slog.New(slog.DiscardHandler),
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: n.compile, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

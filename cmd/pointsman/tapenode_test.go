@@ -62,8 +62,22 @@ func (n *node) See(id fsm.MasterID) api.Sight {
 }
 
 // Report implements api.Sights.
-func (n *node) Report(context.Context, *pointsmanv1.ReportViewRequest) ([]fsm.MasterID, error) {
-	return nil, nil
+func (n *node) Report(context.Context, *pointsmanv1.ReportViewRequest) (*pointsmanv1.ReportViewResponse, error) {
+	return &pointsmanv1.ReportViewResponse{}, nil
+}
+
+// Targets implements api.Fitness.
+func (n *node) Targets() []*pointsmanv1.TargetReach {
+	t := &pointsmanv1.TargetReach{Target: "lb-par", Reach: pointsmanv1.Reach_REACH_REACHED, Probed: durationpb.New(time.Second)}
+	return []*pointsmanv1.TargetReach{t}
+}
+
+// Placement implements api.Fitness.
+func (n *node) Placement() *pointsmanv1.Placement {
+	return &pointsmanv1.Placement{
+		Policy: pointsmanv1.LeaderPlacement_LEADER_PLACEMENT_AUTO, Reason: "zone par-a holds no master",
+		Last: &pointsmanv1.Handover{From: "b", To: "a", Cause: pointsmanv1.HandoverCause_HANDOVER_CAUSE_ZONE, Reason: "zone par-b holds 1 of 1 masters", Age: durationpb.New(time.Hour)},
+	}
 }
 
 // Gates implements api.Gates: as a node that has counted no window out.
@@ -73,7 +87,11 @@ func (n *node) Gates(s fsm.State, a fsm.Action) []fsm.Gate {
 }
 
 // Transfer implements api.Operator.
-func (n *node) Transfer(_ context.Context, to fsm.NodeID) (fsm.NodeID, error) {
+func (n *node) Transfer(_ context.Context, t api.Transfer) (fsm.NodeID, error) {
+	to := t.To
+	if t.DryRun {
+		return to, nil
+	}
 	if len(n.ids) == 1 {
 		return "", api.ErrUnfit
 	}

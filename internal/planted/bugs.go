@@ -1,5 +1,9 @@
 package planted
 
+// Variable is the environment variable that names the bug to play; empty:
+// none. Only a build with the tag mutants reads it.
+const Variable = "POINTSMAN_MUTANT"
+
 // Name of a planted bug.
 type Name string
 
@@ -95,4 +99,14 @@ func Bugs() []Entry {
 		{JoinRunning, "an action waits for a refresh that was claimed after its value was staged", "G4"},
 		{DriftUnwatched, "what is done is read again, and a late write repaired", "G6"},
 	}
+}
+
+// Known reports whether a bug of that name, or no name, can be asked for.
+func Known(name string) bool {
+	for _, b := range Bugs() {
+		if name == string(b.Name) {
+			return true
+		}
+	}
+	return name == ""
 }

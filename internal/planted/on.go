@@ -7,23 +7,15 @@ import (
 	"os"
 )
 
-// Variable names the bug that this process plays; empty: none.
-const Variable = "POINTSMAN_MUTANT"
-
 // chosen is fixed before main begins.
 var chosen = choose(os.Getenv(Variable))
 
 func choose(name string) Name {
-	for _, b := range Bugs() {
-		if name == string(b.Name) {
-			return b.Name
-		}
-	}
-	if name != "" {
+	if !Known(name) {
 		fmt.Fprintf(os.Stderr, "%s=%s: no such planted bug\n", Variable, name)
 		os.Exit(2)
 	}
-	return ""
+	return Name(name)
 }
 
 // Bug reports whether the guard of that name is taken out. It may be called

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // buildWithin bounds the compilation of the two programs.
@@ -16,6 +18,9 @@ const buildWithin = 5 * time.Minute
 func build(t *testing.T, tags string, programs ...string) string {
 	t.Helper()
 	dir := t.TempDir()
+	if planted.Warning() != "" { // this test has the tag: so have the programs that it judges
+		tags += ",mutants"
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), buildWithin)
 	defer cancel()
 	args := []string{"build", "-buildvcs=false", "-tags", tags, "-o", dir + string(filepath.Separator)}

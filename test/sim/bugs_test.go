@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
@@ -18,6 +19,7 @@ type bug struct {
 	desk  func(*desk) executor.Journal
 	tool  func(actuators.Actuator) actuators.Actuator
 	judge func(sentinel.View, sentinel.Accepted, sentinel.Verdict) sentinel.Verdict
+	rates map[string]float64 // of the nodes' clocks, instead of the plan's
 }
 
 func (b *bug) journal(d *desk) executor.Journal {
@@ -44,13 +46,15 @@ func (b *bug) verdict(v sentinel.View, acc sentinel.Accepted, said sentinel.Verd
 // bugs are the planted ones, each with the guard that it takes out.
 func bugs() []*bug {
 	return []*bug{
-		{name: "no window", seeds: []uint64{7, 9, 12, 13}, desk: func(d *desk) executor.Journal { return noWindow{d} }},
-		{name: "freed in doubt", seeds: []uint64{15, 18, 45, 66}, desk: func(d *desk) executor.Journal { return freedInDoubt{d} }},
-		{name: "freed when superseded", seeds: []uint64{7, 9, 12, 13}, desk: func(d *desk) executor.Journal { return freedWhenSuperseded{d} }},
+		{name: "no window", seeds: []uint64{7, 9, 12}, desk: func(d *desk) executor.Journal { return noWindow{d} }},
+		{name: "freed in doubt", seeds: []uint64{30, 33}, desk: func(d *desk) executor.Journal { return freedInDoubt{d} }},
+		{name: "freed when superseded", seeds: []uint64{7, 14, 30}, desk: func(d *desk) executor.Journal { return freedWhenSuperseded{d} }},
 		{name: "done when staged", seeds: []uint64{1, 2, 3}, desk: func(d *desk) executor.Journal { return doneWhenStaged{d} }},
-		{name: "task not followed", seeds: []uint64{1, 2, 3}, tool: func(a actuators.Actuator) actuators.Actuator { return notFollowed{a} }},
-		{name: "pending count trusted", seeds: []uint64{2, 3, 5}, tool: func(a actuators.Actuator) actuators.Actuator { return countTrusted{a} }},
-		{name: "conflict accepted", seeds: []uint64{2, 9}, judge: conflictAccepted},
+		{name: "task not followed", seeds: []uint64{1, 9, 2}, tool: func(a actuators.Actuator) actuators.Actuator { return notFollowed{a} }},
+		{name: "pending count trusted", seeds: []uint64{2, 5, 3}, tool: func(a actuators.Actuator) actuators.Actuator { return countTrusted{a} }},
+		{name: "clocks too far apart", seeds: []uint64{7, 9, 12, 14, 30, 33}, rates: map[string]float64{"n1": 0.7, "n2": 1.3, "n3": 1}},
+		{name: "acts when it warms up", seeds: []uint64{1, 2}, tool: func(a actuators.Actuator) actuators.Actuator { return &hasty{Actuator: a} }},
+		{name: "conflict accepted", seeds: []uint64{9, 2}, judge: conflictAccepted},
 	}
 }
 
@@ -119,6 +123,31 @@ type notFollowed struct{ actuators.Actuator }
 
 func (notFollowed) Follow(context.Context, actuators.Work) (actuators.Progress, error) {
 	return actuators.Progress{Done: true}, nil
+}
+
+// hasty writes once more what it was told last, whenever it reads: without a claim.
+type hasty struct {
+	actuators.Actuator
+	mu   sync.Mutex
+	work *actuators.Work
+	seen actuators.Sight
+}
+
+func (h *hasty) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
+	h.mu.Lock()
+	h.work, h.seen = &w, seen
+	h.mu.Unlock()
+	return h.Actuator.Act(ctx, w, seen)
+}
+
+func (h *hasty) Read(ctx context.Context, s actuators.Subject) (actuators.Reading, error) {
+	h.mu.Lock()
+	w, seen := h.work, h.seen
+	h.mu.Unlock()
+	if w != nil {
+		_, _ = h.Actuator.Act(ctx, *w, seen)
+	}
+	return h.Actuator.Read(ctx, s)
 }
 
 // countTrusted takes an empty count of pending changes for a proof.

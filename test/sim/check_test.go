@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/pointsman/pointsman/cluster/journal"
 	"github.com/pointsman/pointsman/fsm"
@@ -28,8 +26,20 @@ func (r *run) check() {
 	r.holders(log)
 	r.falseSuccess(log)
 	r.switches(state)
-	r.provider(state, log)
+	r.sampled(log)
+	r.oneValue(log)
+	r.doubts(log)
+	r.accepted(log)
+	deeds := r.deeds(log)
+	r.mutations(log, deeds)
+	r.changes(log, deeds)
+	r.quorate(deeds)
+	r.provider(state, log, deeds)
+	r.stands()
 	r.values(state)
+	if r.right > convergeWithin && !r.anyEdited() && !r.refused() {
+		r.fail("convergence", "traffic went where it belongs %s after the last fault, at most %s", r.right, convergeWithin)
+	}
 }
 
 // hashes: equal states at an equal index on all nodes.
@@ -169,41 +179,68 @@ func (r *run) switches(state fsm.State) {
 	}
 }
 
-// outlasted: an accepted write was under way for longer than the window allows for.
-func (r *run) outlasted() bool {
-	for _, c := range r.sim.Journal(0).Calls {
-		if !c.Accepted || c.Foreign || c.Method != http.MethodPut {
-			continue
-		}
-		wire, ok := r.wires[c.QueryID]
-		if !ok {
-			wire = r.wire // its answer was never sent: the longest of all
-		}
-		if wire+c.Effect.Sub(c.Received) > r.plan.Hold {
-			return true
+// outlasted: the run has a write that took effect later than its window allows
+// for, or that was delivered again after its answer had freed the object.
+func (r *run) outlasted(deeds []deed) bool {
+	return slices.ContainsFunc(deeds, func(d deed) bool { return d.call.Frontend != nil && r.late(d) })
+}
+
+func (r *run) late(d deed) bool {
+	window := d.came.from.clock.real(d.grant.act) + r.plan.Hold
+	return d.call.Effect.Sub(d.grant.by.at) > window || d.came.twin && d.call.Effect.After(d.came.answered)
+}
+
+// changes: no write of an older failover lands on a newer one's (stale), and no
+// action changes the value twice (duplicates), unless that very write was late,
+// or a late one or somebody else's edit had spoiled what was there.
+func (r *run) changes(log []decided, deeds []deed) {
+	type under struct {
+		frontend int64
+		of       fsm.FailoverID
+	}
+	actions, changed, counted := map[under]int{}, map[under]int{}, map[fsm.ActionID]bool{}
+	for _, g := range grants(log) {
+		if frontend, _, ok := wants(g.action); ok && !counted[g.action.ID] {
+			counted[g.action.ID] = true
+			actions[under{frontend, g.action.For}]++
 		}
 	}
-	return false
+	highest, spoiled := map[int64]fsm.Number{}, map[int64]bool{}
+	for _, d := range deeds {
+		w := d.call.Frontend
+		if w == nil {
+			continue
+		}
+		key := under{w.ID, d.grant.action.For}
+		spoiled[w.ID] = spoiled[w.ID] || r.late(d) || r.edited(w.ID)
+		if n := key.of.Number; n < highest[w.ID] && d.call.Changed && !r.late(d) {
+			r.fail("stale", "call %d set %s on frontend %d after number %d", d.call.Seq, key.of, w.ID, highest[w.ID])
+		}
+		highest[w.ID] = max(highest[w.ID], key.of.Number)
+		if w.FarmBefore == w.FarmAfter {
+			continue
+		}
+		if changed[key]++; changed[key] > actions[key] && !spoiled[w.ID] {
+			r.fail("duplicates", "call %d is change %d of frontend %d under %s", d.call.Seq, changed[key], w.ID, key.of)
+		}
+	}
 }
 
 // provider: what the provider counted against what the log says.
-func (r *run) provider(state fsm.State, log []decided) {
+func (r *run) provider(state fsm.State, log []decided, deeds []deed) {
 	p := r.sim.Prove(r.logged(state))
-	r.count(state, log, p)
+	r.count(state, log, deeds, p)
 	bad := []struct {
-		check  string
-		n      int
-		excuse bool
+		check string
+		n     int
 	}{
-		{"lost", p.Lost, false}, {"orphans", p.Orphans, false}, {"journal whole", int(p.Dropped), false},
-		{"duplicates", p.Duplicates, r.outlasted() || r.anyEdited()}, {"stale", p.Stale, r.outlasted()},
+		{"lost", p.Lost}, {"orphans", p.Orphans - r.twins()}, {"journal whole", int(p.Dropped)},
 	}
 	for _, b := range bad {
-		if b.n > 0 && !b.excuse {
+		if b.n > 0 {
 			r.fail(b.check, "%d: %s", b.n, strings.Join(p.Details, "; "))
 		}
 	}
-	r.claimedFirst(log)
 }
 
 func (r *run) anyEdited() bool {
@@ -224,58 +261,50 @@ func (r *run) logged(state fsm.State) (list []ovh.LoggedAction) {
 	return list
 }
 
-// claimedFirst: no accepted write of an action before a claim of it was durable.
-func (r *run) claimedFirst(log []decided) {
-	first := map[string]time.Time{}
-	for _, d := range log {
-		claims := d.answer.Claims
-		if c, ok := d.Command.(fsm.Claim); ok && d.answer.Refusal == 0 {
-			claims = append(claims, fsm.Granted{Action: c.Action})
-		}
-		for _, g := range claims {
-			a, _ := d.after.Action(g.Action)
-			if _, ok := first[a.For.String()]; !ok && !a.IsRefresh() && a.Target.ID != "" {
-				first[a.For.String()] = d.entry.at
-			}
-		}
+// values: each frontend and each setting is what the newest failover wants, or
+// the difference is told.
+func (r *run) values(state fsm.State) {
+	for _, f := range r.wrong(state) {
+		r.fail(f.Check, "%s", f.Detail)
 	}
-	for _, c := range r.sim.Journal(0).Calls {
-		if c.Foreign || !c.Accepted || c.Frontend == nil {
-			continue
+	for _, m := range r.plan.Masters {
+		stands, _ := state.Master(fsm.MasterID(m.ID))
+		if s, _ := state.Setting("redis/" + m.ID + "/url"); stands.Number > 0 && s.Value != "redis://"+string(stands.Address) {
+			r.fail("final value", "setting of %s is %q, it stands at %s", m.ID, s.Value, stands.Address)
 		}
-		m, _ := ovh.ParseMarker(c.Frontend.NameAfter)
-		if at, ok := first[fmt.Sprintf("%s/%d", m.Master, m.Number)]; !ok || c.Received.Before(at) {
-			r.fail("intent before deed", "call %d under %s came before a claim", c.Seq, m)
+		if r.stuck(state, m) && !r.excused(m) {
+			r.fail("left open", "%s is stuck without a foreign edit: %v", m.ID, reasons(state))
 		}
 	}
 }
 
-// values: each frontend and each setting is what the newest failover wants.
-func (r *run) values(state fsm.State) {
+func (r *run) stuck(state fsm.State, m masterPlan) bool {
+	return slices.ContainsFunc(state.Open(), func(a fsm.Action) bool {
+		return a.For.Master == fsm.MasterID(m.ID) && a.Phase == fsm.Stuck
+	})
+}
+
+// excused: by policy a human decides.
+func (r *run) excused(m masterPlan) bool { return r.edited(m.Frontend) || m.Stuck }
+
+// wrong lists the frontends that are not where they belong.
+func (r *run) wrong(state fsm.State) (list []failure) {
 	now := r.applied()
 	for _, m := range r.plan.Masters {
 		stands, _ := state.Master(fsm.MasterID(m.ID))
 		want := m.Farms[string(stands.Address)]
-		stuck := slices.ContainsFunc(state.Open(), func(a fsm.Action) bool {
-			return a.For.Master == fsm.MasterID(m.ID) && a.Phase == fsm.Stuck
-		})
-		excused := r.edited(m.Frontend) || m.Stuck // by policy a human decides
-		if stuck && !excused {
-			r.fail("left open", "%s is stuck without a foreign edit: %v", m.ID, reasons(state))
-		}
 		for zone, farm := range now[m.Frontend] {
-			if farm != want && !excused {
-				r.fail("final value", "frontend %d in %s is at farm %d, %s stands at %s, farm %d", m.Frontend, zone, farm, m.ID, stands.Address, want)
+			if farm != want && !r.excused(m) {
+				list = append(list, failure{"final value", fmt.Sprintf("frontend %d in %s is at farm %d, %s stands at %s, farm %d", m.Frontend, zone, farm, m.ID, stands.Address, want)})
 			}
 		}
 		_, drifted := state.Drift(fsm.ObjectID(fmt.Sprintf("lb-par/frontend/%d", m.Frontend)))
-		if staged, err := r.sim.Staged(m.Frontend); err == nil && stands.Number > 0 && !stuck && !drifted && (staged.DefaultFarmID == nil || *staged.DefaultFarmID != want) {
-			r.fail("drift told", "frontend %d is not at farm %d, and nothing says so", m.Frontend, want)
-		}
-		if s, _ := state.Setting("redis/" + m.ID + "/url"); stands.Number > 0 && s.Value != "redis://"+string(stands.Address) {
-			r.fail("final value", "setting of %s is %q, it stands at %s", m.ID, s.Value, stands.Address)
+		staged, err := r.sim.Staged(m.Frontend)
+		if err == nil && stands.Number > 0 && !r.stuck(state, m) && !drifted && (staged.DefaultFarmID == nil || *staged.DefaultFarmID != want) {
+			list = append(list, failure{"drift told", fmt.Sprintf("frontend %d is not at farm %d, and nothing says so", m.Frontend, want)})
 		}
 	}
+	return list
 }
 
 func reasons(state fsm.State) (list []string) {

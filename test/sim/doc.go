@@ -21,8 +21,30 @@
 // replays the same switches and faults, and may need a few repeats to meet the
 // same order (-sim.repeat).
 //
+// What strikes: crashes of one node, two or all, some for good, some at a named
+// call (a proposal, a request, a write to disk); cuts of peers and of the
+// provider, one-way ones too; requests held on their way for less and for longer
+// than the window, delivered twice, answered late, not at all, or with 4xx, 5xx
+// and 429; maintenance; reads of the provider that lag; refreshes that fail,
+// are blocked, merged or refused; every knob of test/clouds/ovh that public
+// material leaves open; edits by others; Sentinels that are away, wiped, seeded,
+// reset, that flap, or name two masters at one epoch; an old master that says
+// so again; clocks whose rates are 5 % apart and wall clocks that step an hour;
+// snapshots every ten entries with two left behind them, so that nodes begin
+// from one and are sent one; a start on an emptied store, which must be refused.
+//
+// What judges (check_test.go, metrics_test.go), by name: mutations per action,
+// duplicates, lost, false success, stale, stale stands, orphans, intent before
+// deed, span, one value at a time, no quorum no deed, settled once, settled by
+// its holder, tokens rise, one failover per switch, in doubt, convergence,
+// availability, final value, drift told, left open, hashes (at every index that
+// a sample was taken at, against the entries), replay, emptied store.
+//
+// A clock's rate is a factor on raft's timings, the spans of claims and windows,
+// the log clock and the judge's times; Go's own timers all run alike.
+//
 // Not modelled: the Sentinels' wire (package sentinel's watcher has tests of
 // its own) and the API; reports between nodes are handed over as values while
-// the link is open. Clock rates that differ, steps of the wall clock, a frozen
-// process, and disks that lie: test/chaos has the last two.
+// the link is open. A process frozen between two instructions, and disks that
+// hang or fill: test/chaos and package cluster have those.
 package sim

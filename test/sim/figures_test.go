@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -9,80 +11,70 @@ import (
 	"github.com/pointsman/pointsman/test/clouds/ovh"
 )
 
-// figures are what runs add up to.
+// figures are what runs add up to: numbers are summed, spans are the longest.
 type figures struct {
+	Runs, Failed                                         int
+	Failovers, Actions, Done, Superseded, Stuck, Retried int
+	Claims, TakenOver, InDoubt, Terms, Crashes           int
+	Changes, Refreshes, Repeats, Twice, OutOfOrder       int
+	Outlasted, Stale, Duplicates                         int // runs in which a request outlasted the window, and what came of it
+	Foreign, Apart, Lagging, NoQuorum                    int // runs with somebody else's edit, clocks apart, reads that lag, a lost quorum
+	Differs                                              int // masters left at another address by a late rebase
+	Loads, Installs, Emptied                             int // starts from a snapshot, snapshots installed, starts refused with an empty store
+	Hashes                                               int // states compared
+
+	Slowest, SlowestRight, SlowestCalm, LongestDoubt, SlowestMend time.Duration
+}
+
+type total struct {
 	mu sync.Mutex
-
-	Runs, Failed                                       int
-	Failovers, Actions, Done, Superseded, Stuck, Claim int
-	TakenOver, InDoubt, Terms, Crashes                 int
-	Changes, Refreshes, Repeats                        int
-	Outlasted, Stale, Duplicates                       int // runs in which a request outlasted the window, and what came of it
-	Foreign                                            int // runs with somebody else's edit
-	Differs                                            int // masters left at another address by a late rebase
-	Slowest                                            time.Duration
+	figures
 }
 
-func (f *figures) add(r *run) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	g := r.figures
-	f.Runs++
-	if len(r.fails) > 0 {
-		f.Failed++
+func (t *total) add(r *run) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum, one := reflect.ValueOf(&t.figures).Elem(), reflect.ValueOf(*r.figures)
+	for i := range one.NumField() {
+		f, v := sum.Field(i), one.Field(i)
+		if v.Type() == reflect.TypeFor[time.Duration]() {
+			f.SetInt(max(f.Int(), v.Int()))
+		} else {
+			f.SetInt(f.Int() + v.Int())
+		}
 	}
-	f.Failovers += g.Failovers
-	f.Actions += g.Actions
-	f.Done += g.Done
-	f.Superseded += g.Superseded
-	f.Stuck += g.Stuck
-	f.Claim += g.Claim
-	f.TakenOver += g.TakenOver
-	f.InDoubt += g.InDoubt
-	f.Terms += g.Terms
-	f.Crashes += int(r.crashes.Load())
-	f.Changes += g.Changes
-	f.Refreshes += g.Refreshes
-	f.Repeats += g.Repeats
-	f.Outlasted += g.Outlasted
-	f.Stale += g.Stale
-	f.Duplicates += g.Duplicates
-	f.Foreign += g.Foreign
-	f.Differs += g.Differs
-	f.Slowest = max(f.Slowest, r.took)
 }
 
-func (f *figures) String() string {
-	return fmt.Sprintf("%d runs, %d failed: %d failovers, %d actions (%d done, %d superseded, %d stuck) by %d claims, %d of them taken over and %d in doubt; "+
-		"%d terms, %d crashes; %d changes at the provider, %d refreshes, %d repeats; "+
-		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them), %d with foreign edits; %d masters left elsewhere by a late rebase; slowest to settle %s",
-		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Claim, f.TakenOver, f.InDoubt,
-		f.Terms, f.Crashes, f.Changes, f.Refreshes, f.Repeats, f.Outlasted, f.Stale, f.Duplicates, f.Foreign, f.Differs, f.Slowest.Round(time.Second))
+// tell says how a long run goes.
+func (t *total) tell() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.Runs%500 == 0 {
+		fmt.Fprintf(os.Stderr, "%d runs, %d failed, %d failovers\n", t.Runs, t.Failed, t.Failovers)
+	}
+}
+
+func (t *total) String() string {
+	f := &t.figures
+	short := func(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
+	return fmt.Sprintf("%d runs, %d failed: %d failovers, %d actions (%d done, %d superseded, %d stuck, %d retried by hand) by %d claims, %d of them taken over and %d in doubt (longest %s); "+
+		"%d terms, %d crashes, %d runs without a quorum for a while, %d starts from a snapshot, %d snapshots installed, %d starts on an emptied store refused, %d states compared; "+
+		"%d changes at the provider, %d refreshes, %d repeats, %d requests delivered twice, %d out of order; "+
+		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them, longest until mended %s), %d with foreign edits, %d with clocks apart, %d with reads that lag; "+
+		"%d masters left elsewhere by a late rebase; slowest from a calm switch to its entry %s, from the last fault to right %s and to settled %s",
+		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Retried, f.Claims, f.TakenOver, f.InDoubt, short(f.LongestDoubt),
+		f.Terms, f.Crashes, f.NoQuorum, f.Loads, f.Installs, f.Emptied, f.Hashes,
+		f.Changes, f.Refreshes, f.Repeats, f.Twice, f.OutOfOrder,
+		f.Outlasted, f.Stale, f.Duplicates, short(f.SlowestMend), f.Foreign, f.Apart, f.Lagging,
+		f.Differs, short(f.SlowestCalm), short(f.SlowestRight), short(f.Slowest))
 }
 
 // count sums one run up.
-func (r *run) count(state fsm.State, log []decided, p ovh.Proof) {
-	f := figures{Failovers: len(state.Failovers("")), Changes: p.FrontendChanges, Refreshes: p.Refreshes, Repeats: p.Repeats, Stale: p.Stale, Duplicates: p.Duplicates}
-	terms := map[fsm.Term]bool{}
-	for _, d := range log {
-		terms[d.Entry.Term] = true
-		switch c := d.Command.(type) {
-		case fsm.Observe:
-			f.Claim += len(d.answer.Claims)
-		case fsm.Claim:
-			if d.answer.Refusal == 0 {
-				f.Claim++
-				if a, _ := d.before.Action(c.Action); a.Phase == fsm.Claimed {
-					f.TakenOver++
-				}
-			}
-		case fsm.Settle:
-			if c.Doubt && d.answer.Refusal == 0 {
-				f.InDoubt++
-			}
-		}
-	}
-	f.Terms = len(terms)
+func (r *run) count(state fsm.State, log []decided, deeds []deed, p ovh.Proof) {
+	f := r.figures
+	f.Failovers, f.Changes, f.Refreshes, f.Repeats = len(state.Failovers("")), p.FrontendChanges, p.Refreshes, p.Repeats
+	f.Stale, f.Duplicates, f.Hashes = p.Stale, p.Duplicates, len(r.samples)
+	r.commands(log)
 	for _, a := range state.AllActions() {
 		f.Actions++
 		switch a.Phase {
@@ -94,16 +86,47 @@ func (r *run) count(state fsm.State, log []decided, p ovh.Proof) {
 			f.Stuck++
 		}
 	}
-	if r.outlasted() {
-		f.Outlasted = 1
-	}
-	if r.anyEdited() {
-		f.Foreign = 1
-	}
 	for _, m := range state.Masters() {
 		if truth, _ := r.redis.told(string(m.ID)); truth != string(m.Address) {
 			f.Differs++
 		}
 	}
-	r.figures = &f
+	f.Outlasted, f.Foreign, f.Apart = one(r.outlasted(deeds)), one(r.anyEdited()), one(len(r.plan.Clocks) > 0)
+	f.Lagging, f.NoQuorum = one(r.plan.ReadLag > 0), one(len(r.quorums) > 0)
+}
+
+func (r *run) commands(log []decided) {
+	f, terms := r.figures, map[fsm.Term]bool{}
+	for _, d := range log {
+		terms[d.Entry.Term] = true
+		switch c := d.Command.(type) {
+		case fsm.Observe:
+			f.Claims += len(d.answer.Claims)
+		case fsm.Claim:
+			if d.answer.Refusal == 0 {
+				f.Claims++
+				if a, _ := d.before.Action(c.Action); a.Phase == fsm.Claimed {
+					f.TakenOver++
+				}
+			}
+		case fsm.Settle:
+			f.InDoubt += one(c.Doubt && d.answer.Refusal == 0)
+		}
+	}
+	f.Terms = len(terms)
+}
+
+// sum completes the figures with what needs no log.
+func (r *run) sum() {
+	f := r.figures
+	f.Runs, f.Failed, f.Slowest, f.SlowestRight = 1, one(len(r.fails) > 0), r.took, r.right
+	f.Crashes, f.Retried, f.Emptied = int(r.crashes.Load()), int(r.retries.Load()), int(r.emptied.Load())
+	f.Loads, f.Installs = int(r.loads.Load()), int(r.installs.Load())
+}
+
+func one(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -19,35 +19,70 @@ type ledger struct {
 
 	mu      sync.Mutex
 	entries map[uint64]entry
+	last    map[string]uint64 // of each node's log
 }
 
 type entry struct {
 	term    uint64
 	kind    raft.LogType
 	data    []byte
-	at      time.Time // first made durable anywhere
-	node    string
+	at      time.Time // first made durable anywhere: by its leader
+	author  *process
+	on      map[string]bool            // nodes that hold it
+	sure    time.Time                  // a majority holds it; zero: none does
 	applied map[int64]map[string]int64 // at that moment, for a Settle to done: farm by frontend and zone
 }
 
-func newLedger(r *run) *ledger { return &ledger{run: r, entries: map[uint64]entry{}} }
+func newLedger(r *run) *ledger {
+	return &ledger{run: r, entries: map[uint64]entry{}, last: map[string]uint64{}}
+}
 
-func (l *ledger) stored(node string, logs []*raft.Log) {
+func (l *ledger) stored(p *process, logs []*raft.Log) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(logs) > 0 && logs[0].Index > l.last[p.id]+1 { // what is missing came as a snapshot
+		l.run.installs.Add(1)
+	}
 	for _, e := range logs {
-		if have, ok := l.entries[e.Index]; ok && have.term >= e.Term {
+		l.last[p.id] = e.Index
+		made, ok := l.entries[e.Index]
+		if ok && made.term > e.Term {
 			continue
 		}
-		made := entry{term: e.Term, kind: e.Type, data: e.Data, at: time.Now(), node: node}
-		if e.Type == raft.LogCommand {
-			if d, err := journal.Decode(e.Data); err == nil {
-				if c, ok := d.Command.(fsm.Settle); ok && c.To == fsm.Done {
-					made.applied = l.run.applied()
-				}
-			}
+		if !ok || made.term < e.Term {
+			made = l.first(p, e)
+		}
+		made.on[p.id] = true
+		if len(made.on) == 2 && made.sure.IsZero() {
+			made.sure = time.Now()
 		}
 		l.entries[e.Index] = made
+	}
+}
+
+func (l *ledger) first(p *process, e *raft.Log) entry {
+	made := entry{term: e.Term, kind: e.Type, data: e.Data, at: time.Now(), author: p, on: map[string]bool{}}
+	if e.Type == raft.LogCommand {
+		if d, err := journal.Decode(e.Data); err == nil {
+			if c, ok := d.Command.(fsm.Settle); ok && c.To == fsm.Done {
+				made.applied = l.run.applied()
+			}
+		}
+	}
+	return made
+}
+
+// cut notes that a node's log lost its newest entries.
+func (l *ledger) cut(node string, first, last uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last >= l.last[node] {
+		l.last[node] = first - 1
+	}
+	for i := first; i <= last; i++ {
+		if e, ok := l.entries[i]; ok && last >= l.last[node] {
+			delete(e.on, node)
+		}
 	}
 }
 

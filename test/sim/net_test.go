@@ -70,8 +70,9 @@ func (h *hub) tell() {
 
 // endpoint is one process on the network, until it is killed.
 type endpoint struct {
-	hub  *hub
-	host string
+	hub   *hub
+	host  string
+	owner *process // nil: the provider
 
 	mu    sync.Mutex
 	dead  bool
@@ -150,8 +151,8 @@ func (e *endpoint) connect(ctx context.Context, p *port) (net.Conn, error) {
 		return nil, errRefused
 	}
 	out, in := newStream(e.hub, e.host, p.end.host), newStream(e.hub, p.end.host, e.host)
-	near := &conn{end: e, in: in, out: out, remote: hostport(p.address)}
-	far := &conn{end: p.end, in: out, out: in, remote: hostport(e.host + ":0")}
+	near := &conn{end: e, peer: p.end, in: in, out: out, remote: hostport(p.address)}
+	far := &conn{end: p.end, peer: e, in: out, out: in, remote: hostport(e.host + ":0")}
 	if !e.add(near) || !p.end.add(far) {
 		_ = near.Close()
 		return nil, errRefused
@@ -335,6 +336,7 @@ func (s *stream) read(p []byte) (int, error) {
 // conn is one end of a connection.
 type conn struct {
 	end     *endpoint
+	peer    *endpoint // the other end's
 	in, out *stream
 	remote  net.Addr
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"time"
 
@@ -21,7 +20,9 @@ type plan struct {
 	SnapshotEntries uint64
 	Trailing        uint64
 	Hold, Act       time.Duration
-	Rate            int // requests a minute
+	Rate            int                // requests a minute
+	Clocks          map[string]float64 `json:",omitempty"` // rates of the nodes' clocks; empty: all 1
+	ReadLag         time.Duration      // of every other read of a frontend
 	Masters         []masterPlan
 	Knobs           ovh.Knobs
 	Events          []event
@@ -52,6 +53,7 @@ type event struct {
 	Fault    *ovh.Fault    `json:",omitempty"`
 	Task     *ovh.TaskPlan `json:",omitempty"`
 	Farm     int64         `json:",omitempty"`
+	Knob     string        `json:",omitempty"`
 }
 
 func (e event) String() string {
@@ -78,9 +80,13 @@ func draw(seed uint64) *plan {
 	p.Rate = pick(d.r, 120, 600, 6000)
 	d.masters()
 	d.knobs()
+	d.clocks()
 	end := d.switches()
-	for range d.r.IntN(5) {
+	for range d.r.IntN(6) {
 		d.fault(end)
+	}
+	if d.chance(10) {
+		d.rare()
 	}
 	slices.SortStableFunc(p.Events, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	return p
@@ -114,27 +120,6 @@ func (d drawer) masters() {
 	}
 }
 
-func (d drawer) knobs() {
-	k := ovh.DefaultKnobs()
-	k.SecondRefresh = pick(d.r, ovh.SecondQueue, ovh.SecondMerge, ovh.SecondRefuse)
-	k.RefreshSnapshot = pick(d.r, ovh.SnapshotStart, ovh.SnapshotPost)
-	k.PendingClears = pick(d.r, ovh.ClearsDone, ovh.ClearsSnapshot)
-	k.PendingLag = pick(d.r, 0, 0, 300*time.Millisecond, 3*time.Second)
-	k.HideNameEdits = d.chance(20)
-	k.TaskTodo = pick(d.r, 10*time.Millisecond, 100*time.Millisecond, 2*time.Second)
-	k.TaskDoing = pick(d.r, 100*time.Millisecond, 400*time.Millisecond, 5*time.Second)
-	k.TaskListLag = pick(d.r, 0, 0, time.Second)
-	k.ErrorForm = pick(d.r, ovh.FormMixed, ovh.FormNew, ovh.FormOld)
-	k.VoidBody = pick(d.r, ovh.VoidNull, ovh.VoidEmpty)
-	if d.chance(30) {
-		k.ZoneDelay = map[string]time.Duration{"sbg": d.span(0, 3*time.Second)}
-	}
-	if d.chance(15) {
-		k.TaskTTL = d.span(100*time.Millisecond, 5*time.Second)
-	}
-	d.p.Knobs = k
-}
-
 // switches draws what Redis does; it returns when the last switch is seen.
 func (d drawer) switches() (end time.Duration) {
 	for _, m := range d.p.Masters {
@@ -148,6 +133,9 @@ func (d drawer) switches() (end time.Duration) {
 				e.Do, e.Other = "conflict", d.other(m, now, e.Address)
 			}
 			d.add(e)
+			if e.Do == "switch" && d.chance(4) { // RESET between promotion and hello: two words at one epoch, for good
+				d.p.Events[len(d.p.Events)-1].Do, e.Do = "forgotten", "conflict"
+			}
 			if d.chance(30) {
 				d.add(event{At: at + d.span(time.Second, 8*time.Second), Do: "returned", Master: m.ID, Address: now, Sentinel: d.r.IntN(sentinelsEach), Lag: d.span(200*time.Millisecond, 3*time.Second)})
 			}
@@ -172,110 +160,10 @@ func (d drawer) switches() (end time.Duration) {
 	return end + 5*time.Second
 }
 
-// aimed holds a write on its way for less than the window, and has the next
-// switch come before it lands; half the time the leader is struck as well. It
-// returns when that switch comes.
-func (d drawer) aimed(m masterPlan, at time.Duration) time.Duration {
-	late := d.span(d.p.Act, d.p.Hold+time.Second)
-	path := fmt.Sprintf("*/frontend/%d", m.Frontend)
-	do := ovh.Fault{Method: http.MethodPut, Path: path, Count: 1 + d.r.IntN(2), Do: ovh.DoDelay, When: ovh.Before, Delay: late}
-	if d.chance(20) {
-		do = ovh.Fault{Method: http.MethodPut, Path: path, Count: 1 + d.r.IntN(3), Do: ovh.DoHang, When: pick(d.r, ovh.Before, ovh.After)}
-	}
-	if d.chance(70) {
-		d.add(event{At: at, Do: "fault", Fault: &do})
-	} else {
-		d.add(event{At: at + d.span(150*time.Millisecond, 500*time.Millisecond), Do: "mute", Node: "leader", Peer: provider, For: late})
-	}
-	if d.chance(60) {
-		e := event{At: at + d.span(250*time.Millisecond, 2*time.Second), Node: "leader", How: pick(d.r, flushed, flushed, reset, silent)}
-		e.Do, e.Peer, e.For = pick(d.r, "crash", "cut", "cut", "pause", "deaf", "transfer"), "peers", d.span(time.Second, min(late, 6*time.Second))
-		d.add(e)
-	}
-	return at + d.span(300*time.Millisecond, late)
-}
-
 func (d drawer) other(m masterPlan, not ...string) string {
 	for {
 		if c := pick(d.r, m.Candidates...); !slices.Contains(not, c) {
 			return c
 		}
 	}
-}
-
-// fault draws one fault; most strike near a switch.
-func (d drawer) fault(end time.Duration) {
-	near := d.p.Events[d.r.IntN(len(d.p.Events))].At
-	at := pick(d.r, d.span(4*time.Second, end), max(0, near+d.span(-500*time.Millisecond, 1500*time.Millisecond)))
-	node := pick(d.r, "leader", "leader", "leader", "n1", "n2", "n3")
-	e := event{At: at, Node: node, For: pick(d.r, d.span(200*time.Millisecond, 3*time.Second), d.span(time.Second, 40*time.Second))}
-	e.How = pick(d.r, flushed, reset, silent)
-	switch d.r.IntN(14) {
-	case 0, 1:
-		e.Do = "crash"
-	case 2, 12:
-		d.fuse()
-		return
-	case 3:
-		e.Do = pick(d.r, "stop", "transfer", "snapshot")
-	case 4:
-		e.Do, e.Peer = "cut", pick(d.r, "peers", "peers", "n1", "n2", "n3")
-	case 5:
-		e.Do, e.Peer = pick(d.r, "deaf", "mute"), pick(d.r, "peers", "n1", "n2", "n3", provider)
-	case 6:
-		e.Do, e.Peer = "cut", provider
-	case 7:
-		e.Do = "pause"
-	case 8, 9, 10:
-		d.providerFault(at)
-		return
-	case 11, 13:
-		d.otherFault(e)
-		return
-	}
-	d.add(e)
-}
-
-func (d drawer) fuse() {
-	if d.p.Fuse != nil {
-		return
-	}
-	site := pick(d.r, "propose:observe", "propose:claim", "propose:release", "propose:settle", "wire:PUT", "wire:POST", "wire:GET", "store")
-	most := map[string]int{"wire:GET": 60, "store": 80, "propose:settle": 12}[site]
-	d.p.Fuse = &fuse{Site: site, Nth: 1 + d.r.IntN(max(most, 5)), After: d.chance(50), Death: pick(d.r, flushed, reset, silent), Back: d.span(100*time.Millisecond, 30*time.Second)}
-}
-
-func (d drawer) providerFault(at time.Duration) {
-	f := &ovh.Fault{
-		Method: pick(d.r, http.MethodPut, http.MethodPut, http.MethodPost, http.MethodGet), Count: pick(d.r, 1, 1, 2, 4),
-		When: pick(d.r, ovh.Before, ovh.After),
-		Do:   pick(d.r, ovh.DoAnswer, ovh.DoAnswer, ovh.DoHang, ovh.DoDrop, ovh.DoReset, ovh.DoDelay, ovh.DoDelay, ovh.DoEmpty),
-	}
-	switch f.Do {
-	case ovh.DoAnswer:
-		f.Status = pick(d.r, 500, 502, 503, 504, 429)
-		f.HTML = f.Status > 500 && f.Status < 505 && d.chance(50)
-		if f.Status == 429 {
-			f.When, f.RetryAfter = ovh.Before, pick(d.r, "", "1", "5")
-		}
-	case ovh.DoDelay:
-		f.Delay = pick(d.r, d.span(100*time.Millisecond, 4*time.Second), d.span(4*time.Second, 40*time.Second))
-	}
-	d.add(event{At: at, Do: "fault", Fault: f})
-}
-
-func (d drawer) otherFault(e event) {
-	m := pick(d.r, d.p.Masters...)
-	switch d.r.IntN(5) {
-	case 0, 4:
-		e.Do, e.Master, e.Farm, e.Node = "foreign", m.ID, m.Farms[pick(d.r, m.Candidates...)], ""
-	case 1:
-		e.Do, e.Node = "task", ""
-		e.Task = &ovh.TaskPlan{Todo: d.span(0, 5*time.Second), Doing: d.span(0, 10*time.Second), Outcome: pick(d.r, ovh.TaskDone, ovh.TaskError, ovh.TaskCancelled)}
-	case 2:
-		e.Do = "blind"
-	case 3:
-		e.Do, e.Master, e.Sentinel, e.Node = "away", m.ID, d.r.IntN(sentinelsEach), ""
-	}
-	d.add(e)
 }

@@ -23,10 +23,11 @@ const provider = "provider"
 
 // process is one life of a node: from its start to its crash or its stop.
 type process struct {
-	run  *run
-	id   string
-	poll time.Duration // how late it finds what the Sentinels changed
-	sees *atomic.Bool  // it reaches the Sentinels; outlives the process
+	run   *run
+	id    string
+	poll  time.Duration // how late it finds what the Sentinels changed
+	sees  *atomic.Bool  // it reaches the Sentinels; outlives the process
+	clock clock
 
 	end      *endpoint
 	node     *cluster.Node
@@ -37,21 +38,27 @@ type process struct {
 	up       atomic.Bool // started: crash points count
 	dead     atomic.Bool
 	gone     chan struct{} // closed when nothing of it is left
+	sampled  uint64        // index of the last sample; for who takes them
 }
 
 func (p *process) tell(format string, args ...any) { p.run.story.add(p.id, format, args...) }
 
 // begin starts a node on its data directory.
 func (r *run) begin(id string) (*process, error) {
-	p := &process{run: r, id: id, poll: r.plan.Poll[id], sees: r.sees[id], gone: make(chan struct{})}
+	p := &process{run: r, id: id, poll: r.plan.Poll[id], sees: r.sees[id], gone: make(chan struct{}), clock: newClock(r.plan.Clocks[id])}
 	p.end = r.hub.join(id)
+	p.end.owner = p
 	p.end.onUse = func(call string, write func()) bool { return p.call("wire:"+call, write) == nil }
 	c := cluster.DefaultConfig()
 	c.NodeID, c.Zone, c.DataDir, c.Listen = fsm.NodeID(id), id, filepath.Join(r.dir, id), id+":7800"
 	for _, other := range nodeIDs() {
 		c.Peers = append(c.Peers, cluster.Peer{ID: fsm.NodeID(other), Address: other + ":7800"})
 	}
-	c.Timings, _ = cluster.TimingsOf(r.plan.Profile)
+	if snapshots, _ := filepath.Glob(filepath.Join(c.DataDir, "snapshots", "*")); len(snapshots) > 0 {
+		r.loads.Add(1)
+	}
+	c.Timings = p.clock.timings(r.plan.Profile)
+	c.Faults.Rate, c.Faults.Wall = p.clock.rate, func() time.Time { return time.Now().Add(time.Duration(r.wall(id).Load())) }
 	c.Snapshots.Entries, c.Snapshots.Trailing = r.plan.SnapshotEntries, r.plan.Trailing
 	c.Faults.Free = func(string) (uint64, error) { return 1 << 40, nil }
 	c.Faults.Store = func(s cluster.Store) cluster.Store { return &disk{Store: s, p: p} }
@@ -62,6 +69,7 @@ func (r *run) begin(id string) (*process, error) {
 		return nil, err
 	}
 	e := executor.DefaultConfig()
+	e.ClockRate = p.clock.rate
 	e.Journal, e.Kinds, e.Logger = r.bug.journal(&desk{Node: p.node, p: p}), r.bug.kinds(p.kinds()), r.story.logger(id)
 	p.executor, p.sights = executor.New(e), newSights(p)
 	p.node.SetHandover(p.handOver)
@@ -74,6 +82,7 @@ func (r *run) begin(id string) (*process, error) {
 		p.work.Go(func() { p.sights.follow(ctx, one) })
 	}
 	r.setLive(id, p)
+	r.rose(id)
 	p.tell("is up")
 	go p.mind(ctx)
 	return p, nil
@@ -108,6 +117,7 @@ func (p *process) crash(how death) {
 	}
 	p.end.kill(how)
 	p.cancel(errDead)
+	p.run.fell(p.id)
 	p.run.setLive(p.id, nil)
 	if !p.run.over() {
 		p.run.crashes.Add(1)
@@ -147,30 +157,39 @@ func (p *process) call(site string, effect func()) error {
 	if p.dead.Load() {
 		return errDead
 	}
-	hit := p.up.Load() && p.run.fuse.hits(site)
-	if hit && !p.run.fuse.After {
-		p.tell("reaches %s", p.run.fuse)
-		p.run.setBack(p.id, p.run.fuse.Back)
-		p.crash(p.run.fuse.Death)
+	f := p.run.fuse
+	hit := p.up.Load() && f.hits(site)
+	if hit && f.Hold > 0 {
+		p.tell("is paused for %s at %s", f.Hold, f)
+		p.run.pause(p, f.Hold)
+		hit = false
+	}
+	if hit && !f.After {
+		p.struck(f)
 		return errDead
 	}
 	effect()
 	if hit {
-		p.tell("reaches %s", p.run.fuse)
-		p.run.setBack(p.id, p.run.fuse.Back)
-		p.crash(p.run.fuse.Death)
+		p.struck(f)
 		return errDead
 	}
 	return nil
 }
 
-// fuse is a crash at the nth call of one site, counted over all nodes.
+func (p *process) struck(f *fuse) {
+	p.tell("reaches %s", f)
+	p.run.setBack(p.id, f.Back)
+	p.crash(f.Death)
+}
+
+// fuse is a crash, or a pause, at the nth call of one site, counted over all nodes.
 type fuse struct {
 	Site  string
 	Nth   int
 	After bool // its effect has happened
 	Death death
 	Back  time.Duration // until it is started again
+	Hold  time.Duration // instead of a crash: everything it sends and is sent waits so long
 
 	mu   sync.Mutex
 	seen int
@@ -182,6 +201,15 @@ func (f *fuse) String() string {
 		when = "after"
 	}
 	return fmt.Sprintf("%s call %d of %s", when, f.Nth, f.Site)
+}
+
+// disarm: what has not been hit is not hit any more.
+func (f *fuse) disarm() {
+	if f != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.Nth = 0
+	}
 }
 
 func (f *fuse) hits(site string) bool {
@@ -219,7 +247,7 @@ type disk struct {
 func (d *disk) StoreLogs(logs []*raft.Log) (err error) {
 	dead := d.p.call("store", func() {
 		if err = d.Store.StoreLogs(logs); err == nil {
-			d.p.run.ledger.stored(d.p.id, logs)
+			d.p.run.ledger.stored(d.p, logs)
 		}
 	})
 	if dead != nil {
@@ -234,6 +262,7 @@ func (d *disk) DeleteRange(first, last uint64) error {
 	if d.p.dead.Load() {
 		return errDead
 	}
+	d.p.run.ledger.cut(d.p.id, first, last)
 	return d.Store.DeleteRange(first, last)
 }
 

@@ -20,7 +20,7 @@ const (
 	service    = "ip-203.0.113.7"
 	apiURL     = "http://api.example/1.0"
 	quietAfter = 20 * time.Minute // of virtual time, until nothing may be open
-	lateAfter  = 45 * time.Second // longer than anything in a plan is late
+	lateAfter  = 3 * time.Second  // all lines are open and nothing is held by then
 	// driftPeriod is longer than the longest span between two looks at a done
 	// object, and a repair.
 	driftPeriod = 8 * time.Minute
@@ -40,10 +40,12 @@ type run struct {
 	hub    *hub
 	redis  *redis
 	sim    *ovh.Sim
+	edge   *edge
 	server *http.Server
 	ledger *ledger
 	fuse   *fuse
 	sees   map[string]*atomic.Bool
+	walls  map[string]*atomic.Int64
 	graves sync.WaitGroup
 
 	mu     sync.Mutex
@@ -51,14 +53,20 @@ type run struct {
 	never  map[string]bool // crashed for good
 	ending bool
 	back   map[string]time.Duration // delay of the next start, set by who crashes it
+	hide   map[string]time.Duration // the next start finds an empty store, for so long
 
-	wires map[string]time.Duration // that a write was on the wire, by the id of its answer
-	wire  time.Duration            // the longest of all
+	outages []*outage
+	downs   map[string]func() // ends the outage of a node that is down
+	quorums []*outage         // spans without two nodes that run
+	denied  bool              // the provider refused us for good: a human may have to help
+	samples map[sample]string
 
-	took    time.Duration // from the last fault's end to quiet
-	figures *figures
-	crashes atomic.Int64
-	fails   []failure
+	ended                                      time.Time     // the last fault's end
+	took                                       time.Duration // from then to quiet
+	right                                      time.Duration // from then to traffic where it belongs
+	figures                                    *figures
+	crashes, retries, installs, loads, emptied atomic.Int64
+	fails                                      []failure
 }
 
 type failure struct{ Check, Detail string }
@@ -71,14 +79,17 @@ func (r *run) fail(check, format string, args ...any) {
 func newRun(p *plan, b *bug, dir string, spec fsm.Spec) *run {
 	r := &run{
 		plan: p, bug: b, figures: &figures{}, dir: dir, spec: spec, story: newStory(), hub: newHub(p.Latency), redis: newRedis(p.Masters),
-		sees: map[string]*atomic.Bool{}, procs: map[string]*process{}, never: map[string]bool{}, wires: map[string]time.Duration{}, back: map[string]time.Duration{},
+		sees: map[string]*atomic.Bool{}, walls: map[string]*atomic.Int64{}, downs: map[string]func(){}, procs: map[string]*process{}, never: map[string]bool{}, hide: map[string]time.Duration{}, samples: map[sample]string{}, back: map[string]time.Duration{},
 		credentials: "[default]\nendpoint=" + apiURL + "\n\n[" + apiURL + "]\napplication_key=ak\napplication_secret=as\nconsumer_key=ck\n",
 	}
+	if b != nil && b.rates != nil {
+		p.Clocks = b.rates
+	}
 	if p.Fuse != nil {
-		r.fuse = &fuse{Site: p.Fuse.Site, Nth: p.Fuse.Nth, After: p.Fuse.After, Death: p.Fuse.Death, Back: p.Fuse.Back}
+		r.fuse = &fuse{Site: p.Fuse.Site, Nth: p.Fuse.Nth, After: p.Fuse.After, Death: p.Fuse.Death, Back: p.Fuse.Back, Hold: p.Fuse.Hold}
 	}
 	for _, id := range nodeIDs() {
-		r.sees[id] = &atomic.Bool{}
+		r.sees[id], r.walls[id] = &atomic.Bool{}, &atomic.Int64{}
 		r.sees[id].Store(true)
 	}
 	return r
@@ -128,6 +139,7 @@ func (r *run) startProvider() error {
 		return err
 	}
 	r.sim, r.ledger = sim, newLedger(r)
+	r.edge = newEdge(r)
 	if err := sim.AddService(service, zones()...); err != nil {
 		return err
 	}
@@ -152,35 +164,11 @@ func (r *run) startProvider() error {
 		return err
 	}
 	r.server = &http.Server{
-		Handler: r.timed(sim.Handler()), ReadHeaderTimeout: time.Hour,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ErrorLog:    slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		Handler: r.edge, ReadHeaderTimeout: time.Hour, ConnContext: r.edge.remember,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	r.graves.Go(func() { _ = r.server.Serve(l) })
 	return nil
-}
-
-type connKey struct{}
-
-// timed notes how long each write was on the wire, by the id of its answer.
-func (r *run) timed(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		age := time.Duration(0)
-		if c, ok := q.Context().Value(connKey{}).(*conn); ok {
-			c.in.mu.Lock()
-			age = c.in.age
-			c.in.mu.Unlock()
-		}
-		defer func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.wire = max(r.wire, age)
-			if id := w.Header().Get("X-Ovh-Queryid"); id != "" {
-				r.wires[id] = age
-			}
-		}()
-		h.ServeHTTP(w, q)
-	})
 }
 
 func dialer(e *endpoint) func(context.Context, string, string) (net.Conn, error) {
@@ -205,24 +193,49 @@ func (r *run) play() {
 		return
 	}
 	var events sync.WaitGroup
+	over := make(chan struct{})
+	r.graves.Go(func() { r.watch(over) })
+	defer close(over)
 	for _, e := range r.plan.Events {
 		time.Sleep(time.Until(began.Add(e.At)))
 		events.Go(func() { r.do(e) })
 	}
 	events.Wait()
-	r.sim.ClearFaults()
-	r.story.add("plan", "all faults have ended")
-	ended := time.Now()
-	if !r.settle(ended) {
+	r.heal()
+	if !r.settle(r.ended) {
 		return
 	}
-	r.took = time.Since(ended)
+	r.took = time.Since(r.ended)
 	time.Sleep(lateAfter)
-	if r.outlasted() || r.anyEdited() {
-		time.Sleep(driftPeriod)
-	}
+	r.drift()
 	if r.settle(time.Now()) {
 		r.check()
+	}
+}
+
+// heal ends what the events left behind.
+func (r *run) heal() {
+	r.fuse.disarm()
+	for r.hub.pauses() > 0 {
+		time.Sleep(100 * time.Millisecond)
+	}
+	r.sim.ClearFaults()
+	k := r.plan.Knobs
+	k.RatePerMinute = 0
+	r.note(event{Do: "heal"}, func() error { return r.sim.SetKnobs(k) })
+	r.unblock(ovh.TaskDone)
+	r.story.add("plan", "all faults have ended")
+	r.ended = time.Now()
+}
+
+// drift waits for the looks that mend, or tell, what others or late requests
+// left. What differs after driftPeriod is left standing.
+func (r *run) drift() {
+	for began := time.Now(); time.Since(began) < driftPeriod; time.Sleep(time.Second) {
+		lead := r.leader()
+		if lead != nil && len(r.wrong(lead.node.State())) == 0 {
+			return
+		}
 	}
 }
 
@@ -287,6 +300,9 @@ func (r *run) close() {
 func (r *run) settle(since time.Time) bool {
 	var why []string
 	for time.Since(since) < quietAfter {
+		if r.right == 0 && r.converged() {
+			r.right = max(time.Since(r.ended), time.Nanosecond)
+		}
 		if why = r.unquiet(); len(why) == 0 {
 			return true
 		}
@@ -330,11 +346,17 @@ func (r *run) unquiet() (why []string) {
 			why = append(why, id+" lags")
 		}
 	}
+	if len(why) > 0 {
+		return why // the journal is long
+	}
 	for _, c := range r.sim.Journal(0).Calls {
 		hangs := strings.Contains(c.Fault, string(ovh.DoHang)) // for as long as its sender lives, or for good behind a dead machine; without effect
 		if !hangs && c.Write() && c.Method != ovh.MethodSeed && c.Phase != ovh.PhaseAnswered && c.Phase != ovh.PhaseDropped {
 			why = append(why, fmt.Sprintf("call %d is %s", c.Seq, c.Phase))
 		}
+	}
+	if r.edge.coming() > 0 {
+		why = append(why, "a second delivery is under way")
 	}
 	return why
 }

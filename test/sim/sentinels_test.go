@@ -28,6 +28,9 @@ type master struct {
 	roles      map[string]string
 	switching  bool
 	promoted   []promotion // every one that a Sentinel announced, in order
+	news       []news      // of ordinary switches
+	wiped      bool        // epochs began again
+
 }
 
 // saying is one Sentinel's word.
@@ -35,6 +38,11 @@ type saying struct {
 	runID, address string
 	epoch          uint64
 	seen, leads    bool
+	others         int // Sentinels that it knows
+}
+
+func says(runID, address string, epoch uint64) saying {
+	return saying{runID: runID, address: address, epoch: epoch, seen: true, others: sentinelsEach - 1}
 }
 
 type promotion struct {
@@ -42,12 +50,19 @@ type promotion struct {
 	Epoch   uint64
 }
 
+// news is when a switch was first announced, and how long until all say so.
+type news struct {
+	Epoch uint64
+	At    time.Time
+	Lag   time.Duration
+}
+
 func newRedis(masters []masterPlan) *redis {
 	r := &redis{masters: map[string]*master{}, changed: make(chan struct{})}
 	for _, m := range masters {
 		made := &master{id: m.ID, candidates: m.Candidates, truth: m.Candidates[0], epoch: 1, roles: map[string]string{}}
 		for i := range made.says {
-			made.says[i] = saying{runID: fmt.Sprintf("run-%s-%d", m.ID, i), address: made.truth, epoch: 1, seen: true}
+			made.says[i] = says(fmt.Sprintf("run-%s-%d", m.ID, i), made.truth, 1)
 		}
 		for i, c := range m.Candidates {
 			made.roles[c] = sentinel.RoleSlave
@@ -69,16 +84,16 @@ func (r *redis) change(id string, f func(m *master)) {
 }
 
 // view is what a node that reaches everything would see now, a poll's age ago.
-func (r *redis) view(id string, reaches bool) (sentinel.View, <-chan struct{}) {
+func (r *redis) view(id string, reaches bool, c clock) (sentinel.View, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m, now := r.masters[id], time.Now()
+	m, now := r.masters[id], c.at(time.Now())
 	at := now.Add(-5 * time.Millisecond)
 	v := sentinel.View{Master: id, At: now, Switching: m.switching && reaches}
 	for i, s := range m.says {
 		report := sentinel.Report{
 			Sentinel: fmt.Sprintf("sentinel-%s-%d:26379", id, i), RunID: s.runID, Address: s.address, Epoch: s.epoch,
-			Seen: s.seen && reaches, At: at, Failover: s.leads, OtherSentinels: sentinelsEach - 1, Replicas: len(m.candidates) - 1,
+			Seen: s.seen && reaches, At: at, Failover: s.leads, OtherSentinels: s.others, Replicas: len(m.candidates) - 1,
 		}
 		if !report.Seen {
 			report.Err = "i/o timeout"
@@ -111,6 +126,7 @@ func (r *redis) switchTo(e event) {
 		m.truth = e.Address
 		mine = promotion{e.Address, m.epoch}
 		m.promoted = append(m.promoted, mine)
+		m.news = append(m.news, news{Epoch: m.epoch, At: time.Now(), Lag: e.Lag})
 		m.roles[m.truth] = sentinel.RoleMaster
 		m.roles[old] = sentinel.RoleUnreachable
 		if e.Address == old {
@@ -166,15 +182,11 @@ func (r *redis) conflict(e event) {
 // returned plays an old master that comes back and says so for ten seconds,
 // while one Sentinel, restarted from an old file, names it again.
 func (r *redis) returned(e event) {
-	var old saying
 	r.change(e.Master, func(m *master) {
 		if e.Address != m.truth {
 			m.roles[e.Address] = sentinel.RoleMaster
 		}
-		old = m.says[e.Sentinel]
-		if old.epoch > 1 {
-			m.says[e.Sentinel].address, m.says[e.Sentinel].epoch = e.Address, old.epoch-1
-		}
+		m.says[e.Sentinel].address, m.says[e.Sentinel].epoch = m.older(m.says[e.Sentinel].epoch)
 	})
 	time.Sleep(e.Lag)
 	r.change(e.Master, func(m *master) { m.tell(e.Sentinel, promotion{m.truth, m.epoch}) })
@@ -189,9 +201,9 @@ func (r *redis) returned(e event) {
 // wiped plays Sentinels that all lost their files: epochs begin again.
 func (r *redis) wiped(e event) {
 	r.change(e.Master, func(m *master) {
-		m.epoch = 1
+		m.epoch, m.wiped = 1, true
 		for i := range m.says {
-			m.says[i] = saying{runID: fmt.Sprintf("again-%s-%d", m.id, i), address: m.truth, epoch: 1, seen: true}
+			m.says[i] = says(fmt.Sprintf("again-%s-%d", m.id, i), m.truth, 1)
 		}
 	})
 }

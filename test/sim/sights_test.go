@@ -67,11 +67,11 @@ func (s *sights) follow(ctx context.Context, one *sight) {
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		s.p.awake(ctx)
-		view, changed := s.p.run.redis.view(string(one.id), s.p.sees.Load())
+		view, changed := s.p.run.redis.view(string(one.id), s.p.sees.Load(), s.p.clock)
 		if memory = s.judge(one, view, memory); s.decide(one) {
 			continue
 		}
-		timer.Reset(one.verdict.Again)
+		timer.Reset(s.p.clock.real(one.verdict.Again))
 		select {
 		case <-ctx.Done():
 		case <-one.look:
@@ -85,7 +85,7 @@ func (s *sights) follow(ctx context.Context, one *sight) {
 func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) sentinel.Memory {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
+	now := s.p.clock.at(time.Now())
 	m, _ := s.p.node.State().Master(one.id)
 	accepted := sentinel.Accepted{Known: m.Known(), Address: string(m.Address), Epoch: uint64(m.Epoch), Rebased: m.As == fsm.Rebase}
 	was := one.view
@@ -160,7 +160,7 @@ func (s *sights) take(from string, views map[fsm.MasterID]sentinel.View) {
 	defer s.mu.Unlock()
 	for id, v := range views {
 		if one := s.sights[id]; s.office != nil && v.Master != "" {
-			one.peers[from] = v.Arrived(time.Now())
+			one.peers[from] = v.Arrived(s.p.clock.at(time.Now()))
 			one.again()
 		}
 	}

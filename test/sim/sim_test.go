@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -64,15 +66,27 @@ func compile(t testing.TB, p *plan) fsm.Spec {
 	return made
 }
 
+// room is a folder for the nodes' stores, in memory where there is such a place:
+// what a crash leaves is decided by the simulation, not by the disk.
+func room(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "pointsman-sim-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // once runs a seed in a bubble of its own.
 func once(t *testing.T, seed uint64, b *bug) *run {
 	p := draw(seed)
-	spec, dir := compile(t, p), t.TempDir()
+	spec, dir := compile(t, p), room(t)
 	var r *run
 	synctest.Test(t, func(*testing.T) {
 		r = newRun(p, b, dir, spec)
 		r.play()
 	})
+	r.sum()
 	return r
 }
 
@@ -81,7 +95,8 @@ func TestSim(t *testing.T) {
 	if *flags.seed >= 0 {
 		from, n = uint64(*flags.seed), 1
 	}
-	var sum figures
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // small heaps, much garbage
+	var sum total
 	t.Run("seed", func(t *testing.T) {
 		for seed := from; seed < from+n; seed++ {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -89,6 +104,7 @@ func TestSim(t *testing.T) {
 				for range *flags.repeat {
 					r := once(t, seed, nil)
 					sum.add(r)
+					sum.tell()
 					if len(r.fails) > 0 || *flags.story {
 						tellRun(t, r)
 					}
@@ -139,6 +155,7 @@ func tellRun(t *testing.T, r *run) {
 		t.Errorf("seed %d: %s: %s", r.plan.Seed, f.Check, f.Detail)
 	}
 	if len(r.fails) > 0 {
+		fmt.Fprintf(os.Stderr, "seed %d: %s: %.200s\n", r.plan.Seed, r.fails[0].Check, r.fails[0].Detail) // the rest comes when all have ended
 		t.Errorf("run it again: go test ./test/sim -run TestSim -sim.seed=%d", r.plan.Seed)
 	}
 }

@@ -444,7 +444,9 @@ type ReportViewResponse struct {
 	// Masters about which the leader wants the next report at once.
 	Urgent []string `protobuf:"bytes,2,rep,name=urgent,proto3" json:"urgent,omitempty"`
 	// The newest hand-over on purpose that the leader knows of.
-	Handover      *Handover `protobuf:"bytes,3,opt,name=handover,proto3" json:"handover,omitempty"`
+	Handover *Handover `protobuf:"bytes,3,opt,name=handover,proto3" json:"handover,omitempty"`
+	// Targets that the leader does not reach, and wants probed at once.
+	Probe         []string `protobuf:"bytes,4,rep,name=probe,proto3" json:"probe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -500,6 +502,13 @@ func (x *ReportViewResponse) GetHandover() *Handover {
 	return nil
 }
 
+func (x *ReportViewResponse) GetProbe() []string {
+	if x != nil {
+		return x.Probe
+	}
+	return nil
+}
+
 var File_pointsman_v1_master_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_service_proto_rawDesc = "" +
@@ -534,11 +543,12 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12D\n" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
-	"\tswitching\x18\x04 \x01(\bR\tswitching\"\x96\x01\n" +
+	"\tswitching\x18\x04 \x01(\bR\tswitching\"\xac\x01\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
-	"\bhandover\x18\x03 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover2\x82\x02\n" +
+	"\bhandover\x18\x03 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover\x12\x14\n" +
+	"\x05probe\x18\x04 \x03(\tR\x05probe2\x82\x02\n" +
 	"\rMasterService\x12R\n" +
 	"\vListMasters\x12 .pointsman.v1.ListMastersRequest\x1a!.pointsman.v1.ListMastersResponse\x12L\n" +
 	"\tGetMaster\x12\x1e.pointsman.v1.GetMasterRequest\x1a\x1f.pointsman.v1.GetMasterResponse\x12O\n" +

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // Errors of this package.
@@ -112,9 +114,12 @@ func (p *process) start(s *spawner) error {
 	return nil
 }
 
-// plainEnv keeps settings of the caller's own cluster away from the lab's.
+// plainEnv keeps settings of the caller's own cluster away from the lab's; a
+// planted bug is for the lab's nodes.
 func plainEnv() []string {
-	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "POINTSMAN_") })
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, "POINTSMAN_") && !strings.HasPrefix(kv, planted.Variable+"=")
+	})
 }
 
 func (p *process) aliveLocked() bool {

@@ -85,6 +85,7 @@ func (a *App) loadNode(cmd *cobra.Command, path string) (*config.Node, error) {
 
 func (a *App) serve(ctx context.Context, node *config.Node) error {
 	logger := newLogger(a.Err, node.Config.GetLog())
+	a.warnOfPlanted()
 	a.banner(node.Config)
 	c, err := coordinator.Start(ctx, coordinator.Options{Node: node.Config, Kinds: a.Kinds, Logger: logger, Version: a.Version})
 	if err != nil {

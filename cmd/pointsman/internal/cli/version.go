@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 func (a *App) versionCommand() *cobra.Command {
@@ -17,6 +18,7 @@ func (a *App) versionCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			p := a.printer()
 			commit, dirty := commit()
+			a.warnOfPlanted()
 			if !p.Format.ForPeople() {
 				return p.Object([]show.Part{
 					{Name: "version", Value: a.Version}, {Name: "commit", Value: commit}, {Name: "modified", Value: dirty},
@@ -26,6 +28,14 @@ func (a *App) versionCommand() *cobra.Command {
 			_, err := fmt.Fprintf(a.Out, "pointsman %s (%s, %s/%s)\n", a.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
+	}
+}
+
+// warnOfPlanted says loudly that guards can be taken out of this program; one
+// that is shipped has none of that and says nothing.
+func (a *App) warnOfPlanted() {
+	if w := planted.Warning(); w != "" {
+		fmt.Fprintf(a.Err, "\n*** %s ***\n\n", w)
 	}
 }
 
