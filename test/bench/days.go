@@ -268,7 +268,7 @@ func (g *stage) judge(ctx context.Context, s *side, r *trace, o *outcome) error 
 	}
 	o.Writes = s.count(o.mark, master, o.second)
 	if s == g.ours {
-		return g.prove(ctx, o)
+		return g.prove(ctx, master, o)
 	}
 	return nil
 }
@@ -287,8 +287,19 @@ func (g *stage) serving(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("the sentinels name %s, which does not serve", master)
 }
 
-// prove holds the provider's journal against the log.
-func (g *stage) prove(ctx context.Context, o *outcome) error {
+// prove holds the provider's journal against the log, once nothing is open: the
+// Sentinels may have made another failover that names the same master again.
+func (g *stage) prove(ctx context.Context, master string, o *outcome) error {
+	err := lab.Until(ctx, waitTraffic, "no action to be open", func(ctx context.Context) error {
+		m, err := g.Master(ctx)
+		if err == nil && (m.OpenActions > 0 || m.Address != master) {
+			err = fmt.Errorf("%d open, master %s", m.OpenActions, m.Address)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	p, err := g.Prove(ctx)
 	if err != nil {
 		return err
@@ -297,6 +308,9 @@ func (g *stage) prove(ctx context.Context, o *outcome) error {
 		if n > 0 {
 			o.Faults = append(o.Faults, fmt.Sprintf("%s %d", name, n))
 		}
+	}
+	if len(o.Faults) > 0 {
+		o.Faults = append(o.Faults, p.Details...)
 	}
 	return nil
 }
