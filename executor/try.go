@@ -160,7 +160,7 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 		t.fail(ctx, a, errNoVersion)
 		return
 	}
-	if planted.Bug(planted.VersionReread) {
+	if a.Step.Class == fsm.Fenced && planted.Bug(planted.VersionReread) {
 		t.reading = nil
 		if again, _, err := t.look(within, state, a, false); err == nil {
 			a.Version, seen = again.Version, again
