@@ -54,7 +54,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos mutants check bench microbench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -88,7 +88,10 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
-bench: need-go need-redis ## run the benchmarks
+bench: build need-redis ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
+	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $(ARGS)
+
+microbench: need-go need-redis ## run the Go benchmarks of the packages
 	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
 
 generate: need-go $(BUF) $(PLUGINS) ## write the Go code of the .proto files anew
