@@ -37,12 +37,13 @@ IMAGE := proto/image.binpb
 
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
 # fault to play (empty: all in turn), the leaders that are killed to measure a
-# takeover, and the file that takes the table: MATRIX=docs/guarantees.md puts it
-# between its marks there.
+# takeover, the time after which no run begins (0: none), and the file that
+# takes the table: MATRIX=docs/guarantees.md puts it between its marks there.
 RUNS ?= 30
 SEED ?= 0
 FAULT ?=
 KILLS ?= 0
+FOR ?= 0
 MATRIX ?= bin/chaos-matrix.md
 CHAOS_TIMEOUT ?= 6h
 
@@ -53,7 +54,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos mutants check bench microbench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -73,7 +74,7 @@ sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 
 
 chaos: need-go need-redis ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" KILLS=60 MATRIX=FILE)
 	@mkdir -p bin
-	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads)$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.matrix=$(abspath $(MATRIX))
+	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads)$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.matrix=$(abspath $(MATRIX))
 
 mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
 	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'
@@ -87,7 +88,10 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
-bench: need-go need-redis ## run the benchmarks
+bench: build need-redis ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
+	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $(ARGS)
+
+microbench: need-go need-redis ## run the Go benchmarks of the packages
 	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
 
 generate: need-go $(BUF) $(PLUGINS) ## write the Go code of the .proto files anew

@@ -22,6 +22,7 @@ type try struct {
 	span    span      // since before that claim was proposed
 	reading *actuators.Reading
 	doubt   bool // an earlier claim may have written
+	unread  bool // the look before the write got no answer
 }
 
 var (
@@ -38,6 +39,9 @@ func (t try) fresh(ctx context.Context) {
 		return
 	}
 	t.doubt = a.Doubt
+	if t.persists(a) && !t.answered(ctx, state, a) {
+		return
+	}
 	t.claim(ctx, state, a)
 }
 
@@ -79,7 +83,7 @@ func (t try) unseen(ctx context.Context, a fsm.Action, err error) {
 		return
 	}
 	t.Logger.Warn("look", "action", string(a.ID), "phase", a.Phase.String(), "error", err)
-	t.postpone(a.ID, max(x.After, t.backoff(5)))
+	t.postpone(a.ID, max(x.After, t.nextLook(a)))
 }
 
 // claim asks the log for the action and performs it once granted.
@@ -132,6 +136,7 @@ func (t try) perform(ctx context.Context) {
 	defer cancel()
 	seen, tool, err := t.look(within, state, a, false)
 	if err != nil {
+		t.unread = true
 		t.fail(ctx, a, err)
 		return
 	}
@@ -252,7 +257,11 @@ func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 	if !x.Doubt || planted.Bug(planted.FreeInDoubt) {
 		t.free(ctx, a)
 	}
-	c := fsm.Settle{To: fsm.Pending, After: max(x.After, t.backoff(a.Attempts)), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}
+	after := t.backoff(a.Attempts)
+	if t.unread && t.persists(a) {
+		after = t.BackoffBase
+	}
+	c := fsm.Settle{To: fsm.Pending, After: max(x.After, after), Reason: err.Error(), Doubt: x.Doubt, Requests: x.Requests}
 	if x.Permanent {
 		c.To = fsm.Stuck
 		t.tools.forget(a.Target.ID) // a human may mend the credential: open it anew then

@@ -99,7 +99,7 @@ func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 		return
 	}
 	t.Logger.Warn("follow", "action", string(a.ID), "error", err)
-	t.postpone(a.ID, max(x.After, t.backoff(5)))
+	t.postpone(a.ID, max(x.After, t.nextLook(a)))
 }
 
 func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {

@@ -72,6 +72,7 @@ func (c *client) refuse(r call, resp *http.Response, body []byte) error {
 	case status == http.StatusConflict:
 		out.After = max(out.After, refusedDelay)
 	case status == http.StatusTooManyRequests: // not carried out
+		out.After = max(out.After, refusedDelay)
 	case status == http.StatusRequestTimeout, status >= 500: // a front proxy's: what lies behind may go on
 		out.Doubt = r.mutates()
 	case status >= 400: // 460 too: expired or suspended for billing

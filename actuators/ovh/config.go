@@ -43,7 +43,7 @@ const (
 	firstPoll    = 100 * time.Millisecond // at a task of ours
 	lastPoll     = 3 * time.Second        // the longest
 	blockedPoll  = 10 * time.Second       // only a human or OVH ends it
-	refusedDelay = time.Second            // after 409
+	refusedDelay = time.Second            // after 409, and 429 that names no delay
 )
 
 // Errors.

@@ -361,3 +361,37 @@ func TestOpenNamesTheReference(t *testing.T) {
 		t.Errorf("open: %v", err)
 	}
 }
+
+// While a provider fails, a look costs one request, so that it may come often.
+func TestFailingProviderIsAskedOneQuestion(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.work(1, addressB)
+		r.look(w)
+		rule, err := r.sim.AddFault(cloud.Fault{Status: http.StatusInternalServerError, Count: cloud.Unlimited})
+		r.must(err)
+		asked := func() int64 {
+			calls := r.sim.Journal(0).Calls
+			return calls[len(calls)-1].Seq
+		}
+		var costs []int64
+		for range 3 {
+			before := asked()
+			if _, err := r.read(w); err == nil {
+				t.Error("read during the failure")
+			}
+			costs = append(costs, asked()-before)
+		}
+		if costs[1] != 1 || costs[2] != 1 {
+			t.Errorf("requests of three failing looks: %d, want one for each after the first", costs)
+		}
+		r.must(r.sim.RemoveFault(rule))
+		r.look(w)
+		_, err = r.sim.AddFault(cloud.Fault{Do: cloud.DoDelay, Delay: time.Second, Count: cloud.Unlimited})
+		r.must(err)
+		began := time.Now()
+		r.look(w)
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("well again, and a read took %s: not side by side", took)
+		}
+	})
+}

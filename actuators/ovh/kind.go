@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -188,6 +189,10 @@ type actuator struct {
 	client *client
 	target fsm.TargetID
 	path   string // of the service
+
+	// failing: the last read got no good answer. The next one asks one question
+	// after another, so that an outage costs one request for each look.
+	failing atomic.Bool
 
 	mu     sync.Mutex          // guards what follows, which only makes answers better
 	seen   map[int64]time.Time // when this process first knew of a task

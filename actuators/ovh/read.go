@@ -64,7 +64,10 @@ const allZones = "all"
 
 // Read implements actuators.Actuator.
 func (a *actuator) Read(ctx context.Context, s actuators.Subject) (actuators.Reading, error) {
-	g := &gather{client: a.client}
+	g := &gather{client: a.client, width: MaxReads}
+	if a.failing.Load() {
+		g.width = 1
+	}
 	r := actuators.Reading{At: time.Now()}
 	var err error
 	if s.Step.Class == fsm.Trigger {
@@ -73,6 +76,9 @@ func (a *actuator) Read(ctx context.Context, s actuators.Subject) (actuators.Rea
 		r.Body, err = a.readFrontend(ctx, g, s)
 	}
 	r.Requests = g.ids
+	if !errors.Is(ctx.Err(), context.Canceled) { // a caller that left says nothing about the provider
+		a.failing.Store(err != nil)
+	}
 	if err != nil {
 		e := actuators.Explain(fmt.Errorf("read %s: %w", s.Step.Object, err))
 		e.Requests = g.ids
@@ -109,7 +115,7 @@ func (a *actuator) readFrontend(ctx context.Context, g *gather, s actuators.Subj
 	a.mu.Lock()
 	v.before = a.before[v.id]
 	a.mu.Unlock()
-	return v, sideBySide(ctx, jobs)
+	return v, sideBySide(ctx, g.width, jobs)
 }
 
 func (a *actuator) readFields(ctx context.Context, g *gather, v *view) error {
@@ -239,7 +245,7 @@ func (a *actuator) readTasks(ctx context.Context, g *gather) (running, error) {
 			return nil
 		})
 	}
-	return found, sideBySide(ctx, jobs)
+	return found, sideBySide(ctx, g.width, jobs)
 }
 
 func (r running) ids() []int64 { return slices.Sorted(maps.Keys(r)) }
@@ -247,6 +253,7 @@ func (r running) ids() []int64 { return slices.Sorted(maps.Keys(r)) }
 // gather sends the requests of one Read and keeps the ids of their answers.
 type gather struct {
 	client *client
+	width  int        // requests at a time
 	mu     sync.Mutex // guards ids, and what the jobs of one Read share
 	ids    []string
 }
@@ -259,12 +266,12 @@ func (g *gather) get(ctx context.Context, path string, out any) error {
 	return err
 }
 
-// sideBySide runs jobs, at most MaxReads at a time, and returns when none runs.
+// sideBySide runs jobs, at most width at a time, and returns when none runs.
 // The first error ends the others and is the one returned.
-func sideBySide(ctx context.Context, jobs []func(context.Context) error) error {
+func sideBySide(ctx context.Context, width int, jobs []func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	slots := make(chan struct{}, MaxReads)
+	slots := make(chan struct{}, width)
 	var running sync.WaitGroup
 	for _, job := range jobs {
 		slots <- struct{}{}

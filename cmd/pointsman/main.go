@@ -27,16 +27,9 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	app := &cli.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.LookupEnv,
-		Terminal: terminal(os.Stdout), Kinds: kinds(), Version: version(),
+		Terminal: terminal(os.Stdout), Width: func() int { return columns(os.Stdout) }, Kinds: kinds(), Version: version(),
 	}
 	os.Exit(app.Run(ctx, os.Args[1:]))
-}
-
-// terminal reports whether a file is a character device: good enough to choose
-// colours and redrawing.
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // release is set by the linker: what git describes the source as.

@@ -129,7 +129,7 @@ func (l *Lab) startRedis(ctx context.Context, name string) error {
 	}
 	l.Redis, err = redis.Start(ctx, redis.Options{
 		Dir: filepath.Join(l.dir, "redis"), Name: name, DownAfter: down, FailoverTimeout: again,
-		RedisConf: samples.Redis(), SentinelConf: samples.Sentinel(),
+		RedisConf: samples.Redis(), SentinelConf: samples.Sentinel(), SentinelExtra: l.opt.SentinelExtra,
 	})
 	return err
 }

@@ -34,6 +34,8 @@ type Options struct {
 	// Rejoin makes a restarted Redis node a replica at once, as an operator
 	// would, instead of waiting some 10 s until a Sentinel does.
 	Rejoin bool
+	// SentinelExtra are lines added to every Sentinel's configuration.
+	SentinelExtra []string
 	// Sites is where the coordinators live, in their order; nil: all on 127.0.0.1.
 	Sites []Site
 	// Reach, if set, is told the addresses of Redis, Sentinels and provider, as

@@ -17,6 +17,7 @@ type App struct {
 	Err      io.Writer
 	Env      func(string) (string, bool) // os.LookupEnv, or a test's own
 	Terminal bool                        // Out is a terminal
+	Width    func() int                  // its columns now; nil when Out is none
 	Kinds    actuators.Kinds             // the outside worlds that this program can act on
 	Version  string
 

@@ -22,9 +22,10 @@ import (
 
 // applying is one apply: what is to be applied, and how.
 type applying struct {
-	file string
-	dry  bool
-	etag string
+	file  string
+	dry   bool
+	etag  string
+	place *config.File // where the cluster's problems are shown; nil: at their paths
 }
 
 func (a *App) applyCommand() *cobra.Command {
@@ -44,7 +45,8 @@ func (a *App) applyCommand() *cobra.Command {
 				return err
 			}
 			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
-				return o.run(ctx, s, p, spec, file)
+				o.place = file
+				return o.run(ctx, s, p, spec, string(file.Source()), file.Name())
 			})
 		},
 	}
@@ -94,7 +96,7 @@ func (a *App) badConfig(err error) error {
 	return &fault.Error{Code: fault.Usage, What: err.Error(), Err: err}
 }
 
-func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, spec *pointsmanv1.Spec, file *config.File) error {
+func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, spec *pointsmanv1.Spec, source, name string) error {
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
 	c := pointsmanv1.NewSpecServiceClient(s.Conn())
@@ -102,33 +104,33 @@ func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, 
 	if err != nil && status.Code(err) != codes.NotFound {
 		return fault.At("read the current spec", err)
 	}
-	req := &pointsmanv1.ApplySpecRequest{Spec: spec, Source: string(file.Source()), Etag: o.etag, ValidateOnly: true}
+	req := &pointsmanv1.ApplySpecRequest{Spec: spec, Source: source, Etag: o.etag, ValidateOnly: true}
 	if req.Etag == "" {
 		req.Etag = current.GetRevision().GetEtag()
 	}
 	resp, err := c.ApplySpec(ctx, req)
 	if err != nil {
-		return o.refused(p, file, err)
+		return o.refused(p, name, err)
 	}
 	if !o.dry && resp.GetChanged() {
 		req.ValidateOnly = false
 		if resp, err = c.ApplySpec(ctx, req); err != nil {
-			return o.refused(p, file, err)
+			return o.refused(p, name, err)
 		}
 	}
 	return o.show(p, current.GetRevision().GetSpec(), spec, resp)
 }
 
 // refused puts the cluster's problems at their places in the file.
-func (o *applying) refused(p *show.Printer, file *config.File, err error) error {
+func (o *applying) refused(p *show.Printer, name string, err error) error {
 	var problems []config.Problem
 	for _, v := range client.Violations(err) {
 		problems = append(problems, config.Problem{Path: strings.TrimPrefix(strings.TrimPrefix(v.Field, "spec"), "."), Message: v.Description})
 	}
-	if len(problems) == 0 {
-		return fault.At("apply "+file.Name(), err)
+	if len(problems) == 0 || o.place == nil {
+		return fault.At("apply "+name, err)
 	}
-	fmt.Fprintln(p.Talk, file.Invalid(problems))
+	fmt.Fprintln(p.Talk, o.place.Invalid(problems))
 	return fault.Quiet(fault.Usage)
 }
 

@@ -39,12 +39,7 @@ func (a *App) configValidate() *cobra.Command {
 		Long: "Checks the form and the meaning of node files and specs without asking a cluster. Each\n" +
 			"problem is a line file:line:col: field: what is wrong. Which of the two a file is shows in\n" +
 			"its top-level fields. Exit code 2 when there are problems.",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return fault.Wrong("missing FILE", cmd.UseLine())
-			}
-			return nil
-		},
+		Args: atLeastOne("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if kind != "" && !contains(kinds(), kind) {
 				return fault.Unknown("kind", kind, kinds())

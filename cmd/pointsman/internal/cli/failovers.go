@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,7 @@ const defaultLimit = 50
 
 func (a *App) failoversCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "failovers", Short: "Show the failovers", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(a.failoversList(), a.failoversShow(), a.failoversWatch())
+	cmd.AddCommand(a.failoversList(), a.failoversShow(), a.failoversWatch(), a.failoversExport())
 	return cmd
 }
 
@@ -77,32 +79,67 @@ func first(args []string) string {
 
 func (a *App) failoversShow() *cobra.Command {
 	w := &watching{}
+	var svg bool
 	cmd := &cobra.Command{
 		Use: "show FAILOVER", Short: "Show one failover as a timeline", Args: exactly("FAILOVER"),
-		Long: "Shows what was accepted and on which evidence, then each attempt of each action with its\n" +
-			"reason and the provider's request ids. Times are relative to acceptance, by the log clock.",
-		Example:           "  pointsman failovers show cache/7",
+		Long: "Shows how a failover stands, a bar for each action (in a terminal), then what happened in its\n" +
+			"order, and upon which evidence it was accepted. Times are relative to acceptance, by the log\n" +
+			"clock. -o wide adds the provider's request ids. A master's id instead of a failover's shows\n" +
+			"its newest one.",
+		Example:           "  pointsman failovers show cache/7\n  pointsman failovers show cache\n  pointsman failovers show cache/7 --svg > cache-7.svg",
 		ValidArgsFunction: a.complete(failoverIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if svg && w.on {
+				return fault.Wrong("--svg and --watch exclude each other", "leave one of them out")
+			}
 			return a.ask(cmd, w, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
-				ctx, cancel := s.Call(ctx)
-				defer cancel()
-				resp, err := pointsmanv1.NewFailoverServiceClient(s.Conn()).GetFailover(ctx,
-					&pointsmanv1.GetFailoverRequest{Read: s.Read(), Id: args[0]})
-				if err != nil {
-					return fault.About("show failover "+args[0], "pointsman failovers list", err)
-				}
-				if !p.Format.ForPeople() {
-					return p.Message(resp)
-				}
-				p.Header(resp.GetHeader())
-				p.Failover(resp.GetFailover())
-				return nil
+				return showFailover(ctx, s, p, args[0], svg)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&svg, "svg", false, "write a drawing (SVG) instead, a file that loads nothing")
 	w.flags(cmd)
 	return cmd
+}
+
+func showFailover(ctx context.Context, s *remote.Session, p *show.Printer, id string, svg bool) error {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	resp, err := getFailover(ctx, s, id)
+	if err != nil {
+		return err
+	}
+	if !svg && !p.Format.ForPeople() {
+		return p.Message(resp)
+	}
+	cluster, err := s.Cluster(ctx)
+	if err != nil {
+		return fault.At("ask for the log clock", err)
+	}
+	now := cluster.GetCluster().GetLogClock()
+	if svg {
+		return show.FailoverSVG(p.Out, resp.GetFailover(), now)
+	}
+	p.Header(resp.GetHeader())
+	p.Failover(resp.GetFailover(), now)
+	return nil
+}
+
+// getFailover finds one by its id, or the newest one of a master.
+func getFailover(ctx context.Context, s *remote.Session, id string) (*pointsmanv1.GetFailoverResponse, error) {
+	if id != "" && !strings.Contains(id, "/") {
+		list, err := s.Failovers(ctx, filterOf("master", id), 1)
+		if err != nil {
+			return nil, fault.At("find the newest failover of "+id, err)
+		}
+		if len(list.GetFailovers()) > 0 {
+			return &pointsmanv1.GetFailoverResponse{Header: list.GetHeader(), Failover: list.GetFailovers()[0]}, nil
+		}
+		return nil, &fault.Error{Code: fault.Failed, What: "show failover " + id, Why: "no failover of a master " + strconv.Quote(id) + " is known",
+			Next: "pointsman failovers list shows what there is, by ids such as cache/7"}
+	}
+	resp, err := pointsmanv1.NewFailoverServiceClient(s.Conn()).GetFailover(ctx, &pointsmanv1.GetFailoverRequest{Read: s.Read(), Id: id})
+	return resp, fault.About("show failover "+id, "pointsman failovers list", err)
 }
 
 func (a *App) failoversWatch() *cobra.Command {

@@ -135,10 +135,14 @@ func (a *App) actor() string {
 func (a *App) printer() *show.Printer {
 	noColor, _ := a.Env("NO_COLOR")
 	term, _ := a.Env("TERM")
-	return &show.Printer{
+	p := &show.Printer{
 		Out: a.Out, Talk: a.Err, Format: show.Format(a.global.output),
 		Color: a.Terminal && noColor == "" && term != "dumb",
 	}
+	if a.Terminal && a.Width != nil {
+		p.Width = a.Width()
+	}
+	return p
 }
 
 func contains(words []string, word string) bool {

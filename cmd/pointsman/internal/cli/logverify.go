@@ -11,8 +11,8 @@ import (
 )
 
 func (a *App) logCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "log", Short: "Prove the replicated log", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(&cobra.Command{
+	cmd := &cobra.Command{Use: "log", Short: "Export and prove the replicated log", RunE: group, Args: subcommandOnly}
+	cmd.AddCommand(a.logExport(), &cobra.Command{
 		Use: "verify", Short: "Read every node's log back and compare the states", Args: exactly(),
 		Long: "Each node reads the checksum of every entry of its log back from its disk and gives the hash\n" +
 			"of its state; states at equal index must have equal hashes. Costs a read of the whole log on\n" +

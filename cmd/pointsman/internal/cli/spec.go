@@ -15,7 +15,12 @@ import (
 )
 
 func (a *App) specCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "spec", Short: "Show the cluster-wide configuration", RunE: group, Args: subcommandOnly}
+	cmd := &cobra.Command{Use: "spec", Short: "Show, compare and check the cluster-wide configuration", RunE: group, Args: subcommandOnly}
+	cmd.AddCommand(a.specGet(), a.specDiff(), a.specValidate())
+	return cmd
+}
+
+func (a *App) specGet() *cobra.Command {
 	var revision uint64
 	get := &cobra.Command{
 		Use: "get", Short: "Show the spec as pointsman apply reads it", Args: exactly(),
@@ -23,20 +28,23 @@ func (a *App) specCommand() *cobra.Command {
 			"With -o json the API's answer: spec, revision and etag.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
-				ctx, cancel := s.Call(ctx)
-				defer cancel()
-				resp, err := pointsmanv1.NewSpecServiceClient(s.Conn()).GetSpec(ctx,
-					&pointsmanv1.GetSpecRequest{Read: s.Read(), Revision: revision})
+				resp, err := specAt(ctx, s, revision)
 				if err != nil {
-					return fault.At("get spec", err)
+					return err
 				}
 				return showSpec(p, resp)
 			})
 		},
 	}
 	get.Flags().Uint64Var(&revision, "revision", 0, "a former revision that is still kept; 0: the current one")
-	cmd.AddCommand(get)
-	return cmd
+	return get
+}
+
+func specAt(ctx context.Context, s *remote.Session, revision uint64) (*pointsmanv1.GetSpecResponse, error) {
+	ctx, cancel := s.Call(ctx)
+	defer cancel()
+	resp, err := pointsmanv1.NewSpecServiceClient(s.Conn()).GetSpec(ctx, &pointsmanv1.GetSpecRequest{Read: s.Read(), Revision: revision})
+	return resp, fault.About("get spec", "pointsman spec get", err)
 }
 
 func showSpec(p *show.Printer, resp *pointsmanv1.GetSpecResponse) error {
@@ -59,4 +67,61 @@ func showSpec(p *show.Printer, resp *pointsmanv1.GetSpecResponse) error {
 		return err
 	}
 	return config.PrintYAML(p.Out, r.GetSpec())
+}
+
+func (a *App) specDiff() *cobra.Command {
+	var file string
+	var check bool
+	cmd := &cobra.Command{
+		Use: "diff -f SPEC", Short: "Show what differs between the applied spec and a file", Args: exactly(),
+		Long: "Compares field by field what is applied with a file, which is checked as apply does. Order of\n" +
+			"fields and comments do not count.\n\n" +
+			"With --check exit code 3 when they differ, for a pipeline that watches over drift.",
+		Example: "  pointsman spec diff -f spec.yaml\n  pointsman spec diff -f spec.yaml --check",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" {
+				return fault.Wrong("diff needs a file", "pointsman spec diff -f spec.yaml")
+			}
+			fresh, _, err := a.readSpec(file)
+			if err != nil {
+				return err
+			}
+			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
+				return diffSpecs(ctx, s, p, fresh, file, check)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the spec; - reads stdin")
+	cmd.Flags().BoolVar(&check, "check", false, "exit code 3 when they differ")
+	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
+	return cmd
+}
+
+func diffSpecs(ctx context.Context, s *remote.Session, p *show.Printer, fresh *pointsmanv1.Spec, name string, check bool) error {
+	old, err := specAt(ctx, s, 0)
+	if err != nil {
+		return err
+	}
+	changes := show.Changes(old.GetRevision().GetSpec(), fresh)
+	if err := p.Difference(old.GetHeader(), fmt.Sprintf("revision %d", old.GetRevision().GetRevision()), name, changes); err != nil {
+		return err
+	}
+	if check && len(changes) > 0 {
+		return fault.Quiet(fault.Unhealthy)
+	}
+	return nil
+}
+
+func (a *App) specValidate() *cobra.Command {
+	var secrets bool
+	cmd := &cobra.Command{
+		Use: "validate FILE...", Short: "Check specs without asking the cluster, all problems at once",
+		Long: "The same as pointsman config validate --kind spec: form and meaning, each problem a line\n" +
+			"file:line:col: field: what is wrong. What only the cluster knows (open actions, etags) is\n" +
+			"checked by pointsman apply --dry-run. Exit code 2 when there are problems.",
+		Args: atLeastOne("FILE"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.validateAll(args, kindSpec, secrets) },
+	}
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "also resolve the references to secrets, on this machine")
+	return cmd
 }

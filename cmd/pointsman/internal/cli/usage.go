@@ -89,3 +89,13 @@ func between(least int, what ...string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// atLeastOne asks for one argument or more.
+func atLeastOne(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fault.Wrong("missing "+what, cmd.UseLine())
+		}
+		return nil
+	}
+}

@@ -15,13 +15,14 @@ func (p *Printer) Actions(all []*pointsmanv1.Action, now *durationpb.Duration) {
 		p.printf("no actions\n")
 		return
 	}
-	g := p.grid(cols("ACTION", "STATE", "EFFECT", "OBJECT", "ATTEMPTS", "SINCE", "WAITS FOR", "REMAINING",
-		"+WANTED", "+KIND", "+STAGE", "+NODE", "+TERM", "+TOKEN"))
+	g := p.grid(cols("ACTION", "STATE", "EFFECT", "OBJECT", "ATTEMPTS", "SINCE", "OPENS IN",
+		"+WANTED", "+KIND", "+STAGE", "+NODE", "+TERM", "+TOKEN", "WAITS FOR"))
 	for _, a := range all {
 		g.row(a.GetId(), p.actionState(a), or(Word(a.GetEffect())), or(a.GetObject()), fmt.Sprint(a.GetAttempts()),
-			since(changed(a), now), waits(a), remaining(a),
-			or(a.GetWanted()), or(a.GetKind()), or(a.GetStage()), or(a.GetNodeId()), fmt.Sprint(a.GetTerm()), fmt.Sprint(a.GetToken()))
+			since(changed(a), now), remaining(a), or(a.GetWanted()), or(a.GetKind()), or(a.GetStage()), or(a.GetNodeId()),
+			fmt.Sprint(a.GetTerm()), fmt.Sprint(a.GetToken()), openOnly(a))
 	}
+	g.wrapLast()
 	g.print()
 }
 
@@ -60,8 +61,8 @@ func stateTone(s pointsmanv1.ActionState) tone {
 // waits is what an open action stands at: its gates, its refresh or its reason.
 func waits(a *pointsmanv1.Action) string {
 	var all []string
-	for _, g := range a.GetGates() {
-		all = append(all, strings.TrimSuffix(Word(g.GetKind())+": "+g.GetDetail(), ": "))
+	if w := gateWord(a); w != "" {
+		all = append(all, w)
 	}
 	if len(all) == 0 && a.GetRefresh() != "" && a.GetState() == pointsmanv1.ActionState_ACTION_STATE_WAITING {
 		all = append(all, "refresh "+a.GetRefresh())
@@ -70,6 +71,33 @@ func waits(a *pointsmanv1.Action) string {
 		all = append(all, a.GetReason())
 	}
 	return or(strings.Join(all, "; "))
+}
+
+// gateWord joins the gates of an action; empty when there are none.
+func gateWord(a *pointsmanv1.Action) string {
+	var all []string
+	for _, g := range a.GetGates() {
+		all = append(all, strings.TrimSuffix(Word(g.GetKind())+": "+g.GetDetail(), ": "))
+	}
+	return strings.Join(all, "; ")
+}
+
+// gateWords says what a gate is and when it opens.
+func gateWords(g *pointsmanv1.Gate) string {
+	words := strings.TrimSuffix(Word(g.GetKind())+": "+g.GetDetail(), ": ")
+	if g.GetRemaining() != nil {
+		words += " (opens in " + span(g.GetRemaining()) + ")"
+	}
+	return words
+}
+
+// openOnly is what an open action waits for; a done one waits for nothing. One
+// that was given up or superseded has its reason there.
+func openOnly(a *pointsmanv1.Action) string {
+	if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_DONE {
+		return none
+	}
+	return waits(a)
 }
 
 // remaining is the longest time among the gates that open by themselves; none
@@ -117,19 +145,24 @@ func (p *Printer) Action(a *pointsmanv1.Action, now *durationpb.Duration) {
 	p.field("object", a.GetObject())
 	p.field("wanted", a.GetWanted())
 	p.field("stage", a.GetStage())
-	p.field("reason", a.GetReason())
+	if !strings.Contains(gateWord(a), a.GetReason()) {
+		p.field("reason", a.GetReason())
+	}
 	p.field("refresh", a.GetRefresh())
-	p.field("checkpoint", a.GetCheckpoint())
+	if p.wide() {
+		p.field("checkpoint", a.GetCheckpoint())
+		p.field("token", fmt.Sprint(a.GetToken()))
+	}
 	p.field("since", since(changed(a), now))
 	if a.GetAttempts() > 0 {
-		p.field("attempts", fmt.Sprintf("%d, the last by %s in term %d under token %d", a.GetAttempts(), or(a.GetNodeId()), a.GetTerm(), a.GetToken()))
+		p.field("attempts", fmt.Sprintf("%d, the last by %s in term %d", a.GetAttempts(), or(a.GetNodeId()), a.GetTerm()))
 	}
 	for _, g := range a.GetGates() {
-		p.field("gate", fmt.Sprintf("%s %s (opens in %s)", Word(g.GetKind()), g.GetDetail(), span(g.GetRemaining())))
+		p.field("waits for", gateWords(g))
 	}
 	p.attempts(a)
 	if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_STUCK {
-		p.printf("\nnext: pointsman actions retry %s, or pointsman actions abandon %s --reason TEXT\n", a.GetId(), a.GetId())
+		p.printf("\nnext: %s\n", stuckNext(a))
 	}
 }
 
@@ -138,13 +171,32 @@ func (p *Printer) attempts(a *pointsmanv1.Action) {
 		return
 	}
 	p.printf("\n")
-	g := p.grid(cols("ATTEMPT", "OUTCOME", "AFTER", "NODE", "TERM", "LOG INDEX", "REASON", "REQUEST IDS"))
+	g := p.grid(cols("ATTEMPT", "OUTCOME", "AFTER", "BY", "TERM", "LOG INDEX", "+TOKEN", "REASON"))
 	numbers := attemptNames(a)
 	for i, h := range a.GetHistory() {
 		g.row(numbers[i], outcome(h), since(a.GetPlannedAt(), h.GetSettledAt()), or(h.GetNodeId()),
-			fmt.Sprint(h.GetTerm()), fmt.Sprint(h.GetIndex()), or(h.GetReason()), or(strings.Join(h.GetRequestIds(), " ")))
+			fmt.Sprint(h.GetTerm()), fmt.Sprint(h.GetIndex()), fmt.Sprint(h.GetToken()), or(h.GetReason()))
 	}
+	g.wrapLast()
 	g.print()
+	p.requests(a, numbers)
+}
+
+// requests lists the provider's ids, for a support case.
+func (p *Printer) requests(a *pointsmanv1.Action, numbers []string) {
+	g := p.grid(cols("ATTEMPT", "OUTCOME", "REQUEST IDS"))
+	some := false
+	for i, h := range a.GetHistory() {
+		if len(h.GetRequestIds()) > 0 {
+			g.row(numbers[i], outcome(h), strings.Join(h.GetRequestIds(), " "))
+			some = true
+		}
+	}
+	if some {
+		p.printf("\n")
+		g.wrapLast()
+		g.print()
+	}
 }
 
 // attemptNames names each entry of the history: "1", "2", .... A claim settled

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
 // Change is one difference between two configurations.
@@ -96,6 +98,25 @@ func Changes(old, fresh proto.Message) []Change {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
 	return folded(all, before, after)
+}
+
+// Difference writes what differs between two specs, for people or programs.
+func (p *Printer) Difference(h *pointsmanv1.ResponseHeader, from, to string, all []Change) error {
+	if !p.Format.ForPeople() {
+		list := make([]map[string]string, 0, len(all))
+		for _, c := range all {
+			list = append(list, map[string]string{"path": c.Path, "old": c.Old, "new": c.New})
+		}
+		return p.Object([]Part{{"from", from}, {"to", to}, {"changes", list}})
+	}
+	p.Header(h)
+	p.Changes(all)
+	if len(all) == 0 {
+		p.printf("%s and %s do not differ\n", from, to)
+	} else {
+		fmt.Fprintf(p.Talk, "%s from %s to %s\n", count(len(all), "change"), from, to)
+	}
+	return nil
 }
 
 // Changes writes what an apply changes.

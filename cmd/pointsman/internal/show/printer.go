@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 // Printer writes answers. It is not safe for concurrent use.
@@ -14,6 +15,7 @@ type Printer struct {
 	Talk   io.Writer // who answered, hints
 	Format Format
 	Color  bool // the output is a terminal that may be coloured
+	Width  int  // columns of the terminal that the output is; 0: it is none
 	Stream bool // several values follow each other: a watch
 }
 
@@ -71,7 +73,11 @@ type grid struct {
 	w     table.Writer
 	keep  []bool
 	heads table.Row
+	wide  []int // longest cell of each kept column
 }
+
+// gap stands between two columns.
+const gap = "  "
 
 // column is one heading; wide columns stand only in -o wide.
 type column struct {
@@ -95,11 +101,12 @@ func (p *Printer) grid(columns []column) *grid {
 		g.keep = append(g.keep, keep)
 		if keep {
 			g.heads = append(g.heads, p.paint(bold, c.name))
+			g.wide = append(g.wide, len(c.name))
 		}
 	}
 	style := table.StyleDefault
 	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box = table.BoxStyle{PaddingRight: "  "}
+	style.Box = table.BoxStyle{PaddingRight: gap}
 	style.Format = table.FormatOptions{}
 	g.w.SetStyle(style)
 	g.w.SuppressTrailingSpaces()
@@ -111,10 +118,29 @@ func (g *grid) row(cells ...string) {
 	var row table.Row
 	for i, c := range cells {
 		if g.keep[i] {
-			row = append(row, oneLine(c))
+			c = oneLine(c)
+			g.wide[len(row)] = max(g.wide[len(row)], text.StringWidthWithoutEscSequences(c))
+			row = append(row, c)
 		}
 	}
 	g.w.AppendRow(row)
+}
+
+// leastLast is the narrowest column that words are wrapped into.
+const leastLast = 30
+
+// wrapLast breaks the words of the last column at the terminal's edge. Without
+// a terminal each row stays one line.
+func (g *grid) wrapLast() {
+	last := len(g.wide) - 1
+	left := g.p.Width - 1
+	for _, w := range g.wide[:last] {
+		left -= w + len(gap)
+	}
+	if g.p.Width == 0 || left < leastLast {
+		return
+	}
+	g.w.SetColumnConfigs([]table.ColumnConfig{{Number: last + 1, WidthMax: left, WidthMaxEnforcer: text.WrapSoft}})
 }
 
 func (g *grid) print() {

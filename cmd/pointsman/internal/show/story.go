@@ -2,83 +2,155 @@ package show
 
 import (
 	"fmt"
-	"sort"
 	"strings"
-	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
-// event is one line of a failover's timeline.
-type event struct {
-	at   time.Duration // after acceptance
-	who  string
-	what string
-}
-
 // Failover writes one failover as a timeline: everything relative to its
-// acceptance, by the log clock.
-func (p *Printer) Failover(f *pointsmanv1.Failover) {
-	p.printf("%s  %s  %s -> %s  epoch %d  (%s)\n", p.paint(bold, "FAILOVER "+f.GetId()), p.failoverState(f),
-		or(f.GetFrom()), or(f.GetTo()), f.GetSentinelEpoch(), or(Word(f.GetKind())))
-	p.field("accepted", fmt.Sprintf("%s by %s, term %d, log index %d, spec revision %d", wall(f.GetAcceptedTime()),
-		or(f.GetAcceptedNode()), f.GetAcceptedTerm(), f.GetAcceptedIndex(), f.GetSpecRevision()))
-	if d, ok := between(f.GetAcceptedAt(), f.GetSettledAt()); ok {
-		p.field("settled", relative(d))
+// acceptance, by the log clock; now is that clock, nil when unknown.
+func (p *Printer) Failover(f *pointsmanv1.Failover, now *durationpb.Duration) {
+	t := newTimeline(f, now)
+	p.printf("%s  %s  %s -> %s\n", p.paint(bold, "FAILOVER "+f.GetId()), p.failoverState(f), or(f.GetFrom()), or(f.GetTo()))
+	for _, line := range t.summary(now) {
+		p.printf("  %s\n", line)
 	}
-	for _, e := range f.GetEvidence() {
-		p.field("evidence", e)
-	}
-	p.timeline(f)
+	p.bars(t)
+	p.events(t)
 	p.plan(f)
+	p.evidence(f)
+	p.nextOf(f)
 }
 
-func (p *Printer) timeline(f *pointsmanv1.Failover) {
-	p.printf("\n")
-	g := p.grid(cols("TIME", "WHO", "WHAT"))
-	for _, e := range story(f) {
-		g.row(relative(e.at), e.who, e.what)
+// summary says in sentences how a failover stands.
+func (t *timeline) summary(now *durationpb.Duration) []string {
+	f := t.failover
+	accepted := "accepted " + wall(f.GetAcceptedTime())
+	if now != nil {
+		accepted += ", " + since(f.GetAcceptedAt(), now) + " ago,"
 	}
+	lines := []string{fmt.Sprintf("%s by %s (term %d, log index %d): config-epoch %d, rule %s, spec revision %d", accepted,
+		or(f.GetAcceptedNode()), f.GetAcceptedTerm(), f.GetAcceptedIndex(), f.GetSentinelEpoch(), or(Word(f.GetKind())), f.GetSpecRevision())}
+	counted := tally(f.GetActions())
+	switch {
+	case len(f.GetActions()) == 0:
+		return append(lines, "no actions: the plan was empty")
+	case !t.open:
+		return append(lines, fmt.Sprintf("%s after %s: %s", or(Word(f.GetState())), Span(t.after(f.GetSettledAt())), counted))
+	}
+	lines = append(lines, fmt.Sprintf("open for %s: %s", Span(t.end), counted))
+	for _, a := range f.GetActions() {
+		if !Final(a.GetState()) {
+			lines = append(lines, standing(a))
+		}
+	}
+	return lines
+}
+
+// standing says what an open action is at, in one line.
+func standing(a *pointsmanv1.Action) string {
+	state := Word(a.GetState())
+	switch a.GetState() {
+	case pointsmanv1.ActionState_ACTION_STATE_STUCK:
+		state = "is stuck and waits for a human"
+	case pointsmanv1.ActionState_ACTION_STATE_CLAIMED:
+		state = "is being carried out by " + or(a.GetNodeId())
+	case pointsmanv1.ActionState_ACTION_STATE_WAITING:
+		state = "is written and waits for the provider"
+	case pointsmanv1.ActionState_ACTION_STATE_PENDING:
+		state = "is not begun"
+		if a.GetAttempts() > 0 {
+			state = fmt.Sprintf("is tried again (%s so far)", count(int(a.GetAttempts()), "attempt"))
+		}
+	}
+	if a.GetInDoubt() {
+		state += ", in doubt"
+	}
+	if w := waits(a); w != none {
+		state += ": " + w
+	}
+	return a.GetId() + " " + state
+}
+
+// events writes the story; request ids are for -o wide.
+func (p *Printer) events(t timeline) {
+	p.printf("\n")
+	g := p.grid(cols("TIME", "STEP", "BY", "WHAT"))
+	for _, e := range t.events {
+		what := e.what
+		if p.wide() && len(e.requests) > 0 {
+			what += " [" + strings.Join(e.requests, " ") + "]"
+		}
+		g.row(relative(e.at), or(e.step), or(e.by), what)
+	}
+	g.wrapLast()
 	g.print()
 }
 
-// story orders what is known of a failover by time. Entries of one instant
-// keep the order of the plan.
-func story(f *pointsmanv1.Failover) []event {
-	events := []event{{0, f.GetId(), "accepted: " + or(f.GetTo()) + " is the master"}}
-	for _, a := range f.GetActions() {
-		events = append(events, deeds(f.GetAcceptedAt(), a)...)
-	}
-	if d, ok := between(f.GetAcceptedAt(), f.GetSettledAt()); ok {
-		events = append(events, event{d, f.GetId(), Word(f.GetState())})
-	}
-	sort.SliceStable(events, func(i, j int) bool { return events[i].at < events[j].at })
-	return events
-}
-
-func deeds(zero *durationpb.Duration, a *pointsmanv1.Action) []event {
+// deeds are the events of one action. Failed attempts in a row that failed for
+// the same reason are one event.
+func (t *timeline) deeds(a *pointsmanv1.Action) []event {
 	var events []event
 	numbers := attemptNames(a)
 	told := false // the last attempt told the end
-	for i, h := range a.GetHistory() {
-		d, ok := between(zero, h.GetSettledAt())
-		if !ok {
-			continue
+	all := a.GetHistory()
+	for i := 0; i < len(all); i++ {
+		h, first := all[i], i
+		requests := h.GetRequestIds()
+		for i+1 < len(all) && alike(h, all[i+1]) {
+			i++
+			requests = append(requests[:len(requests):len(requests)], all[i].GetRequestIds()...)
 		}
-		became := outcome(h)
-		if told = h.GetOutcome() == a.GetState(); told {
-			became = strings.TrimSpace(became + " " + Word(a.GetEffect()))
-		}
-		what := fmt.Sprintf("%s by %s (term %d): %s", attemptWord(numbers[i]), or(h.GetNodeId()), h.GetTerm(), became)
-		events = append(events, event{d, a.GetStep(), what + because(h.GetReason(), h.GetRequestIds())})
+		told = h.GetOutcome() == a.GetState()
+		events = append(events, event{
+			at: t.after(h.GetSettledAt()), step: a.GetStep(), by: t.by(h), requests: requests,
+			what: t.attempt(a, h, numbers[first], numbers[i], all[i]),
+		})
 	}
-	if d, ok := between(zero, a.GetSettledAt()); ok && !told {
+	if !told && a.GetSettledAt() != nil {
 		what := strings.TrimSpace(Word(a.GetState()) + " " + Word(a.GetEffect()))
-		events = append(events, event{d, a.GetStep(), what + because(a.GetReason(), nil)})
+		events = append(events, event{at: t.after(a.GetSettledAt()), step: a.GetStep(), what: because(what, a.GetReason())})
 	}
 	return events
+}
+
+// alike reports whether two attempts in a row need not be told apart.
+func alike(a, b *pointsmanv1.Attempt) bool {
+	return a.GetOutcome() == pointsmanv1.ActionState_ACTION_STATE_PENDING && b.GetOutcome() == a.GetOutcome() &&
+		a.GetReason() == b.GetReason() && a.GetInDoubt() == b.GetInDoubt() && a.GetTerm() == b.GetTerm() && a.GetNodeId() == b.GetNodeId()
+}
+
+// by is the node that made an attempt; its term where another leader than the
+// one that accepted was at work.
+func (t *timeline) by(h *pointsmanv1.Attempt) string {
+	if h.GetTerm() != t.failover.GetAcceptedTerm() {
+		return fmt.Sprintf("%s (term %d)", or(h.GetNodeId()), h.GetTerm())
+	}
+	return h.GetNodeId()
+}
+
+// attempt tells one attempt, or a row of them up to last.
+func (t *timeline) attempt(a *pointsmanv1.Action, h *pointsmanv1.Attempt, from, to string, last *pointsmanv1.Attempt) string {
+	doubt := ""
+	if h.GetInDoubt() {
+		doubt = ", in doubt"
+	}
+	switch h.GetOutcome() {
+	case pointsmanv1.ActionState_ACTION_STATE_PENDING:
+		if h != last {
+			return because(fmt.Sprintf("attempts %s to %s failed%s, the last at %s", from, to, doubt, relative(t.after(last.GetSettledAt()))), h.GetReason())
+		}
+		return because(attemptWord(from)+" failed"+doubt, h.GetReason())
+	case pointsmanv1.ActionState_ACTION_STATE_WAITING:
+		return because(attemptWord(from)+": written, waits for the provider", h.GetReason())
+	case pointsmanv1.ActionState_ACTION_STATE_DONE:
+		return because(strings.TrimSpace(attemptWord(from)+": done "+Word(a.GetEffect())), h.GetReason())
+	case pointsmanv1.ActionState_ACTION_STATE_STUCK:
+		return because(attemptWord(from)+": stuck"+doubt, h.GetReason())
+	}
+	return because(attemptWord(from)+": "+outcome(h), h.GetReason())
 }
 
 func attemptWord(number string) string {
@@ -88,37 +160,55 @@ func attemptWord(number string) string {
 	return "attempt " + number
 }
 
-func because(reason string, requests []string) string {
-	s := ""
-	if reason != "" {
-		s += ": " + reason
+func because(what, reason string) string {
+	if reason == "" {
+		return what
 	}
-	if len(requests) > 0 {
-		s += " [" + strings.Join(requests, " ") + "]"
-	}
-	return s
+	return what + ": " + reason
 }
 
 func (p *Printer) plan(f *pointsmanv1.Failover) {
 	if len(f.GetActions()) == 0 {
-		p.printf("\nno actions: the plan was empty\n")
 		return
 	}
 	p.printf("\n")
-	g := p.grid(cols("STAGE", "STEP", "STATE", "EFFECT", "ATTEMPTS", "OBJECT", "WANTED", "WAITS FOR"))
+	g := p.grid(cols("STAGE", "STEP", "STATE", "EFFECT", "ATTEMPTS", "OBJECT", "WANTED"))
 	for _, a := range f.GetActions() {
 		g.row(or(a.GetStage()), or(a.GetStep()), p.actionState(a), or(Word(a.GetEffect())), fmt.Sprint(a.GetAttempts()),
-			or(a.GetObject()), or(a.GetWanted()), openOnly(a))
+			or(a.GetObject()), or(a.GetWanted()))
 	}
+	g.wrapLast()
 	g.print()
 }
 
-// openOnly is what an action waits for; a final one waits for nothing.
-func openOnly(a *pointsmanv1.Action) string {
-	if Final(a.GetState()) {
-		return none
+func (p *Printer) evidence(f *pointsmanv1.Failover) {
+	if len(f.GetEvidence()) == 0 {
+		return
 	}
-	return waits(a)
+	p.printf("\naccepted upon\n")
+	for _, e := range f.GetEvidence() {
+		p.printf("  %s\n", oneLine(e))
+	}
+}
+
+// nextOf says what to type when a human is needed, or where there is more.
+func (p *Printer) nextOf(f *pointsmanv1.Failover) {
+	for _, a := range f.GetActions() {
+		if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_STUCK {
+			p.printf("\nnext: %s\n", stuckNext(a))
+			return
+		}
+	}
+	for _, a := range f.GetActions() {
+		if a.GetAttempts() > 1 || a.GetInDoubt() {
+			fmt.Fprintf(p.Talk, "pointsman actions show %s has each attempt and the provider's request ids\n", a.GetId())
+			return
+		}
+	}
+}
+
+func stuckNext(a *pointsmanv1.Action) string {
+	return fmt.Sprintf("pointsman actions retry %s, or pointsman actions abandon %s --reason TEXT", a.GetId(), a.GetId())
 }
 
 // Final reports whether an action in this state never changes again.

@@ -1,0 +1,48 @@
+package executor
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// outageShare bounds how much longer an outage of the provider lasts for us
+// than it did: the next look comes after one part in so many of what it has
+// lasted, but not before BackoffBase and not after BackoffCap. That is 0.5 s
+// after a quarter of a minute, and some 50 looks until then.
+const outageShare = 32
+
+// persists says that an action has made the attempts that later stages wait for,
+// and that nothing counts them. From then on a look that the provider does not
+// answer is no attempt: it costs no entry, so it may come often and for long.
+func (t try) persists(a fsm.Action) bool {
+	return a.Attempts > fsm.LetPass && a.Limit == 0 && a.Step.Class != fsm.InLog
+}
+
+// answered looks before the claim, and keeps what it saw for the attempt. False
+// when the provider does not answer: the action waits for the next look.
+func (t *try) answered(ctx context.Context, state fsm.State, a fsm.Action) bool {
+	seen, _, err := t.look(ctx, state, a, false)
+	x := actuators.Explain(err)
+	if err != nil && !x.Permanent { // else the claim is there to be settled as stuck
+		t.Logger.Debug("provider does not answer", "action", string(a.ID), "error", err)
+		t.postpone(a.ID, max(x.After, t.nextLook(a)))
+		return false
+	}
+	if err == nil {
+		t.reading = &seen.Reading
+	}
+	return true
+}
+
+// nextLook is the pause until the next look; the last attempt's settlement was
+// the action's last change. An eighth of it is drawn, so that actions that
+// failed together do not come back together.
+func (t try) nextLook(a fsm.Action) time.Duration {
+	lasted := time.Duration(t.Journal.Clock() - a.Changed)
+	d := min(max(lasted/outageShare, t.BackoffBase), t.BackoffCap)
+	return d - rand.N(d/8)
+}

@@ -1,0 +1,72 @@
+package executor
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// outage plays a failover under a provider whose looks fail for so long, and
+// says how much later than its end the value was written.
+func outage(t *testing.T, lasts time.Duration, why error) (late time.Duration, a fsm.Action, calls int) {
+	w, s := masters(t, 1, 6000)
+	s.read = why
+	e, stop := leading(t, w, s, 1)
+	defer stop()
+	if _, err := e.Observe(t.Context(), 1, Sighting{Master: "m00", As: fsm.Advance, Address: "b:1", Epoch: 2}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(lasts)
+	s.mu.Lock()
+	s.read = nil
+	s.mu.Unlock()
+	for over := time.Now(); time.Since(over) < time.Hour; time.Sleep(10 * time.Millisecond) {
+		s.mu.Lock()
+		calls = s.calls
+		written := len(s.staged) > 0
+		s.mu.Unlock()
+		if written {
+			a, _ = w.now().Action("m00/1/lb")
+			return time.Since(over), a, calls
+		}
+	}
+	t.Fatal("never written")
+	return 0, a, 0
+}
+
+// An outage is followed within a small part of its own length, and costs few
+// requests and no entries however long it lasts.
+func TestLife_OutageIsFollowedSoon(t *testing.T) {
+	for _, c := range []struct{ lasts, within time.Duration }{
+		{15 * time.Second, 500 * time.Millisecond},
+		{2 * time.Minute, 4 * time.Second},
+		{time.Hour, DefaultConfig().BackoffCap},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			late, a, calls := outage(t, c.lasts, errors.New("500"))
+			if late > c.within {
+				t.Errorf("an outage of %s: written %s after it, want %s", c.lasts, late, c.within)
+			}
+			if a.Attempts > fsm.LetPass+2 {
+				t.Errorf("an outage of %s: %d attempts in the log", c.lasts, a.Attempts)
+			}
+			if looks := calls / 4; looks > 64 && c.lasts < time.Minute || looks > 400 {
+				t.Errorf("an outage of %s: %d looks", c.lasts, looks)
+			}
+		})
+	}
+}
+
+// What the provider asks for is kept, whatever we would do.
+func TestLife_OutageKeepsTheProvidersDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, calls := outage(t, 2*time.Minute, &actuators.Error{Err: errors.New("429"), After: 10 * time.Second})
+		if looks := calls / 4; looks > 20 {
+			t.Errorf("%d looks in two minutes at a provider that asks for ten seconds between them", looks)
+		}
+	})
+}

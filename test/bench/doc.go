@@ -1,0 +1,26 @@
+// Command bench measures Pointsman beside the common recipe: a shell script that
+// calls Python, set as client-reconfig-script on all three Sentinels (recipe/).
+// Both work on the same playground, each on a load balancer of its own at the
+// same simulated provider, and take turns in one run.
+//
+//	stage ──┬─ lab        real Redis and Sentinels, three coordinators, the provider
+//	        ├─ pointsman  a side: its load balancer; its coordinators run in its turns only
+//	        └─ recipe     a side: its load balancer; the script is set in its turns only
+//
+//	switches   promotion visible → first write → traffic, writes at the provider
+//	days       what each makes of a provider, a Sentinel or a host that fails
+//	reads      settings read at a cluster, processes of their own, over gRPC
+//	watchers   how long until a thousand of them are told of a change
+//
+// What keeps the comparison honest:
+//
+//   - One clock, one recorder, one journal: the moments and counts of both sides
+//     are taken by the same code in this process, none of them by either side.
+//   - While one side has its turn the other one takes no CPU: the coordinators
+//     are killed for the recipe's turns, the script is unset for Pointsman's.
+//   - Python is started as itself, not through a version manager's shim.
+//   - Where the recipe is as good, or better, the table says so.
+//
+// Without python3 the recipe's side is left out, and said so. Run it by
+// `make bench`.
+package main

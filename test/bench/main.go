@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/pointsman/pointsman/test/clouds/lab"
+)
+
+// errClaims is returned when a count is not what it must be; exit code 3.
+var errClaims = errors.New("a claim does not hold")
+
+// config is what a bench is told.
+type config struct {
+	pointsman string
+	parts     []string
+	switches  int           // failovers for each side
+	days      int           // times that each bad day is played for each side
+	reads     time.Duration // span of each measurement of reads
+	watchers  int
+	changes   int
+	json      string // file; empty: none
+}
+
+// The parts of a bench.
+const (
+	partSwitches = "switches"
+	partDays     = "days"
+	partReads    = "reads"
+	partWatchers = "watchers"
+)
+
+func parts() []string { return []string{partSwitches, partDays, partReads, partWatchers} }
+
+func parse(args []string, out io.Writer) (c config, err error) {
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(out)
+	only := ""
+	f.StringVar(&c.pointsman, "pointsman", "", "the program to measure; empty: the one in PATH")
+	f.StringVar(&only, "parts", strings.Join(parts(), ","), "what to measure")
+	f.IntVar(&c.switches, "switches", 30, "failovers for each side")
+	f.IntVar(&c.days, "days", 3, "times that each bad day is played for each side")
+	f.DurationVar(&c.reads, "reads", 5*time.Second, "span of each measurement of reads")
+	f.IntVar(&c.watchers, "watchers", 1000, "watchers of one setting")
+	f.IntVar(&c.changes, "changes", 30, "changes that they are told of")
+	f.StringVar(&c.json, "json", "", "file for all figures as JSON")
+	if err := f.Parse(args); err != nil {
+		return c, err
+	}
+	c.parts = strings.Split(only, ",")
+	for _, p := range c.parts {
+		if !slices.Contains(parts(), p) {
+			return c, fmt.Errorf("part %q: want one of %q", p, parts())
+		}
+	}
+	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || f.NArg() > 0 {
+		return c, fmt.Errorf("want positive numbers and no arguments, have %q", args)
+	}
+	return c, nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := parse(os.Args[1:], os.Stderr)
+	if err == nil {
+		err = run(ctx, c, os.Stdout, os.Stderr)
+	}
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errClaims):
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(3)
+	default:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is a run.
+type bench struct {
+	config
+	python string // empty: the recipe's side is left out
+	talk   io.Writer
+	began  time.Time
+}
+
+// run measures and writes the figures as Markdown. What was measured before an
+// error is written too.
+func run(ctx context.Context, c config, out, talk io.Writer) error {
+	b := &bench{config: c, talk: talk, began: time.Now()}
+	f := &figures{Machine: thisMachine()}
+	var err error
+	if b.python, err = python(ctx); err != nil {
+		b.say("%v", err)
+		f.Left = err.Error()
+	}
+	err = b.measure(ctx, f)
+	f.markdown(out)
+	if c.json != "" {
+		text, bad := json.MarshalIndent(f, "", "  ")
+		err = errors.Join(err, bad, os.WriteFile(c.json, append(text, '\n'), 0o644))
+	}
+	return errors.Join(err, f.claims())
+}
+
+func (b *bench) measure(ctx context.Context, f *figures) (err error) {
+	o := lab.Options{Pointsman: b.pointsman, Rejoin: true}
+	if slices.Contains(b.parts, partSwitches) {
+		if f.Switches, err = b.onStage(ctx, o); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, partReads) || slices.Contains(b.parts, partWatchers) {
+		if err := b.onCluster(ctx, o, f); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, partDays) {
+		f.Days, err = b.allDays(ctx, o)
+	}
+	return err
+}
+
+func (b *bench) onStage(ctx context.Context, o lab.Options) (list []switches, err error) {
+	g, err := newStage(ctx, o, b.python)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	return b.duel(ctx, g, b.switches)
+}
+
+func (b *bench) onCluster(ctx context.Context, o lab.Options, f *figures) (err error) {
+	c, err := newCluster(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if slices.Contains(b.parts, partReads) {
+		if f.Reads, err = b.read(ctx, c, b.reads, 1, 256); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, partWatchers) {
+		f.Watchers, err = b.watchers(ctx, c, b.config.watchers, b.changes)
+	}
+	return err
+}
+
+// dayRate is the requests a minute of the sample's spec: on a bad day the
+// provider's fair use counts.
+const dayRate = 60
+
+// allDays plays every day for each side in turns, on a fresh playground each time.
+func (b *bench) allDays(ctx context.Context, o lab.Options) (list []ofDay, err error) {
+	o.Rate = dayRate
+	for _, d := range days() {
+		both := [2]ofDay{{Day: d.name, From: d.from, Side: byPointsman}, {Day: d.name, From: d.from, Side: byRecipe}}
+		for i := range b.days {
+			for k := range both {
+				if both[k].Side == byRecipe && b.python == "" {
+					continue
+				}
+				b.say("%s, %d of %d, %s", d.name, i+1, b.days, both[k].Side)
+				one, err := b.live(ctx, o, d, both[k].Side)
+				if err != nil {
+					return append(list, both[:]...), fmt.Errorf("%s, %s: %w", d.name, both[k].Side, err)
+				}
+				both[k].All = append(both[k].All, one)
+			}
+		}
+		list = append(list, both[:]...)
+	}
+	return list, nil
+}
+
+// live plays one day for one side.
+func (b *bench) live(ctx context.Context, o lab.Options, d day, name string) (out outcome, err error) {
+	g, err := newStage(ctx, o, b.python)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	s := g.ours
+	if name == byRecipe {
+		s = g.recipe
+	}
+	if err := g.enter(ctx, s); err != nil {
+		return out, err
+	}
+	r := s.trace(ctx)
+	defer r.stop()
+	if out, err = d.play(ctx, g, s); err != nil {
+		return out, err
+	}
+	return out, g.judge(ctx, s, r, &out)
+}
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.talk, "%7.1f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
+}
