@@ -139,33 +139,6 @@ func codeOf(c codes.Code, reason string) Code {
 	return Failed
 }
 
-// nextByReason is what helps, by ErrorInfo reason.
-func nextByReason(reason string) string {
-	switch reason {
-	case "NOT_LEADER", "NO_QUORUM", "LEADER_UNREACHABLE":
-		return "pointsman status; nothing is changed without a leader, reads answer with --consistency stale"
-	case "OUTCOME_UNKNOWN":
-		return "look whether it was done before you repeat it; pointsman status shows who leads now"
-	case "NO_FIT_VOTER":
-		return "pointsman nodes list -o wide, to see why no other node is fit"
-	case "LOG_CORRUPT":
-		return "take this node out of service and look at its disk; the other nodes hold the log"
-	case "STALE_REVISION":
-		return "read it again and decide anew: somebody else changed it meanwhile"
-	case "WRONG_PHASE":
-		return "pointsman actions show, to see how it stands now"
-	case "OPEN_ACTIONS":
-		return "pointsman actions list --open; retry or abandon them first"
-	case "OWNED_BY_PLAN":
-		return "pointsman spec get, to see the step that writes this key"
-	case "REASON_MISSING":
-		return "add --reason TEXT; it is kept in the log"
-	case "COMPACTED":
-		return "start the watch again: it lists what there is, then follows"
-	}
-	return ""
-}
-
 func nextOf(c codes.Code, reason string) string {
 	if next := nextByReason(reason); next != "" {
 		return next
