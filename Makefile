@@ -37,12 +37,13 @@ IMAGE := proto/image.binpb
 
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
 # fault to play (empty: all in turn), the leaders that are killed to measure a
-# takeover, and the file that takes the table: MATRIX=docs/guarantees.md puts it
-# between its marks there.
+# takeover, the time after which no run begins (0: none), and the file that
+# takes the table: MATRIX=docs/guarantees.md puts it between its marks there.
 RUNS ?= 30
 SEED ?= 0
 FAULT ?=
 KILLS ?= 0
+FOR ?= 0
 MATRIX ?= bin/chaos-matrix.md
 CHAOS_TIMEOUT ?= 6h
 
@@ -73,7 +74,7 @@ sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 
 
 chaos: need-go need-redis ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" KILLS=60 MATRIX=FILE)
 	@mkdir -p bin
-	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads)$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.matrix=$(abspath $(MATRIX))
+	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads)$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.matrix=$(abspath $(MATRIX))
 
 mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
 	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'

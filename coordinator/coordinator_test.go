@@ -31,11 +31,17 @@ type trio struct {
 	cuts  [3]cut
 	files []*pointsmanv1.NodeConfig
 	nodes []*coordinator.Coordinator
+	turn  func(i int, o *coordinator.Options) // nil: as they are
 }
 
 func three(t *testing.T) *trio {
 	t.Helper()
-	tr := &trio{t: t, nodes: make([]*coordinator.Coordinator, 3)}
+	return threeOf(t, nil)
+}
+
+func threeOf(t *testing.T, turn func(int, *coordinator.Options)) *trio {
+	t.Helper()
+	tr := &trio{t: t, nodes: make([]*coordinator.Coordinator, 3), turn: turn}
 	var peers []*pointsmanv1.Peer
 	for _, id := range []string{"a", "b", "c"} {
 		peers = append(peers, &pointsmanv1.Peer{Id: id, Zone: "zone-" + id, Raft: port(t)})
@@ -62,9 +68,11 @@ func three(t *testing.T) *trio {
 
 func (tr *trio) start(i int) {
 	tr.t.Helper()
-	c, err := coordinator.Start(tr.t.Context(), coordinator.Options{
-		Node: tr.files[i], Kinds: kinds(), Version: "test", Dial: tr.cuts[i].dial,
-	})
+	o := coordinator.Options{Node: tr.files[i], Kinds: kinds(), Version: "test", Dial: tr.cuts[i].dial}
+	if tr.turn != nil {
+		tr.turn(i, &o)
+	}
+	c, err := coordinator.Start(tr.t.Context(), o)
 	if err != nil {
 		tr.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -43,6 +44,19 @@ func (c *cut) cutOff() {
 	for _, conn := range c.conns {
 		_ = conn.Close()
 	}
+}
+
+func (c *cut) mend() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off, c.conns = false, nil
+}
+
+// flap cuts it for a while.
+func (c *cut) flap(d time.Duration) {
+	c.cutOff()
+	time.Sleep(d)
+	c.mend()
 }
 
 // sights are three Sentinels and two Redis nodes that say what they are told.

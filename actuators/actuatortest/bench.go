@@ -24,7 +24,7 @@ const span = 5 * time.Second
 
 // bench is a world under test, with what the executor would keep.
 type bench struct {
-	*testing.T
+	testing.TB
 	world World
 	tool  actuators.Actuator
 	step  fsm.Step
@@ -35,8 +35,9 @@ type bench struct {
 	broken error      // what the budget answers
 }
 
-func newBench(t *testing.T, w World) *bench {
-	b := &bench{T: t, world: w}
+func newBench(t testing.TB, w World) *bench {
+	t.Helper()
+	b := &bench{TB: t, world: w}
 	planned, problems := w.Kind.Plan(b.input(w.Message))
 	if len(problems) > 0 {
 		t.Fatalf("plan: %v", problems)
@@ -186,6 +187,9 @@ func (b *bench) act(a fsm.Action, seen actuators.Sight) (actuators.Outcome, erro
 func (b *bench) actIn(ctx context.Context, a fsm.Action, seen actuators.Sight) (actuators.Outcome, error) {
 	b.Helper()
 	before := b.seen().Mutating
+	if a.Step.Class == fsm.Fenced && a.Version == "" {
+		a.Version = seen.Version // as the claim names it
+	}
 	began := time.Now()
 	out, err := b.tool.Act(ctx, work(a, false), seen)
 	if after := b.seen().Mutating; after > before+1 {

@@ -59,7 +59,7 @@ func judgePure(b *bench) {
 	if one.Verdict == 0 {
 		b.Error("no verdict")
 	}
-	if none := b.tool.Judge(actuators.Reading{}, work(a, false)); none.Verdict == actuators.Applied && outside(b.world) {
+	if none := b.tool.Judge(actuators.Reading{}, work(a, false)); none.Verdict == actuators.Applied && outside(b) {
 		b.Error("applied, though nothing was read")
 	}
 }
@@ -73,7 +73,7 @@ func endedContext(b *bench) {
 	if _, err := b.actIn(ctx, a, s); err == nil || actuators.Explain(err).Doubt {
 		b.Errorf("act under an ended context: %v, doubt %t", err, actuators.Explain(err).Doubt)
 	}
-	if outside(b.world) {
+	if outside(b) {
 		if _, err := b.readIn(ctx, a); err == nil {
 			b.Error("read under an ended context")
 		}
@@ -105,8 +105,10 @@ func sideBySide(b *bench) {
 			b.tool.Judge(r, work(a, false))
 		})
 	}
+	claimed := a
+	claimed.Version = s.Version
 	all.Go(func() {
-		if _, err := b.tool.Act(ctx, work(a, false), s); err != nil {
+		if _, err := b.tool.Act(ctx, work(claimed, false), s); err != nil {
 			b.Errorf("act: %v", err)
 		}
 	})

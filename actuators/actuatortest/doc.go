@@ -10,4 +10,9 @@
 // Around every call of an actuator the suite counts what reached the world: a
 // Read, a Judge or a Follow with any request that could change something, or an
 // Act with two, fails whichever case is running.
+//
+// What a kind declares of its object's class is held to cases of that class: a
+// fenced one compares with the version in the claim, and versions never repeat;
+// a keyed one sends the action's key, whichever attempt it is; a readable one
+// can be read back; a blind one is sent once for each claim and tells doubt.
 package actuatortest

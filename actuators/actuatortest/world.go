@@ -82,7 +82,7 @@ func Run(t *testing.T, world func(t *testing.T) World) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, world(t))
-				if c.about(b.world) {
+				if c.about(b) {
 					c.run(b)
 				}
 				b.noSecrets()
@@ -94,17 +94,24 @@ func Run(t *testing.T, world func(t *testing.T) World) {
 // law is one case, and the worlds that it is about.
 type law struct {
 	name  string
-	about func(World) bool
+	about func(*bench) bool
 	run   func(*bench)
 }
 
-func anyWorld(World) bool { return true }
+func anyWorld(*bench) bool { return true }
 
-func inLog(w World) bool { return w.Outside == nil }
+func inLog(b *bench) bool { return b.world.Outside == nil }
 
-func outside(w World) bool { return w.Outside != nil }
+func outside(b *bench) bool { return b.world.Outside != nil }
 
-func canBeLate(w World) bool { return w.Late != nil }
+// seenAgain are the worlds whose value a read can tell.
+func seenAgain(b *bench) bool { return outside(b) && b.step.Class != fsm.Blind }
+
+func canBeLate(b *bench) bool { return b.world.Late != nil && seenAgain(b) }
+
+func ofClass(c fsm.Class) func(*bench) bool {
+	return func(b *bench) bool { return outside(b) && b.step.Class == c }
+}
 
 func cases() []law {
 	return []law{
@@ -117,29 +124,35 @@ func cases() []law {
 		{"in log: act names its own setting only", inLog, namesOwnSetting},
 		{"in log: act again names the same", inLog, namesTheSame},
 
-		{"read changes nothing", outside, readChangesNothing},
-		{"write and read back", outside, writeReadBack},
-		{"act again changes nothing", outside, actAgain},
-		{"there and back", outside, thereAndBack},
-		{"same address again", outside, sameAgain},
-		{"older failover never writes", outside, olderNeverWrites},
-		{"another cluster's object is left alone", outside, otherCluster},
+		{"read changes nothing", seenAgain, readChangesNothing},
+		{"write and read back", seenAgain, writeReadBack},
+		{"act again changes nothing", seenAgain, actAgain},
+		{"there and back", seenAgain, thereAndBack},
+		{"same address again", seenAgain, sameAgain},
+		{"older failover never writes", seenAgain, olderNeverWrites},
+		{"another cluster's object is left alone", seenAgain, otherCluster},
 		{"late write of an older failover is repaired", canBeLate, lateIsRepaired},
-		{"refresh twice does no harm", outside, refreshTwice},
-		{"every request waits for the budget", outside, budgetPaces},
+		{"refresh twice does no harm", seenAgain, refreshTwice},
+		{"every request waits for the budget", seenAgain, budgetPaces},
 		{"ended budget sends nothing", outside, budgetEnds},
 
-		{"server error before the effect is doubt", outside, doubtful(FailBefore, false)},
-		{"server error after the effect is doubt", outside, doubtful(FailAfter, true)},
-		{"connection lost before the effect is doubt", outside, doubtful(LoseBefore, false)},
-		{"connection lost after the effect is doubt", outside, doubtful(LoseAfter, true)},
-		{"no answer is doubt", outside, doubtful(Hang, false)},
-		{"no answer after the effect is doubt", outside, doubtful(HangAfter, true)},
-		{"garbled answer is found by reading", outside, garbled},
-		{"refusal is permanent", outside, refusedForGood},
-		{"too many is for later", outside, tooMany},
-		{"unreachable is not doubt", outside, unreachable},
-		{"failed read is for later", outside, failedRead},
+		{"server error before the effect is doubt", seenAgain, doubtful(FailBefore, false)},
+		{"server error after the effect is doubt", seenAgain, doubtful(FailAfter, true)},
+		{"connection lost before the effect is doubt", seenAgain, doubtful(LoseBefore, false)},
+		{"connection lost after the effect is doubt", seenAgain, doubtful(LoseAfter, true)},
+		{"no answer is doubt", seenAgain, doubtful(Hang, false)},
+		{"no answer after the effect is doubt", seenAgain, doubtful(HangAfter, true)},
+		{"garbled answer is found by reading", seenAgain, garbled},
+		{"refusal is permanent", seenAgain, refusedForGood},
+		{"too many is for later", seenAgain, tooMany},
+		{"unreachable is not doubt", seenAgain, unreachable},
+		{"failed read is for later", seenAgain, failedRead},
+
+		{"fenced: the claim's version decides", ofClass(fsm.Fenced), claimsVersionDecides},
+		{"fenced: versions never repeat", ofClass(fsm.Fenced), versionsNeverRepeat},
+		{"keyed: the key is the action's", ofClass(fsm.Keyed), keyIsTheActions},
+		{"blind: a clear answer is all", ofClass(fsm.Blind), blindIsSentOnce},
+		{"blind: no clear answer is doubt, and nothing is sent again", ofClass(fsm.Blind), blindIsNotRepeated},
 	}
 }
 

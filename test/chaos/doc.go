@@ -29,6 +29,6 @@
 // it wakes.
 //
 // With the tag failpoints: the leader dies at every named point between Observe
-// and Settle, and is stopped at each of X1 to X9 over a newer failover; one
-// effect must remain each time.
+// and Settle, and is stopped at some over a newer failover; one effect must
+// remain each time.
 package chaos

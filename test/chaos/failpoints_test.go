@@ -17,15 +17,15 @@ import (
 
 // crashes are the points at which the leader dies, one failover each: the step,
 // a dot, the point. Two in one line are two leaders, one after the other: the
-// second dies while it takes over what the first has left.
+// second dies while it takes over what the first has left. Each point is here
+// with one step at least; make chaos plays all of them with all steps.
 func crashes() []string {
 	return []string{
 		"lb.before-observe", "lb.proposing", "lb.observed",
-		"lb.looked", "lb.acted", "lb.read-back", "lb.released", "lb.before-settle", "lb.settling", "lb.settled",
-		"url.looked", "url.acted", "url.before-settle", "url.settling", "url.settled",
-		"refresh.before-claim", "refresh.proposing", "refresh.claimed", "refresh.looked", "refresh.acted",
-		"refresh.before-settle", "refresh.settling", "refresh.settled", "refresh.followed",
-		"lb.observed lb.before-claim", "lb.looked lb.claimed", "refresh.acted refresh.before-claim",
+		"lb.looked", "lb.acted", "lb.read-back", "lb.released", "lb.before-settle", "lb.settling",
+		"url.acted", "url.settled",
+		"refresh.proposing", "refresh.claimed", "refresh.acted", "refresh.settling", "refresh.followed",
+		"lb.observed lb.before-claim", "lb.looked lb.claimed",
 	}
 }
 
@@ -153,31 +153,21 @@ func revive(ctx context.Context, l *lab.Lab) (stop func()) {
 	}
 }
 
-// stops9 is one point of each of X1 to X9.
-func stops9() (list []crashPoint) {
-	last := ""
-	for _, p := range crashPoints() {
-		if p.name[:2] != last {
-			list = append(list, p)
-		}
-		last = p.name[:2]
-	}
-	return list
-}
-
-// The leader is stopped at each of X1 to X9 for longer than a takeover, a newer
-// failover is carried through without it, and it goes on from the very
-// instruction: nothing of what it does late may be seen.
-func TestLeaderStopsAtEveryPoint(t *testing.T) {
-	list := stops9()
-	if len(list) != 9 {
-		t.Fatalf("%d points for X1 to X9", len(list))
-	}
+// The leader is stopped for longer than a takeover, with a claim on its way,
+// before its request, while it is under way, and with the outcome on its way. A
+// newer failover is carried through without it, and it goes on from the very
+// instruction: nothing of what it does late may be seen. make chaos plays X1 to
+// X9.
+func TestLeaderStopsAtPoints(t *testing.T) {
 	s := &series{t: t, began: time.Now()}
 	t.Cleanup(s.close)
-	for i, p := range list {
-		s.play(fault{name: "leader stopped at " + p.name, on: points, play: func(ctx context.Context, r *run) error {
-			return r.stopAt(ctx, p)
-		}}, uint64(i))
+	for i, f := range pointFaults() {
+		switch f.name {
+		case "leader stopped at X3", "leader stopped at X5", "leader stopped at X6", "leader stopped at X8":
+			s.play(f, uint64(i))
+		}
+	}
+	if s.sums == nil {
+		t.Error("nothing was played")
 	}
 }

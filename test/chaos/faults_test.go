@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type fault struct {
 	play func(context.Context, *run) error
 	root bool   // can be played by root only
 	on   ground // what it is played on
+	more int    // times that it is played beyond once in each turn
 }
 
 // ground is a kind of playground.
@@ -34,16 +36,14 @@ const (
 
 // faults in the order of their worth.
 func faults() []fault {
-	return []fault{
-		{name: "leader killed", play: leaderKilled},
-		{name: "leader killed at a crash point", play: pointKilled, on: points},
-		{name: "leader stopped at a crash point", play: pointStopped, on: points},
+	list := []fault{
+		{name: "leader killed", play: leaderKilled, more: 2},
 		{name: "follower killed", play: followerKilled},
 		{name: "redis master killed", play: masterKilled},
 		{name: "redis replica killed", play: replicaKilled},
 		{name: "sentinel killed", play: anySentinelKilled},
 		{name: "leading sentinel killed at promotion", play: sentinelKilled},
-		{name: "whole zone lost", play: zoneLost},
+		{name: "whole zone lost", play: zoneLost, more: 3},
 		{name: "leader paused", play: leaderPaused},
 		{name: "leader paused over a newer failover", play: leaderPausedOver},
 		{name: "master hangs", play: masterHangs},
@@ -55,7 +55,7 @@ func faults() []fault {
 		{name: "leader cut from redis and sentinels", play: sightCut, root: true, on: spaces},
 		{name: "one coordinator cut from its peers", play: peersCut, root: true, on: spaces},
 		{name: "all coordinators cut from each other", play: allCut, root: true, on: spaces},
-		{name: "one-way cut between coordinators", play: oneWayCut, root: true, on: spaces},
+		{name: "one-way cut between coordinators", play: oneWayCut, root: true, on: spaces, more: 1},
 		{name: "quorum lost and back", play: quorumLost},
 		{name: "rolling restart", play: rollingRestart},
 		{name: "leadership transfer stuck", play: transferStuck},
@@ -64,6 +64,7 @@ func faults() []fault {
 		{name: "leader's disk full", play: diskFull, root: true},
 		{name: "disk hangs", play: diskHangs, root: true},
 	}
+	return slices.Insert(list, 1, pointFaults()...)
 }
 
 func anyMoment(r *run) moment { return pick(r, atOnce, atPromotion, atWrite, atRefresh) }

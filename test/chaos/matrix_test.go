@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -70,13 +69,6 @@ func figures(list []time.Duration) string {
 func (s *series) below() (text string) {
 	if t := s.sums["whole zone lost"]; t != nil {
 		text += "Whole zone lost, Sentinel's promotion → every target right: " + figures(t.right) + ".\n"
-	}
-	if len(s.struck) > 0 {
-		text += "Crash points, times played:"
-		for _, x := range slices.Sorted(maps.Keys(s.struck)) {
-			text += fmt.Sprintf(" %s %d", x, s.struck[x])
-		}
-		text += ".\n"
 	}
 	return text
 }

@@ -54,22 +54,31 @@ func crashPoints() []crashPoint {
 	return list
 }
 
-// drawPoint draws one of X1 to X9 first, so that each is as likely as the others.
-func (r *run) drawPoint() crashPoint {
-	x := fmt.Sprintf("X%d", 1+r.rng.IntN(9))
-	var list []crashPoint
-	for _, p := range crashPoints() {
-		if strings.HasPrefix(p.name, x) {
-			list = append(list, p)
+// pointFaults are two faults for each of X1 to X9: the leader dies there, or it
+// is stopped. Which of the points of that name is drawn.
+func pointFaults() (list []fault) {
+	for _, kind := range []struct {
+		word string
+		play func(*run, context.Context, crashPoint) error
+	}{{"killed", (*run).killAt}, {"stopped", (*run).stopAt}} {
+		for n := 1; n <= 9; n++ {
+			x := fmt.Sprintf("X%d", n)
+			list = append(list, fault{name: "leader " + kind.word + " at " + x, on: points, play: func(ctx context.Context, r *run) error {
+				return kind.play(r, ctx, pick(r, named(x)...))
+			}})
 		}
 	}
-	return pick(r, list...)
+	return list
 }
 
-// pointKilled: the leader dies at the point. What it had on the wire is carried
-// out at once, late, or never.
-func pointKilled(ctx context.Context, r *run) error {
-	s, _, err := r.strikeAt(ctx, r.drawPoint(), false)
+func named(x string) []crashPoint {
+	return slices.DeleteFunc(crashPoints(), func(p crashPoint) bool { return !strings.HasPrefix(p.name, x) })
+}
+
+// killAt: the leader dies at the point. What it had on the wire is carried out
+// at once, late, or never.
+func (r *run) killAt(ctx context.Context, p crashPoint) error {
+	s, _, err := r.strikeAt(ctx, p, false)
 	if err != nil {
 		return err
 	}
@@ -89,12 +98,8 @@ func pointKilled(ctx context.Context, r *run) error {
 	return r.carried(ctx, s)
 }
 
-// pointStopped: the leader is stopped at the point for longer than a takeover,
-// and goes on from there when a newer failover has been finished.
-func pointStopped(ctx context.Context, r *run) error {
-	return r.stopAt(ctx, r.drawPoint())
-}
-
+// stopAt: the leader is stopped at the point for longer than a takeover, and
+// goes on from there when a newer failover has been finished.
 func (r *run) stopAt(ctx context.Context, p crashPoint) error {
 	s, stopped, err := r.strikeAt(ctx, p, true)
 	if err != nil {
@@ -112,7 +117,6 @@ func (r *run) stopAt(ctx context.Context, p crashPoint) error {
 // strikeAt begins a failover in which the leader comes to the point and no
 // further, and returns when the Sentinels have made it.
 func (r *run) strikeAt(ctx context.Context, p crashPoint, stop bool) (s *shot, f frozen, err error) {
-	r.point = p.name
 	r.say("stop (%t) or die at %s", stop, p.name)
 	switch {
 	case p.file != "":

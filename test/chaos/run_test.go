@@ -47,7 +47,6 @@ type run struct {
 
 	net    *network // nil: coordinators on loopback
 	points string   // folder in which crash points are armed; empty: none in this build
-	point  string   // that was played; empty: none
 
 	base      base
 	mark      int64         // in the provider's journal

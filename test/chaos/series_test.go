@@ -29,7 +29,6 @@ type series struct {
 
 	names  []string
 	sums   map[string]*tally
-	struck map[string]int // times that each crash point was played, by X1 to X9
 	failed []string
 }
 
@@ -47,13 +46,6 @@ func (s *series) play(f fault, seed uint64) {
 		name += " (outlasted the window)"
 	}
 	s.sum(name, t)
-	if r.point != "" {
-		if s.struck == nil {
-			s.struck = map[string]int{}
-		}
-		s.struck[r.point[:2]]++
-		name += ", " + r.point
-	}
 	fmt.Printf("%s  %-40s seed %-12d %5.1f s  %s\n", time.Now().Format(time.TimeOnly), name, seed, time.Since(r.begin).Seconds(), word(t))
 	if *flags.story || len(t.violations) > 0 {
 		s.t.Logf("%s, seed %d\n%s\nthe provider's writes:\n%s", name, seed, r.told(), writes(s.l, r.mark))

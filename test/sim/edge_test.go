@@ -72,11 +72,15 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	after := e.note(a)
 	if after > 0 {
-		again := q.Clone(context.WithoutCancel(q.Context()))
+		late, cancel := context.WithTimeout(context.WithoutCancel(q.Context()), after+time.Minute) // who sends it again gives up then
+		again := q.Clone(late)
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		defer func() { // when the first is through, whatever came of it
 			a.answered = time.Now()
-			e.run.graves.Go(func() { e.again(again, a, after) })
+			e.run.graves.Go(func() {
+				defer cancel()
+				e.again(again, a, after)
+			})
 		}()
 	}
 	if id, ok := frontendOf(a.path); ok && q.Method == http.MethodPut {
