@@ -70,6 +70,9 @@ func rest(err error) string {
 func explainStatus(doing string, s *status.Status, err error) *Error {
 	reason := client.Reason(err)
 	e := &Error{Code: codeOf(s.Code(), reason), What: doing, Why: spoken(s), Next: nextOf(s.Code(), reason), Err: err}
+	if reset(s) {
+		e.Code, e.Next = TryLater, nextNoAnswer
+	}
 	if s.Code() == codes.NotFound {
 		e.Next = listOf(err)
 	}
@@ -91,12 +94,20 @@ func spoken(s *status.Status) string {
 		}
 	}
 	switch {
+	case reset(s):
+		return "the node gave no answer in time"
 	case s.Code() == codes.DeadlineExceeded && text == context.DeadlineExceeded.Error():
 		return "no answer in time"
 	case text == "":
 		return s.Code().String()
 	}
 	return text
+}
+
+// reset reports whether a node broke the call off because its time was up: the
+// server's end of a deadline that we both count.
+func reset(s *status.Status) bool {
+	return s.Code() == codes.Canceled && strings.Contains(s.Message(), "RST_STREAM")
 }
 
 // Spoken is the cause of an error in a few words, for lists of causes.
