@@ -182,7 +182,7 @@ type Config struct {
 
 // Limits bounds what callers may ask of one server.
 type Limits struct {
-	Streams      int           // watches at once; default 256
+	Streams      int           // watches at once; default 1024
 	StreamBuffer int           // messages waiting for one watcher; default 64
 	SlowConsumer time.Duration // a watcher that takes no message for so long is ended; default 30s
 	Bookmark     time.Duration // idle time between bookmarks; default 10s
@@ -195,7 +195,7 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	orElse(&l.Streams, 256)
+	orElse(&l.Streams, 1024)
 	orElse(&l.StreamBuffer, 64)
 	orElse(&l.SlowConsumer, 30*time.Second)
 	orElse(&l.Bookmark, 10*time.Second)

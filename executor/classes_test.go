@@ -27,8 +27,8 @@ func TestG6_BlindWithALostAnswerAsksAHuman(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.until(t, a.ID, fsm.Done, time.Minute)
-		if took := time.Since(claimed); took < 16*time.Second || len(o.sent) != 2 {
-			t.Fatalf("a retry in doubt went out after %s; %d requests", took, len(o.sent))
+		if took := time.Since(claimed); took < 16*time.Second || len(o.requests()) != 2 {
+			t.Fatalf("a retry in doubt went out after %s; %d requests", took, len(o.requests()))
 		}
 	})
 }
@@ -45,8 +45,8 @@ func TestG6_BlindStaysStuckForEverWithoutAHuman(t *testing.T) {
 		time.Sleep(time.Hour)
 		l.stop()
 		o.until(t, "cache/1/do", fsm.Stuck, time.Second)
-		if len(o.sent) != 1 {
-			t.Fatalf("%d requests", len(o.sent))
+		if len(o.requests()) != 1 {
+			t.Fatalf("%d requests", len(o.requests()))
 		}
 		o.fair(t, first)
 	})
@@ -60,12 +60,12 @@ func TestLife_DeadHoldersBlindActionIsStuckAtOnce(t *testing.T) {
 			dead.sees(1)
 			<-dead.ctx.Done()
 			dead.stop()
-			sent := len(o.sent)
+			sent := len(o.requests())
 			l := o.lead(t, 2, nil)
 			defer l.stop()
 			a, took := o.until(t, "cache/1/do", fsm.Stuck, time.Second)
-			if !a.Doubt || took > 100*time.Millisecond || len(o.sent) != sent {
-				t.Fatalf("dead %s its request: doubt %v after %s, %d requests", how, a.Doubt, took, len(o.sent))
+			if !a.Doubt || took > 100*time.Millisecond || len(o.requests()) != sent {
+				t.Fatalf("dead %s its request: doubt %v after %s, %d requests", how, a.Doubt, took, len(o.requests()))
 			}
 		})
 	}
@@ -80,8 +80,8 @@ func TestG6_BlindWithAClearAnswerIsDone(t *testing.T) {
 		l.sees(1)
 		a, _ := o.until(t, "cache/1/do", fsm.Done, time.Second)
 		time.Sleep(time.Hour)
-		if a.Effect != fsm.Changed || len(o.sent) != 1 || len(o.w.now().Drifts()) != 0 || len(o.w.now().Objects()) != 0 {
-			t.Fatalf("%s, %d requests, drifts %v, busy %v", a.Effect, len(o.sent), o.w.now().Drifts(), o.w.now().Objects())
+		if a.Effect != fsm.Changed || len(o.requests()) != 1 || len(o.w.now().Drifts()) != 0 || len(o.w.now().Objects()) != 0 {
+			t.Fatalf("%s, %d requests, drifts %v, busy %v", a.Effect, len(o.requests()), o.w.now().Drifts(), o.w.now().Objects())
 		}
 	})
 }
@@ -102,8 +102,8 @@ func TestG6_FencedNeverWaitsForAWindow(t *testing.T) {
 			t.Fatalf("waited %s", took)
 		}
 		time.Sleep(20 * time.Second) // the late one lands
-		if len(o.sent) < 2 || o.sent[len(o.sent)-1].id != "cache/1/do" {
-			t.Fatalf("the late request did not land last: %+v", o.sent)
+		if len(o.requests()) < 2 || o.requests()[len(o.requests())-1].id != "cache/1/do" {
+			t.Fatalf("the late request did not land last: %+v", o.requests())
 		}
 		o.fair(t, second2)
 	})
@@ -125,11 +125,11 @@ func TestG4_EachCompareAndSwapIsAClaimOfItsOwn(t *testing.T) {
 		l.sees(1)
 		a, _ := o.until(t, "cache/1/do", fsm.Done, time.Minute)
 		tokens := map[fsm.Token]string{}
-		for _, r := range o.sent {
+		for _, r := range o.requests() {
 			tokens[r.token] = r.version
 		}
-		if a.Attempts != 3 || len(o.sent) != 3 || len(tokens) != 3 || o.sent[0].version == o.sent[2].version {
-			t.Fatalf("%d attempts, requests %+v", a.Attempts, o.sent)
+		if a.Attempts != 3 || len(o.requests()) != 3 || len(tokens) != 3 || o.requests()[0].version == o.requests()[2].version {
+			t.Fatalf("%d attempts, requests %+v", a.Attempts, o.requests())
 		}
 		o.fair(t, first)
 	})
@@ -168,8 +168,8 @@ func TestG4_PermanentErrorOfAFencedLookIsStuck(t *testing.T) {
 		l := o.lead(t, 1, nil)
 		defer l.stop()
 		l.sees(1)
-		if a, _ := o.until(t, "cache/1/do", fsm.Stuck, time.Minute); a.Doubt || len(o.sent) != 0 {
-			t.Fatalf("doubt %v, %d requests", a.Doubt, len(o.sent))
+		if a, _ := o.until(t, "cache/1/do", fsm.Stuck, time.Minute); a.Doubt || len(o.requests()) != 0 {
+			t.Fatalf("doubt %v, %d requests", a.Doubt, len(o.requests()))
 		}
 	})
 }
@@ -198,8 +198,8 @@ func TestG6_KeyedHoldsTheWindowAndDedupes(t *testing.T) {
 				t.Fatalf("the same action waited %s", took)
 			}
 			time.Sleep(20 * time.Second)
-			if len(o.sent) != 2 {
-				t.Fatalf("%d requests", len(o.sent))
+			if len(o.requests()) != 2 {
+				t.Fatalf("%d requests", len(o.requests()))
 			}
 			o.fair(t, first)
 		})

@@ -22,9 +22,9 @@ func TestDrift_LooksComeAt1And10And60SecondsThenEvery5Minutes(t *testing.T) {
 		defer l.stop()
 		l.sees(1)
 		o.until(t, "cache/1/do", fsm.Done, time.Minute)
-		last, reads := time.Now(), o.reads
+		last, reads := time.Now(), o.looks()
 		for i, want := range []time.Duration{time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 5 * time.Minute, 5 * time.Minute} {
-			for o.reads == reads {
+			for o.looks() == reads {
 				time.Sleep(10 * time.Millisecond)
 				synctest.Wait()
 			}
@@ -32,7 +32,7 @@ func TestDrift_LooksComeAt1And10And60SecondsThenEvery5Minutes(t *testing.T) {
 			if took < want || took > want*6/5+2*driftScan {
 				t.Errorf("look %d came after %s, want %s", i, took, want)
 			}
-			last, reads = time.Now(), o.reads
+			last, reads = time.Now(), o.looks()
 		}
 	})
 }

@@ -59,8 +59,8 @@ func TestG2_NoRequestBeforeItsClaimIsKnownToBeCommitted(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, err := l.Observe(ctx, 1, Sighting{Master: "cache", As: fsm.Advance, Address: "b:1", Epoch: 2})
-			if err == nil || len(o.sent) != 0 {
-				t.Fatalf("observe: %v, requests %+v", err, o.sent)
+			if err == nil || len(o.requests()) != 0 {
+				t.Fatalf("observe: %v, requests %+v", err, o.requests())
 			}
 			l.stop()
 			if !commit {
@@ -69,8 +69,8 @@ func TestG2_NoRequestBeforeItsClaimIsKnownToBeCommitted(t *testing.T) {
 			l = o.lead(t, 2, nil) // who takes over claims anew, and then sends
 			defer l.stop()
 			o.until(t, "cache/1/do", fsm.Done, time.Minute)
-			if len(o.sent) != 1 {
-				t.Fatalf("requests %+v", o.sent)
+			if len(o.requests()) != 1 {
+				t.Fatalf("requests %+v", o.requests())
 			}
 			o.fair(t, first)
 		})
@@ -95,8 +95,8 @@ func TestG9_NoDeedWithoutTheLog(t *testing.T) {
 		l = o.leadMute(t, 2, mute{life: &life{}, kinds: every})
 		time.Sleep(time.Hour)
 		l.stop()
-		if len(o.sent) != 0 {
-			t.Fatalf("requests %+v", o.sent)
+		if len(o.requests()) != 0 {
+			t.Fatalf("requests %+v", o.requests())
 		}
 	})
 }
@@ -108,8 +108,8 @@ func TestG4_WhatStandsAsWantedIsNotWritten(t *testing.T) {
 		l := o.lead(t, 1, nil)
 		defer l.stop()
 		l.sees(1)
-		if a, _ := o.until(t, "cache/1/do", fsm.Done, time.Minute); a.Effect != fsm.Already || len(o.sent) != 0 {
-			t.Fatalf("%s, requests %+v", a.Effect, o.sent)
+		if a, _ := o.until(t, "cache/1/do", fsm.Done, time.Minute); a.Effect != fsm.Already || len(o.requests()) != 0 {
+			t.Fatalf("%s, requests %+v", a.Effect, o.requests())
 		}
 	})
 }
@@ -136,11 +136,12 @@ func TestG4_WarmUpReadCountsForTwoSeconds(t *testing.T) {
 			l := o.lead(t, 1, nil)
 			defer l.stop()
 			l.Warm(t.Context(), "cache")
+			synctest.Wait() // the look has begun
 			time.Sleep(age)
 			l.sees(1)
 			o.until(t, "cache/1/do", fsm.Done, time.Minute)
-			if o.reads != reads {
-				t.Errorf("%s after the warm-up: %d reads, want %d", age, o.reads, reads)
+			if o.looks() != reads {
+				t.Errorf("%s after the warm-up: %d reads, want %d", age, o.looks(), reads)
 			}
 		})
 	}
@@ -188,8 +189,8 @@ func TestG7_LateWriteOfADeadLeaderNeverLandsAfterTheNewer(t *testing.T) {
 			o.until(t, "cache/2/do", fsm.Done, time.Minute)
 			l.stop() // so that no look for drift could mend it
 			time.Sleep(time.Minute)
-			if len(o.sent) < 2 {
-				t.Fatalf("%s: the late request did not land: %+v", class, o.sent)
+			if len(o.requests()) < 2 {
+				t.Fatalf("%s: the late request did not land: %+v", class, o.requests())
 			}
 			o.fair(t, second2)
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -82,6 +83,20 @@ func (o *outside) turn(f func()) {
 	o.w.mu.Lock()
 	defer o.w.mu.Unlock()
 	f()
+}
+
+// requests lists what has arrived.
+func (o *outside) requests() []request {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	return slices.Clone(o.sent)
+}
+
+// looks counts the reads so far.
+func (o *outside) looks() int {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	return o.reads
 }
 
 func (o *outside) etag() string { return fmt.Sprint("v", o.version) }

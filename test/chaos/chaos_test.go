@@ -19,7 +19,7 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) >> 10 & (1<<32 - 1)
 	}
-	s := &series{t: t, began: time.Now(), seed: seed}
+	s := &series{t: t, began: time.Now(), seed: seed, version: version(t)}
 	t.Cleanup(s.close)
 	for i, f := range deck(t, seed) {
 		if *flags.span > 0 && time.Since(s.began) > *flags.span {

@@ -130,8 +130,10 @@ func oneWayCut(ctx context.Context, r *run) error {
 }
 
 // providerCut: the leader loses the provider for some seconds, its peers do not.
+// In half of the runs it stays lost until the failover has been carried through,
+// which only another leader can do.
 func providerCut(ctx context.Context, r *run) error {
-	how, m := pick(r, resetting, silent), anyMoment(r)
+	how, m, stays := pick(r, resetting, silent), anyMoment(r), r.rng.IntN(2) == 0
 	s, err := r.fire(ctx, byOrder)
 	if err != nil {
 		return err
@@ -152,15 +154,20 @@ func providerCut(ctx context.Context, r *run) error {
 			return err
 		}
 	}
-	span := r.between(time.Second, 8*time.Second)
-	if err := rest(ctx, span); err != nil {
+	began, span := time.Now(), r.between(time.Second, 8*time.Second)
+	if stays {
+		err = r.carried(ctx, s)
+	} else {
+		err = rest(ctx, span)
+	}
+	if err != nil {
 		return err
 	}
 	now, _, err := r.leader(ctx)
 	if err != nil {
 		return err
 	}
-	r.say("after %.1f s %s leads; the provider is back", span.Seconds(), now.ID())
+	r.say("after %.1f s %s leads; the provider is back", time.Since(began).Seconds(), now.ID())
 	return errors.Join(r.mend(ctx), r.carried(ctx, s))
 }
 

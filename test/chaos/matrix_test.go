@@ -80,17 +80,22 @@ func (s *series) text() string {
 
 // heading says which runs a table is of.
 func (s *series) heading() string {
-	out, err := exec.CommandContext(s.t.Context(), "git", "describe", "--always", "--dirty").Output()
-	version := strings.TrimSpace(string(out))
-	if err != nil {
-		version = "unknown"
-	}
 	n := 0
 	for _, t := range s.sums {
 		n += t.runs
 	}
-	return fmt.Sprintf("`make chaos RUNS=%d SEED=%d` at %s, %s, %.0f minutes.", n, s.seed, version,
+	return fmt.Sprintf("`make chaos RUNS=%d SEED=%d` at %s, %s, %.0f minutes.", n, s.seed, s.version,
 		s.began.UTC().Format(time.DateOnly), time.Since(s.began).Minutes())
+}
+
+// version is the commit that this tree is at.
+func version(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // The marks between which a document takes the table.

@@ -48,35 +48,43 @@ const (
 )
 
 // newNetwork needs root, the ip program, and bridge and veth in the kernel.
-func newNetwork(n int) (_ *network, err error) {
+func newNetwork(n int) (*network, error) {
 	sweep()
 	w := &network{name: networkPrefix + strconv.Itoa(os.Getpid())}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, w.close())
-		}
-	}()
+	if err := w.build(n); err != nil {
+		_ = w.close() // of what there is
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *network) build(n int) error {
 	// 198.18.0.0/15 is for benchmarks of networks (RFC 2544): no host routes it.
 	subnet := fmt.Sprintf("198.%d.%d", 18+os.Getpid()>>8&1, os.Getpid()&255)
-	err = ip("link add "+w.name+" type bridge", "addr add "+subnet+".1/24 dev "+w.name, "link set "+w.name+" up")
+	err := ip("link add "+w.name+" type bridge", "addr add "+subnet+".1/24 dev "+w.name, "link set "+w.name+" up")
 	for i := 0; i < n && err == nil; i++ {
 		s := &space{name: fmt.Sprintf("%s-%d", w.name, i), host: fmt.Sprintf("%s.%d", subnet, hostBits+i)}
 		if err = ip("netns add " + s.name); err != nil {
 			break
 		}
 		w.spaces = append(w.spaces, s)
-		cable := fmt.Sprintf("%sv%d", w.name, i)
+		cable := w.cable(i)
 		err = ip("link add "+cable+" type veth peer name eth0 netns "+s.name, "link set "+cable+" master "+w.name+" up",
 			"-n "+s.name+" addr add "+s.host+"/24 dev eth0", "-n "+s.name+" link set eth0 up", "-n "+s.name+" link set lo up")
 	}
-	return w, err
+	return err
 }
 
-// close removes everything; the processes in it are dead.
+// cable is the bridge's end of a coordinator's connection.
+func (w *network) cable(i int) string { return fmt.Sprintf("%sv%d", w.name, i) }
+
+// close removes everything; the processes in it are dead. The cables go first: a
+// namespace lives on with its half while a connection in it is being closed, for
+// a minute.
 func (w *network) close() (err error) {
-	for _, s := range w.spaces {
+	for i, s := range w.spaces {
 		s.unlink()
-		err = errors.Join(err, ip("netns del "+s.name))
+		err = errors.Join(err, ip("link del "+w.cable(i)), ip("netns del "+s.name))
 	}
 	return errors.Join(err, ip("link del "+w.name))
 }

@@ -20,6 +20,8 @@ type series struct {
 	began time.Time
 	seed  uint64
 
+	version string // of the source that is played
+
 	on       ground
 	l        *lab.Lab // nil: none
 	net      *network // nil: on loopback

@@ -64,7 +64,7 @@ func (p *player) compile(ctx context.Context, list []planted.Entry) error {
 			return fmt.Errorf("nobody is named to catch %s", e.Name)
 		}
 		for _, pkg := range []string{c.near.pkg, c.whole.pkg} {
-			if slices.Contains(done, pkg) {
+			if pkg == "" || slices.Contains(done, pkg) {
 				continue
 			}
 			done = append(done, pkg)
@@ -84,12 +84,11 @@ func (p *player) binary(pkg string) string {
 // play plays one bug before both of its catchers.
 func (p *player) play(ctx context.Context, e planted.Entry) result {
 	began, c := time.Now(), catchers()[e.Name]
-	r := result{Entry: e, near: p.try(ctx, e.Name, c.near)}
-	if c.whole.run == c.near.run && c.whole.pkg == c.near.pkg {
-		r.whole = r.near
-	} else {
-		r.whole = p.try(ctx, e.Name, c.whole)
+	r := result{Entry: e, near: catch{by: "—"}}
+	if c.near.pkg != "" {
+		r.near = p.try(ctx, e.Name, c.near)
 	}
+	r.whole = p.try(ctx, e.Name, c.whole)
 	r.took = time.Since(began)
 	return r
 }

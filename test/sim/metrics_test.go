@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -38,7 +39,10 @@ func (r *run) sample(p *process) {
 // sampled: what any node held at any time is what the entries up to there make.
 func (r *run) sampled(log []decided) {
 	made := map[uint64]journal.Hash{}
-	for s, id := range r.samples {
+	r.mu.Lock()
+	samples := maps.Clone(r.samples)
+	r.mu.Unlock()
+	for s, id := range samples {
 		i := slices.IndexFunc(log, func(d decided) bool { return d.Index == s.index })
 		if i < 0 {
 			r.fail("hashes", "%s held a state at %d, which is no command of the log", id, s.index)

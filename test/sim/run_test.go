@@ -72,7 +72,9 @@ type run struct {
 type failure struct{ Check, Detail string }
 
 func (r *run) fail(check, format string, args ...any) {
+	r.mu.Lock()
 	r.fails = append(r.fails, failure{check, fmt.Sprintf(format, args...)})
+	r.mu.Unlock()
 	r.story.add("check", "%s: %s", check, fmt.Sprintf(format, args...))
 }
 
