@@ -28,6 +28,7 @@ type shelf struct {
 	tasks   int
 	calls   int
 	read    error // what every look gets; nil: none
+	write   error // what every write gets, without effect; nil: none
 	hang    bool  // tasks never end
 }
 
@@ -82,8 +83,10 @@ func (c crowd) Act(ctx context.Context, w actuators.Work, _ actuators.Sight) (ac
 		}
 		return actuators.Outcome{Waiting: true, Checkpoint: []byte("task")}, nil
 	}
-	c.staged[w.Action.Step.Object] = string(w.Action.Value)
-	return actuators.Outcome{}, nil
+	if c.write == nil {
+		c.staged[w.Action.Step.Object] = string(w.Action.Value)
+	}
+	return actuators.Outcome{}, c.write
 }
 
 func (c crowd) Follow(ctx context.Context, _ actuators.Work) (actuators.Progress, error) {

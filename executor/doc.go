@@ -9,7 +9,7 @@
 //	   ▲                                        ├─ staged ──────────▶ settle waiting on a refresh
 //	   │                                        ├─ newer, foreign ──▶ settle stuck
 //	   │                                        └─ absent ─▶ act ─▶ release ─▶ read back ─▶ settle
-//	   └───────────── settle pending, after full-jitter backoff ◀── any error
+//	   └───────────── settle pending, after a backoff with jitter ◀── any error
 //	claimed by a dead leader ─▶ read ─ applied ─▶ settle done with its token; else claim anew, as above
 //	waiting on a refresh that is done ─▶ read ─▶ settle done, or waiting on the next refresh
 //	waiting on a provider's task ─▶ follow ─▶ settle done, or pending

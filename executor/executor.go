@@ -38,7 +38,7 @@ type Config struct {
 
 	Act         time.Duration // span of a claim where the step names none
 	WarmFor     time.Duration // how old a warm-up read may be to count as the look before
-	BackoffBase time.Duration // full jitter: a random part of base << attempts
+	BackoffBase time.Duration // the first pause after an attempt; doubled each time, half of it drawn
 	BackoffCap  time.Duration
 	Parallel    int     // attempts at once at one target: a silent one must not hold up the others
 	Rate        int     // requests a minute of a target whose spec names none
@@ -208,9 +208,10 @@ func (e *Executor) due(term fsm.Term, state fsm.State, a fsm.Action) (job, time.
 	}
 }
 
-// admitted makes a job of do once the target's budget covers all of it.
+// admitted makes a job of do once the target's budget covers all of it. What
+// has failed often leaves a part of the rate to what has not.
 func (e *Executor) admitted(a fsm.Action, do func(context.Context), acts bool, n int) (job, time.Duration) {
-	g, left := e.tools.admit(a.Target, n, false)
+	g, left := e.tools.admit(a.Target, n, a.Attempts > fsm.LetPass)
 	if left > 0 {
 		return job{}, left
 	}

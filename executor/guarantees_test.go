@@ -136,6 +136,7 @@ func TestG4_WarmUpReadCountsForTwoSeconds(t *testing.T) {
 			l := o.lead(t, 1, nil)
 			defer l.stop()
 			l.Warm(t.Context(), "cache")
+			synctest.Wait() // the look has begun
 			time.Sleep(age)
 			l.sees(1)
 			o.until(t, "cache/1/do", fsm.Done, time.Minute)

@@ -15,6 +15,9 @@ import (
 // after a quarter of a minute, and some 50 looks until then.
 const outageShare = 32
 
+// backoffLeast is what the pause between attempts grows to in any case.
+const backoffLeast = time.Second
+
 // persists says that an action has made the attempts that later stages wait for,
 // and that nothing counts them. From then on a look that the provider does not
 // answer is no attempt: it costs no entry, so it may come often and for long.
@@ -45,4 +48,19 @@ func (t try) nextLook(a fsm.Action) time.Duration {
 	lasted := time.Duration(t.Journal.Clock() - a.Changed)
 	d := min(max(lasted/outageShare, t.BackoffBase), t.BackoffCap)
 	return d - rand.N(d/8)
+}
+
+// backoff is the pause after an attempt: base << attempts, of which a random
+// half is left off, so that many actions that failed together do not come back
+// together. An action whose attempts nobody counts waits for no longer than a
+// part of what its trouble has lasted, or backoffLeast; it is patient with the
+// target's rate instead (admitted). Half a second and more between attempts in
+// doubt keeps them within an object's fsm.MaxHolds for as long as a window lasts.
+func (t try) backoff(a fsm.Action) time.Duration {
+	most := min(t.BackoffBase<<min(max(a.Attempts-1, 0), 20), t.BackoffCap)
+	if a.Limit == 0 {
+		lasted := time.Duration(t.Journal.Clock() - a.Created)
+		most = min(most, max(lasted/outageShare, backoffLeast))
+	}
+	return most - rand.N(most/2)
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/pointsman/pointsman/fsm"
 )
 
-// outage plays a failover under a provider whose looks fail for so long, and
-// says how much later than its end the value was written.
-func outage(t *testing.T, lasts time.Duration, why error) (late time.Duration, a fsm.Action, calls int) {
+// outage plays a failover under a provider whose looks or writes fail for so
+// long, and says how much later than its end the value was written.
+func outage(t *testing.T, lasts time.Duration, read, write error) (late time.Duration, a fsm.Action, calls int) {
 	w, s := masters(t, 1, 6000)
-	s.read = why
+	s.read, s.write = read, write
 	e, stop := leading(t, w, s, 1)
 	defer stop()
 	if _, err := e.Observe(t.Context(), 1, Sighting{Master: "m00", As: fsm.Advance, Address: "b:1", Epoch: 2}); err != nil {
@@ -22,7 +22,7 @@ func outage(t *testing.T, lasts time.Duration, why error) (late time.Duration, a
 	}
 	time.Sleep(lasts)
 	s.mu.Lock()
-	s.read = nil
+	s.read, s.write = nil, nil
 	s.mu.Unlock()
 	for over := time.Now(); time.Since(over) < time.Hour; time.Sleep(10 * time.Millisecond) {
 		s.mu.Lock()
@@ -47,7 +47,7 @@ func TestLife_OutageIsFollowedSoon(t *testing.T) {
 		{time.Hour, DefaultConfig().BackoffCap},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			late, a, calls := outage(t, c.lasts, errors.New("500"))
+			late, a, calls := outage(t, c.lasts, errors.New("500"), nil)
 			if late > c.within {
 				t.Errorf("an outage of %s: written %s after it, want %s", c.lasts, late, c.within)
 			}
@@ -64,9 +64,29 @@ func TestLife_OutageIsFollowedSoon(t *testing.T) {
 // What the provider asks for is kept, whatever we would do.
 func TestLife_OutageKeepsTheProvidersDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, _, calls := outage(t, 2*time.Minute, &actuators.Error{Err: errors.New("429"), After: 10 * time.Second})
+		_, _, calls := outage(t, 2*time.Minute, &actuators.Error{Err: errors.New("429"), After: 10 * time.Second}, nil)
 		if looks := calls / 4; looks > 20 {
 			t.Errorf("%d looks in two minutes at a provider that asks for ten seconds between them", looks)
 		}
 	})
+}
+
+// The same where looks are answered and writes are not: each repeat is an
+// attempt in the log, and comes after a look that found nothing written.
+func TestLife_OutageOfWritesIsFollowedSoon(t *testing.T) {
+	for _, c := range []struct{ lasts, within time.Duration }{
+		{15 * time.Second, time.Second},
+		{2 * time.Minute, 4 * time.Second},
+		{time.Hour, DefaultConfig().BackoffCap},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			late, a, calls := outage(t, c.lasts, nil, &actuators.Error{Err: errors.New("500"), Doubt: true})
+			if late > c.within {
+				t.Errorf("an outage of %s: written %s after it, want %s", c.lasts, late, c.within)
+			}
+			if least := int(c.lasts / DefaultConfig().BackoffCap); a.Attempts < least || a.Attempts > 500 {
+				t.Errorf("an outage of %s: %d attempts, %d requests", c.lasts, a.Attempts, calls)
+			}
+		})
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
@@ -210,7 +209,7 @@ func (t try) check(ctx context.Context, a fsm.Action, requests []string, acted e
 	seen, _, err := t.look(ctx, state, a, false)
 	crashAt(readBack, a)
 	seen.Reading.Requests = append(requests, seen.Reading.Requests...)
-	after := t.backoff(a.Attempts)
+	after := t.backoff(a)
 	switch {
 	case err != nil:
 		t.settle(ctx, a, limited(a, fsm.Settle{To: fsm.Pending, After: after, Doubt: true, Requests: requests, Reason: fmt.Sprintf("written, not read back: %v", errors.Join(acted, err))}))
@@ -246,7 +245,7 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 	case actuators.Newer, actuators.Foreign:
 		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%s: %s", seen.Verdict, seen.Detail)
 	default:
-		c.To, c.After = fsm.Pending, t.backoff(a.Attempts)
+		c.To, c.After = fsm.Pending, t.backoff(a)
 	}
 	t.settle(ctx, a, c)
 }
@@ -257,7 +256,7 @@ func (t try) fail(ctx context.Context, a fsm.Action, err error) {
 	if !x.Doubt || planted.Bug(planted.FreeInDoubt) {
 		t.free(ctx, a)
 	}
-	after := t.backoff(a.Attempts)
+	after := t.backoff(a)
 	if t.unread && t.persists(a) {
 		after = t.BackoffBase
 	}
@@ -275,11 +274,4 @@ func limited(a fsm.Action, c fsm.Settle) fsm.Settle {
 		c.To, c.Reason = fsm.Stuck, fmt.Sprintf("%d attempts: %s", a.Attempts, c.Reason)
 	}
 	return c
-}
-
-// backoff is a random part of base << attempts ("full jitter"), so that many
-// actions that failed together do not come back together.
-func (e *Executor) backoff(attempts int) time.Duration {
-	most := e.BackoffBase << min(max(attempts-1, 0), 20)
-	return rand.N(min(most, e.BackoffCap)) + time.Millisecond
 }

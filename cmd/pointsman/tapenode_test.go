@@ -75,8 +75,8 @@ func (n *node) Targets() []*pointsmanv1.TargetReach {
 // Placement implements api.Fitness.
 func (n *node) Placement() *pointsmanv1.Placement {
 	return &pointsmanv1.Placement{
-		Policy: pointsmanv1.LeaderPlacement_LEADER_PLACEMENT_AUTO, Reason: "zone par-a holds no master",
-		Last: &pointsmanv1.Handover{From: "b", To: "a", Cause: pointsmanv1.HandoverCause_HANDOVER_CAUSE_ZONE, Reason: "zone par-b holds 1 of 1 masters", Age: durationpb.New(time.Hour)},
+		Policy: pointsmanv1.LeaderPlacement_LEADER_PLACEMENT_AUTO, Reason: "zone zone-n1 holds no master",
+		Last: &pointsmanv1.Handover{From: "n2", To: "n1", Cause: pointsmanv1.HandoverCause_HANDOVER_CAUSE_ZONE, Reason: "zone zone-n2 holds 1 of 1 masters", Age: durationpb.New(time.Hour)},
 	}
 }
 

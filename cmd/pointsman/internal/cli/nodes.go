@@ -46,7 +46,8 @@ func (a *App) leaderCommand() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{
 			Use: "show", Short: "Show who leads", Args: exactly(),
-			Long: "Shows who leads, its address and the term. Exit code 5 when nobody does.",
+			Long: "Shows who leads, its address and the term, why it leads and not another, and the last\n" +
+				"hand-over on purpose that is known. Exit code 5 when nobody leads.",
 			RunE: func(cmd *cobra.Command, _ []string) error { return a.ask(cmd, nil, showLeader) },
 		},
 		a.transferCommand(),
@@ -75,17 +76,19 @@ func showLeader(ctx context.Context, s *remote.Session, p *show.Printer) error {
 
 func (a *App) transferCommand() *cobra.Command {
 	var to string
-	var dry bool
+	var dry, force bool
 	cmd := &cobra.Command{
 		Use: "transfer", Short: "Hand the leadership to another node", Args: exactly(),
 		Long: "Asks the leader to finish or release its claims and to hand over, to a fit node of its\n" +
-			"choice or to the one named by --to. Refused when no other node is fit.",
+			"choice or to the one named by --to. Refused when no other node is as fit: one that was not\n" +
+			"heard lately, lags, or does not reach a target that the leader reaches, unless --force is\n" +
+			"given; one whose disk is below its floor in any case.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
 				ctx, cancel := s.Call(ctx)
 				defer cancel()
 				resp, err := pointsmanv1.NewClusterServiceClient(s.Conn()).TransferLeadership(ctx,
-					&pointsmanv1.TransferLeadershipRequest{To: to, ValidateOnly: dry})
+					&pointsmanv1.TransferLeadershipRequest{To: to, ValidateOnly: dry, Force: force})
 				if err != nil {
 					return fault.About("transfer the leadership", "pointsman nodes list", err)
 				}
@@ -101,6 +104,7 @@ func (a *App) transferCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&to, "to", "", "id of the node that is to lead")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "check everything, change nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "hand over to a node that is less fit, its disk excepted")
 	_ = cmd.RegisterFlagCompletionFunc("to", a.complete(nodeIDs))
 	return cmd
 }

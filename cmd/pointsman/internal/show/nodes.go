@@ -14,12 +14,12 @@ func (p *Printer) Nodes(nodes []*pointsmanv1.Node) {
 		p.printf("no nodes known\n")
 		return
 	}
-	g := p.grid(cols("NODE", "ZONE", "ROLE", "APPLIED", "LAST CONTACT", "DISK FREE", "+VERSION", "+UPTIME",
+	g := p.grid(cols("NODE", "ZONE", "ROLE", "APPLIED", "LAST CONTACT", "DISK FREE", "TARGETS", "+VERSION", "+UPTIME",
 		"+TERM", "+LOG", "+RAFT", "+GRPC", "+HTTP", "+STORE", "+STATE HASH", "NOTES"))
 	byID := slices.Clone(nodes)
 	slices.SortFunc(byID, func(a, b *pointsmanv1.Node) int { return strings.Compare(a.GetId(), b.GetId()) })
 	for _, n := range byID {
-		g.row(n.GetId(), or(n.GetZone()), p.role(n), p.applied(n), contact(n), p.disk(n),
+		g.row(n.GetId(), or(n.GetZone()), p.role(n), p.applied(n), contact(n), p.disk(n), p.targets(n),
 			or(n.GetVersion()), span(n.GetUptime()), fmt.Sprint(n.GetTerm()), logSpan(n),
 			or(n.GetRaftAddress()), or(n.GetGrpcAddress()), or(n.GetHttpAddress()),
 			or(short(n.GetStoreId())), or(short(fmt.Sprintf("%x", n.GetStateHash()))),
@@ -72,6 +72,31 @@ func (p *Printer) disk(n *pointsmanv1.Node) string {
 	return Size(n.GetDiskFree())
 }
 
+// targets counts those that the node reaches, and names those that it does not.
+func (p *Printer) targets(n *pointsmanv1.Node) string {
+	if len(n.GetTargets()) == 0 {
+		return none
+	}
+	const most = 3
+	reached, lost := 0, []string{}
+	for _, t := range n.GetTargets() {
+		switch t.GetReach() {
+		case pointsmanv1.Reach_REACH_REACHED:
+			reached++
+		case pointsmanv1.Reach_REACH_LOST:
+			lost = append(lost, t.GetTarget())
+		}
+	}
+	text := fmt.Sprintf("%d/%d", reached, len(n.GetTargets()))
+	if len(lost) == 0 {
+		return text
+	}
+	if len(lost) > most {
+		lost = append(lost[:most], "...")
+	}
+	return p.paint(bad, text+" not "+strings.Join(lost, ","))
+}
+
 func logSpan(n *pointsmanv1.Node) string {
 	if n.GetLastIndex() == 0 {
 		return none
@@ -92,4 +117,23 @@ func (p *Printer) Leader(c *pointsmanv1.Cluster, h *pointsmanv1.ResponseHeader) 
 		}
 	}
 	p.printf("%s  %s  term %d\n", c.GetLeaderId(), or(address), h.GetTerm())
+	p.Placement(c.GetPlacement())
+	p.Alerts(c.GetPlacement().GetAlerts())
+}
+
+// Placement writes why the leader leads, and the last hand-over.
+func (p *Printer) Placement(m *pointsmanv1.Placement) {
+	if m.GetReason() != "" {
+		p.printf("placement %s: %s%s\n", Word(m.GetPolicy()), m.GetReason(), next(m))
+	}
+	if last := m.GetLast(); last != nil {
+		p.printf("last hand-over %s -> %s %s ago, by %s: %s\n", last.GetFrom(), last.GetTo(), span(last.GetAge()), Word(last.GetCause()), or(last.GetReason()))
+	}
+}
+
+func next(m *pointsmanv1.Placement) string {
+	if m.GetNext() == "" {
+		return ""
+	}
+	return " (next: " + m.GetNext() + ")"
 }

@@ -117,6 +117,7 @@ func (p *Printer) Status(s Status) {
 	}
 	p.printf("\n")
 	p.Nodes(c.GetNodes())
+	p.Placement(c.GetPlacement())
 	if s.Masters != nil {
 		p.printf("\n")
 		p.Masters(s.Masters.GetMasters(), s.newest())
