@@ -32,7 +32,7 @@ TOOLS := $(CURDIR)/bin/tools
 BUF := $(TOOLS)/buf
 GOLANGCI := $(TOOLS)/golangci-lint
 GOVULNCHECK := $(TOOLS)/govulncheck
-PLUGINS := $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
+PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
 IMAGE := proto/image.binpb
 
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
@@ -94,7 +94,7 @@ bench: build need-redis ## measure against the common recipe, in one run (ARGS="
 microbench: need-go need-redis ## run the Go benchmarks of the packages
 	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
 
-generate: need-go $(BUF) $(PLUGINS) ## write the Go code of the .proto files anew
+generate: need-go $(BUF) $(PLUGINS) ## write the Go code and the OpenAPI document of the .proto files anew
 	PATH="$(TOOLS):$$PATH" $(BUF) format -w
 	PATH="$(TOOLS):$$PATH" $(BUF) generate
 
@@ -146,6 +146,9 @@ $(TOOLS)/protoc-gen-go: test/tools/protoc/go.mod test/tools/protoc/go.sum | need
 
 $(TOOLS)/protoc-gen-go-grpc: test/tools/protoc/go.mod test/tools/protoc/go.sum | need-go
 	cd test/tools/protoc && $(GO) build -trimpath -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+$(TOOLS)/protoc-gen-grpc-gateway $(TOOLS)/protoc-gen-openapiv2: test/tools/protoc/go.mod test/tools/protoc/go.sum | need-go
+	cd test/tools/protoc && $(GO) build -trimpath -o $@ github.com/grpc-ecosystem/grpc-gateway/v2/$(@F)
 
 $(GOLANGCI): test/tools/golangci-lint/go.mod test/tools/golangci-lint/go.sum | need-go
 	cd test/tools/golangci-lint && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -15,7 +16,10 @@ import (
 type day struct {
 	name string
 	from string // the moment from which the outcome is counted
-	play func(context.Context, *stage, *side) (outcome, error)
+	// promotions is how many the day is meant to have; 0: as many as the
+	// Sentinels like. Another number is a day of its own, and is left out.
+	promotions int
+	play       func(context.Context, *stage, *side) (outcome, error)
 }
 
 // The sizes of the days. The provider is slow within what the spec's hold says
@@ -32,12 +36,12 @@ const (
 
 func days() []day {
 	return []day{
-		{"provider answers 500 for 15 s", "the last 500", errorsDay},
-		{"leading Sentinel killed at role:master, before it announced", "role:master", unannouncedDay},
-		{"leading Sentinel killed 20 ms after its getter named the new master", "the getter's flip", announcedDay},
-		{"provider takes 12 s over the first failover's writes, a second failover meanwhile", "the second promotion", slowDay},
-		{"provider takes 2 s over a write, and the writer's host dies meanwhile", "the promotion", hostDay},
-		{"the same, the writer alone dies, and a second failover follows", "the second promotion", writerDay},
+		{"provider answers 500 for 15 s", "the last 500", 1, errorsDay},
+		{"leading Sentinel killed at role:master, before it announced", "role:master", 0, unannouncedDay},
+		{"leading Sentinel killed 20 ms after its getter named the new master", "the getter's flip", 0, announcedDay},
+		{"provider takes 12 s over the first failover's writes, a second failover meanwhile", "the second promotion", 2, slowDay},
+		{"provider takes 2 s over a write, and the writer's host dies meanwhile", "the promotion", 1, hostDay},
+		{"the same, the writer alone dies, and a second failover follows", "the second promotion", 2, writerDay},
 	}
 }
 
@@ -46,11 +50,15 @@ type outcome struct {
 	from   time.Time // the moment that the day counts from
 	mark   int64     // in the provider's journal, before anything
 	second time.Time // promotion of the second failover; zero: there was one only
+	// promoted, if set, is a master that serves though no Sentinel that lives
+	// names it: traffic there is served too.
+	promoted []string
 
-	WriteMS *float64 `json:"to_write_ms"` // from → the provider took the right value; null: never
-	RightMS *float64 `json:"to_right_ms"` // from → traffic at the right master for good; null: it ended elsewhere
-	Writes  tally    `json:"writes"`
-	Faults  []string `json:"faults,omitempty"` // what the log and the journal hold against Pointsman
+	ServedMS   *float64 `json:"to_served_ms"` // from → traffic at a master that serves; null: never
+	RightMS    *float64 `json:"to_right_ms"`  // from → traffic at the master that the Sentinels name, for good; null: it ended elsewhere
+	Promotions int      `json:"promotions"`   // that the Sentinels made on this day
+	Writes     tally    `json:"writes"`
+	Faults     []string `json:"faults,omitempty"` // what the log and the journal hold against Pointsman
 }
 
 // errorsDay: everything that the side asks is answered with 500, from before the
@@ -119,7 +127,7 @@ func announcedDay(ctx context.Context, g *stage, _ *side) (o outcome, err error)
 	if err := rest(ctx, time.Until(p.At.Add(afterFlip))); err != nil {
 		return o, err
 	}
-	o.from = p.At
+	o.from, o.promoted = p.At, []string{p.Address}
 	return o, g.Redis.Kill(p.Sentinel)
 }
 
@@ -231,46 +239,67 @@ func writerDay(ctx context.Context, g *stage, s *side) (o outcome, err error) {
 
 // judge waits until nothing more can come of a day and says what did.
 func (g *stage) judge(ctx context.Context, s *side, r *trace, o *outcome) error {
-	began := time.Now()
-	err := lab.Until(ctx, retriesWithin, "the load balancer to be right and stay so", func(ctx context.Context) error {
-		master, err := g.Redis.Master(ctx)
-		if err != nil {
+	began, enough := time.Now(), quietFor
+	if s == g.recipe && !o.second.IsZero() {
+		enough = retriesWithin // the first failover's scripts may come back
+	}
+	master := ""
+	err := lab.Until(ctx, enough+waitTraffic, "the load balancer to be right and stay so", func(ctx context.Context) (err error) {
+		if master, err = g.serving(ctx); err != nil {
 			return err
 		}
-		at, right := r.since(master)
-		enough := quietFor
-		if s == g.recipe && !o.second.IsZero() {
-			enough = retriesWithin // the first failover's scripts may come back
+		if time.Since(began) < enough {
+			return errors.New("too early to say")
 		}
-		if !right || time.Since(at) < quietFor || time.Since(began) < enough {
+		if at, right := r.since(master); !right && enough < retriesWithin || right && time.Since(at) < quietFor {
 			return fmt.Errorf("%s sends to %s, the sentinels name %s", s.name, s.applied(), master)
 		}
 		return nil
 	})
-	if err != nil && ctx.Err() != nil {
-		return err
-	}
-	master, err := g.Redis.Master(ctx)
-	if err != nil {
-		return err
+	if master == "" || ctx.Err() != nil {
+		return err // nobody serves: there is no right
 	}
 	if at, right := r.since(master); right {
 		o.RightMS = new(millis(at.Sub(o.from)))
 	}
-	for _, c := range s.sim.Journal(o.mark).Calls {
-		if s.wrote(c) && c.Frontend != nil && c.Frontend.FarmAfter == s.farms[master] && o.WriteMS == nil {
-			o.WriteMS = new(millis(c.Effect.Sub(o.from)))
-		}
+	o.Promotions = len(g.Recorder.Promotions())
+	if at, ok := r.first(o.from, append(o.promoted, master)...); ok {
+		o.ServedMS = new(millis(at.Sub(o.from)))
 	}
 	o.Writes = s.count(o.mark, master, o.second)
 	if s == g.ours {
-		return g.prove(ctx, o)
+		return g.prove(ctx, master, o)
 	}
 	return nil
 }
 
-// prove holds the provider's journal against the log.
-func (g *stage) prove(ctx context.Context, o *outcome) error {
+// serving is the master that the Sentinels name, when it lives and says so too.
+func (g *stage) serving(ctx context.Context) (string, error) {
+	master, err := g.Redis.Master(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, n := range g.Redis.Redis() {
+		if n.Address == master && n.Role == "master" {
+			return master, nil
+		}
+	}
+	return "", fmt.Errorf("the sentinels name %s, which does not serve", master)
+}
+
+// prove holds the provider's journal against the log, once nothing is open: the
+// Sentinels may have made another failover that names the same master again.
+func (g *stage) prove(ctx context.Context, master string, o *outcome) error {
+	err := lab.Until(ctx, waitTraffic, "no action to be open", func(ctx context.Context) error {
+		m, err := g.Master(ctx)
+		if err == nil && (m.OpenActions > 0 || m.Address != master) {
+			err = fmt.Errorf("%d open, master %s", m.OpenActions, m.Address)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	p, err := g.Prove(ctx)
 	if err != nil {
 		return err
@@ -279,6 +308,9 @@ func (g *stage) prove(ctx context.Context, o *outcome) error {
 		if n > 0 {
 			o.Faults = append(o.Faults, fmt.Sprintf("%s %d", name, n))
 		}
+	}
+	if len(o.Faults) > 0 {
+		o.Faults = append(o.Faults, p.Details...)
 	}
 	return nil
 }

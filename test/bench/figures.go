@@ -23,6 +23,9 @@ type ofDay struct {
 	Side string    `json:"side"`
 	From string    `json:"from"`
 	All  []outcome `json:"all"`
+	// Dirty counts the days left out: the Sentinels made more or fewer
+	// failovers than were ordered.
+	Dirty int `json:"dirty"`
 }
 
 // claims says what must hold whatever the machine: the counts. Spans are for
@@ -107,20 +110,20 @@ func (f *figures) dayTable(w io.Writer) {
 		return
 	}
 	row(w, "")
-	row(w, "day", "counted from", "side", "n", "right value taken, s", "traffic right for good, s", "values / refreshes / refused, a day", "stale values")
+	row(w, "day", "counted from", "side", "n (left out)", "traffic at a serving master, s", "right for good, s", "values / refreshes a day", "stale values")
 	row(w, "---", "---", "---", "---", "---", "---", "---", "---")
 	for _, d := range f.Days {
-		if len(d.All) == 0 {
+		if len(d.All)+d.Dirty == 0 {
 			continue
 		}
-		var write, right []*float64
+		var served, right []*float64
 		var sum tally
 		for _, o := range d.All {
-			write, right, sum = append(write, o.WriteMS), append(right, o.RightMS), sum.plus(o.Writes)
+			served, right, sum = append(served, o.ServedMS), append(right, o.RightMS), sum.plus(o.Writes)
 		}
-		n := float64(len(d.All))
-		per := fmt.Sprintf("%.1f / %.1f / %.1f", float64(sum.Values)/n, float64(sum.Refreshes)/n, float64(sum.Refused)/n)
-		row(w, d.Day, d.From, d.Side, fmt.Sprint(len(d.All)), seconds(write), seconds(right), per, fmt.Sprint(sum.Stale))
+		n := float64(max(len(d.All), 1))
+		per := fmt.Sprintf("%.1f / %.1f", float64(sum.Values)/n, float64(sum.Refreshes)/n)
+		row(w, d.Day, d.From, d.Side, fmt.Sprintf("%d (%d)", len(d.All), d.Dirty), seconds(served), seconds(right), per, fmt.Sprint(sum.Stale))
 	}
 }
 

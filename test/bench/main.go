@@ -26,6 +26,7 @@ type config struct {
 	parts     []string
 	switches  int           // failovers for each side
 	days      int           // times that each bad day is played for each side
+	day       string        // part of the name of the days to play; empty: all
 	reads     time.Duration // span of each measurement of reads
 	watchers  int
 	changes   int
@@ -50,6 +51,7 @@ func parse(args []string, out io.Writer) (c config, err error) {
 	f.StringVar(&only, "parts", strings.Join(parts(), ","), "what to measure")
 	f.IntVar(&c.switches, "switches", 30, "failovers for each side")
 	f.IntVar(&c.days, "days", 3, "times that each bad day is played for each side")
+	f.StringVar(&c.day, "day", "", "part of the name of the days to play")
 	f.DurationVar(&c.reads, "reads", 5*time.Second, "span of each measurement of reads")
 	f.IntVar(&c.watchers, "watchers", 1000, "watchers of one setting")
 	f.IntVar(&c.changes, "changes", 30, "changes that they are told of")
@@ -166,6 +168,9 @@ const dayRate = 60
 func (b *bench) allDays(ctx context.Context, o lab.Options) (list []ofDay, err error) {
 	o.Rate = dayRate
 	for _, d := range days() {
+		if !strings.Contains(d.name, b.day) {
+			continue
+		}
 		both := [2]ofDay{{Day: d.name, From: d.from, Side: byPointsman}, {Day: d.name, From: d.from, Side: byRecipe}}
 		for i := range b.days {
 			for k := range both {
@@ -176,6 +181,10 @@ func (b *bench) allDays(ctx context.Context, o lab.Options) (list []ofDay, err e
 				one, err := b.live(ctx, o, d, both[k].Side)
 				if err != nil {
 					return append(list, both[:]...), fmt.Errorf("%s, %s: %w", d.name, both[k].Side, err)
+				}
+				if d.promotions > 0 && one.Promotions != d.promotions {
+					both[k].Dirty++
+					continue
 				}
 				both[k].All = append(both[k].All, one)
 			}

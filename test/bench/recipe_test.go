@@ -116,7 +116,40 @@ func TestStaleIsCounted(t *testing.T) {
 	if got, want := y.side.count(0, nodeB, second), (tally{Values: 3, Refreshes: 3, Stale: 1}); got != want {
 		t.Errorf("counted %+v, want %+v", got, want)
 	}
+	if got := y.side.count(0, nodeA, second); got.Stale != 1 {
+		t.Errorf("%d stale were A the newest, want the last write", got.Stale)
+	}
 	if got := y.side.count(0, nodeB, time.Now()); got.Stale != 0 {
-		t.Errorf("%d stale after everything", got.Stale)
+		t.Errorf("%d stale before the newer value was taken", got.Stale)
+	}
+}
+
+// A trace knows when traffic first went somewhere, and since when it goes there.
+func TestTrace(t *testing.T) {
+	y := newYard(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := y.side.put(ctx, nodeA); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	r := y.side.trace(ctx)
+	for _, to := range []string{nodeB, nodeA} {
+		if err := y.side.put(ctx, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(20 * lookEvery) // it has looked since
+	r.stop()
+	toB, ok := r.first(began, nodeB)
+	back, right := r.since(nodeA)
+	if !ok || !right || !back.After(toB) || !toB.After(began) {
+		t.Errorf("went to B at %s (%t), back at %s (%t), from %s", toB, ok, back, right, began)
+	}
+	if _, ok := r.since(nodeB); ok {
+		t.Error("it is not at B at the end")
+	}
+	if _, ok := r.first(back, nodeB); ok {
+		t.Error("it did not go to B again")
 	}
 }

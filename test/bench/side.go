@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,19 +101,22 @@ type tally struct {
 	Values    int `json:"values"`    // accepted writes of the value
 	Refreshes int `json:"refreshes"` // accepted orders to apply it
 	Refused   int `json:"refused"`   // writes that were answered with an error
-	Stale     int `json:"stale"`     // values of an older failover, carried out after the newer one's promotion
+	Stale     int `json:"stale"`     // values of an older failover, carried out over the newer one's
 }
 
 func (t tally) plus(o tally) tally {
 	return tally{t.Values + o.Values, t.Refreshes + o.Refreshes, t.Refused + o.Refused, t.Stale + o.Stale}
 }
 
-// count counts the calls after a mark. A value that is not newest's, carried out
-// after since, is stale; a zero since means that none can be.
+// count counts the calls after a mark, in the order in which the provider carried
+// them out. Another value than newest's is stale once newest's was taken after
+// since, its promotion; a zero since means that none can be.
 func (s *side) count(after int64, newest string, since time.Time) (t tally) {
-	for _, c := range s.sim.Journal(after).Calls {
+	calls := slices.DeleteFunc(s.sim.Journal(after).Calls, func(c ovh.Call) bool { return !s.wrote(c) })
+	slices.SortStableFunc(calls, func(a, b ovh.Call) int { return cmp.Compare(a.Order, b.Order) })
+	taken := false
+	for _, c := range calls {
 		switch {
-		case !s.wrote(c):
 		case !c.Accepted:
 			if c.Status >= http.StatusBadRequest {
 				t.Refused++
@@ -120,7 +125,9 @@ func (s *side) count(after int64, newest string, since time.Time) (t tally) {
 			t.Refreshes++
 		case c.Frontend != nil:
 			t.Values++
-			if !since.IsZero() && c.Frontend.FarmAfter != s.farms[newest] && c.Effect.After(since) {
+			if c.Frontend.FarmAfter == s.farms[newest] {
+				taken = taken || !since.IsZero() && c.Effect.After(since)
+			} else if taken {
 				t.Stale++
 			}
 		}

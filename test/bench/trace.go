@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,13 +14,18 @@ type trace struct {
 	ended  chan struct{}
 
 	mu    sync.Mutex // guards what follows
-	at    time.Time  // of the last change
+	turns []turn     // oldest first; the first is where it stood at the start
+}
+
+// turn is traffic going to another address than before.
+type turn struct {
+	at    time.Time
 	where string
 }
 
 func (s *side) trace(ctx context.Context) *trace {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &trace{side: s, cancel: cancel, ended: make(chan struct{}), at: time.Now(), where: s.applied()}
+	r := &trace{side: s, cancel: cancel, ended: make(chan struct{}), turns: []turn{{time.Now(), s.applied()}}}
 	go r.run(ctx)
 	return r
 }
@@ -36,8 +42,8 @@ func (r *trace) run(ctx context.Context) {
 		}
 		now := r.side.applied()
 		r.mu.Lock()
-		if now != r.where {
-			r.at, r.where = time.Now(), now
+		if now != r.turns[len(r.turns)-1].where {
+			r.turns = append(r.turns, turn{time.Now(), now})
 		}
 		r.mu.Unlock()
 	}
@@ -48,7 +54,21 @@ func (r *trace) run(ctx context.Context) {
 func (r *trace) since(address string) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.at, r.where == address
+	last := r.turns[len(r.turns)-1]
+	return last.at, last.where == address
+}
+
+// first is the first moment after from at which traffic went to one of these
+// addresses; false when it never did.
+func (r *trace) first(from time.Time, addresses ...string) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range r.turns {
+		if t.at.After(from) && slices.Contains(addresses, t.where) {
+			return t.at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 func (r *trace) stop() {

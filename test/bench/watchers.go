@@ -60,10 +60,11 @@ func (b *bench) watchers(ctx context.Context, c *cluster, n, changes int) (told,
 			}
 			conns[name] = conn
 		}
+		conn := conns[name]
 		wg.Go(func() {
 			once := sync.OnceFunc(ready.Done)
 			defer once()
-			if err := listen(ctx, conns[name], once, said); err != nil && ctx.Err() == nil {
+			if err := listen(ctx, conn, once, said); err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("watcher %d: %w", i, err))
 			}
 		})
