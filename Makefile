@@ -32,7 +32,7 @@ TOOLS := $(CURDIR)/bin/tools
 BUF := $(TOOLS)/buf
 GOLANGCI := $(TOOLS)/golangci-lint
 GOVULNCHECK := $(TOOLS)/govulncheck
-PLUGINS := $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
+PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
 IMAGE := proto/image.binpb
 
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
@@ -54,7 +54,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench microbench generate notices image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check image lint proto-check vuln race clean need-go need-redis need-gcc
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,7 +84,7 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) vet -tags failpoints ./...
 	$(GO) vet -tags mutants ./...
 	$(GO) test $(VCS) ./test/layout/...
-	@$(MAKE) proto-check lint
+	@$(MAKE) proto-check docs-check lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
@@ -94,12 +94,23 @@ bench: build need-redis ## measure against the common recipe, in one run (ARGS="
 microbench: need-go need-redis ## run the Go benchmarks of the packages
 	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
 
-generate: need-go $(BUF) $(PLUGINS) ## write the Go code of the .proto files anew
+generate: need-go $(BUF) $(PLUGINS) ## write the Go code and the OpenAPI document of the .proto files anew
 	PATH="$(TOOLS):$$PATH" $(BUF) format -w
 	PATH="$(TOOLS):$$PATH" $(BUF) generate
 
 notices: need-go ## write THIRD_PARTY_NOTICES.md anew
 	$(GO) run ./test/layout/notices
+
+docs: need-go $(BUF) ## write docs/cli.md, api.md, config.md and errors.md anew
+	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out docs
+
+# docs/metrics.md is held against what is registered by tests of api and coordinator.
+docs-check: need-go $(BUF)
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out "$$fresh"; \
+	for page in "$$fresh"/*.md; do \
+		cmp "$$page" docs/$$(basename "$$page") || { echo "docs/$$(basename "$$page") is not current; run: make docs" >&2; exit 1; }; \
+	done
 
 image: need-go $(BUF) ## make today's .proto files the ones that `check` compares with (at a release)
 	$(BUF) build proto --exclude-source-info -o $(IMAGE)
@@ -135,6 +146,9 @@ $(TOOLS)/protoc-gen-go: test/tools/protoc/go.mod test/tools/protoc/go.sum | need
 
 $(TOOLS)/protoc-gen-go-grpc: test/tools/protoc/go.mod test/tools/protoc/go.sum | need-go
 	cd test/tools/protoc && $(GO) build -trimpath -o $@ google.golang.org/grpc/cmd/protoc-gen-go-grpc
+
+$(TOOLS)/protoc-gen-grpc-gateway $(TOOLS)/protoc-gen-openapiv2: test/tools/protoc/go.mod test/tools/protoc/go.sum | need-go
+	cd test/tools/protoc && $(GO) build -trimpath -o $@ github.com/grpc-ecosystem/grpc-gateway/v2/$(@F)
 
 $(GOLANGCI): test/tools/golangci-lint/go.mod test/tools/golangci-lint/go.sum | need-go
 	cd test/tools/golangci-lint && $(GO) build -trimpath -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

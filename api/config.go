@@ -192,6 +192,11 @@ type Limits struct {
 	CallTime     time.Duration // longest unary call, VerifyNode excepted; default 30s
 	VerifyTime   time.Duration // longest VerifyNode; default 10min
 	PeerTime     time.Duration // longest wait for another node's status; default 500ms
+	HTTPStreams  int           // streams and long polls over HTTP at once; default 512
+	HTTPBody     int           // bytes of a request's body over HTTP; default 1 MiB
+	HTTPWrite    time.Duration // longest write of an answer over HTTP; default 30s
+	LongPoll     time.Duration // longest ?wait=; default 60s
+	Look         time.Duration // time between two looks of a long poll while the log stands still; default 1s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -205,6 +210,11 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.CallTime, 30*time.Second)
 	orElse(&l.VerifyTime, 10*time.Minute)
 	orElse(&l.PeerTime, 500*time.Millisecond)
+	orElse(&l.HTTPStreams, 512)
+	orElse(&l.HTTPBody, 1<<20)
+	orElse(&l.HTTPWrite, 30*time.Second)
+	orElse(&l.LongPoll, 60*time.Second)
+	orElse(&l.Look, time.Second)
 	return l
 }
 

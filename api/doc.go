@@ -5,6 +5,8 @@
 //	call ─▶ recovery ─▶ log ─▶ metrics ─▶ explain ─▶ deadline ─▶ validate ─▶ forward? ─▶ handler
 //	                                        │ every error leaves as google.rpc.Status with ErrorInfo
 //
+// The same calls are answered as JSON over HTTP: gateway.go says how.
+//
 // How fresh a read is:
 //
 //	LINEARIZABLE  Log.Read: a barrier, shared by all that wait; needs a quorum
@@ -31,6 +33,8 @@
 //     caller gave a request_id (a repeat is then answered with what the first
 //     one did), else UNKNOWN, which no client repeats by itself.
 //   - A watcher does not read: it is ended after a bounded time and resumes.
+//   - A caller over HTTP says "only if unchanged" where a call cannot keep it:
+//     refused, since to pass it over would change what was to stay.
 //
 // Nothing here decides about a failover or touches the world.
 package api

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -9,8 +10,31 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Handler serves what probes and Prometheus ask for:
+// Bounds of the HTTP transport. Streams and long polls outlast them: there the
+// gateway gives each write a deadline of its own.
+const (
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 10 * time.Second // of a whole request
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHTTPHeaders = 16 << 10 // bytes of a request's header
+)
+
+// NewHTTPServer makes an HTTP server with bounds, which serves Handler.
+func (s *Server) NewHTTPServer() *http.Server {
+	return &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHTTPHeaders - readAhead,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// readAhead is what net/http reads beyond MaxHeaderBytes before it refuses.
+const readAhead = 4 << 10
+
+// Handler serves the contract as JSON, and what probes and Prometheus ask for:
 //
+//	/v1/      every method of the contract; /v1/openapi.json describes it
 //	/livez    200 while the process answers
 //	/readyz   200 when this node can serve; 503 with the reasons. ?verbose lists every check
 //	/leader   200 on the leader alone; 503 elsewhere, naming the leader
@@ -23,7 +47,14 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /leader", s.leader)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Past the mux, which would redirect a path that it takes for unclean.
+		if r.URL.Path+"/" == prefix || strings.HasPrefix(r.URL.Path, prefix) {
+			s.gateway.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // How a check went.

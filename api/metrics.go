@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,12 +15,14 @@ import (
 // metrics counts what calls do, and reads everything else from the state and
 // the status at each scrape, so that no gauge can drift from the truth.
 type metrics struct {
-	server    *Server
-	requests  *prometheus.CounterVec
-	seconds   *prometheus.HistogramVec
-	streams   *prometheus.GaugeVec
-	forwarded *prometheus.CounterVec
-	gauges    map[string]described
+	server       *Server
+	requests     *prometheus.CounterVec
+	seconds      *prometheus.HistogramVec
+	streams      *prometheus.GaugeVec
+	forwarded    *prometheus.CounterVec
+	httpRequests *prometheus.CounterVec
+	httpStreams  *prometheus.GaugeVec
+	gauges       map[string]described
 }
 
 // described is a gauge as the registry knows it.
@@ -44,12 +47,18 @@ func newMetrics(s *Server) (*metrics, error) {
 		forwarded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pointsman_grpc_forwarded_total", Help: "Calls that this node passed on to the leader.",
 		}, []string{"method"}),
+		httpRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pointsman_http_requests_total", Help: "Requests under /v1 answered, streams included when they end.",
+		}, []string{"method", "route", "code"}),
+		httpStreams: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "pointsman_http_streams", Help: "Streams and long polls under /v1 open now.",
+		}, []string{"sort"}),
 		gauges: map[string]described{},
 	}
 	for _, g := range stateGauges() {
 		m.gauges[g.name] = described{prometheus.NewDesc(g.name, g.help, g.labels, nil), g.sort}
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.streams, m.forwarded, m} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.streams, m.forwarded, m.httpRequests, m.httpStreams, m} {
 		if err := s.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -61,6 +70,22 @@ func (m *metrics) finished(method string, code codes.Code, took time.Duration) {
 	m.requests.WithLabelValues(method, code.String()).Inc()
 	m.seconds.WithLabelValues(method).Observe(took.Seconds())
 }
+
+// httpDone counts a request by its route, not its path, and by a known method:
+// a caller must not make series.
+func (m *metrics) httpDone(c *call, w *countedWriter) {
+	route, method, code := c.route, c.method, w.code
+	if route == "" {
+		route, method = "none", "any"
+	}
+	if code == 0 {
+		code = httpGone
+	}
+	m.httpRequests.WithLabelValues(method, route, strconv.Itoa(code)).Inc()
+}
+
+// httpGone stands for a caller that left before its answer.
+const httpGone = 499
 
 // gauge is one metric that is read from the state or the status.
 type gauge struct {

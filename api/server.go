@@ -29,6 +29,7 @@ type Server struct {
 	validator protovalidate.Validator
 	peers     *peers
 	metrics   *metrics
+	gateway   *jsonGateway
 	registry  *prometheus.Registry
 	specs     specCache
 	kept      keptStates
@@ -67,6 +68,7 @@ func New(cfg Config) (*Server, error) {
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, err
 	}
+	s.gateway = newGateway(s)
 	s.SetLeading(false)
 	return s, nil
 }
@@ -145,6 +147,7 @@ func (s *Server) Close() {
 		s.peers.close()
 	}
 	s.mu.Unlock()
+	s.gateway.close()
 	s.senders.Wait()
 }
 

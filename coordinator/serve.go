@@ -12,15 +12,9 @@ import (
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
-// Bounds of the HTTP port.
-const (
-	headerTimeout  = 5 * time.Second
-	readTimeout    = 10 * time.Second
-	writeTimeout   = 30 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10
-	stopTimeout    = 2 * time.Second // then connections are cut
-)
+// stopTimeout is how long calls may finish when the node stops; then
+// connections are cut.
+const stopTimeout = 2 * time.Second
 
 // servers are the two ports of the API.
 type servers struct {
@@ -47,10 +41,7 @@ func (s *servers) close() {
 // stopTimeout.
 func (s *servers) serve(ctx context.Context, a *api.Server) error {
 	g := a.NewGRPCServer()
-	h := &http.Server{
-		Handler: a.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-	}
+	h := a.NewHTTPServer()
 	ended := make(chan error, 2)
 	go func() { ended <- g.Serve(s.grpc) }()
 	go func() { ended <- h.Serve(s.http) }()

@@ -46,6 +46,8 @@ func scriptCommands() map[string]command {
 		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
+		"request":    request,                        // request NODE METHOD PATH [BODY]: over HTTP
+		"sameanswer": sameAnswer,                     // sameanswer FILE FILE: the JSON of two answers
 		"reaches":    reaches,                        // reaches ADDRESS: poll until somebody listens
 	}
 }

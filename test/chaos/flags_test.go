@@ -31,7 +31,7 @@ const runWithin = 6 * time.Minute
 // small is the selection that every test run plays, in this order.
 func small() []string {
 	return []string{
-		"leader killed", "leader paused over a newer failover", "leading sentinel killed at promotion",
-		"quorum lost and back", "provider trouble", "store damaged", "one-way cut between coordinators", "disk hangs",
+		"leader killed", "leader paused over a newer failover", "quorum lost and back", "provider trouble", "store damaged",
+		"one-way cut between coordinators", "disk hangs",
 	}
 }

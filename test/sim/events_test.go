@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -222,6 +223,11 @@ func (r *run) maintain(e event) {
 	r.note(e, func() error { return r.sim.SetKnobs(k) })
 	time.Sleep(e.For)
 	r.note(e, func() error { return r.sim.SetKnobs(r.plan.Knobs) })
+}
+
+// blocks: a refresh of this run is made to be blocked.
+func (r *run) blocks() bool {
+	return slices.ContainsFunc(r.plan.Events, func(e event) bool { return e.Task != nil && e.Task.Outcome == ovh.TaskBlocked })
 }
 
 // unblock ends every task that only the provider's people can end.

@@ -302,6 +302,9 @@ func (r *run) close() {
 func (r *run) settle(since time.Time) bool {
 	var why []string
 	for time.Since(since) < quietAfter {
+		if r.blocks() {
+			r.unblock(ovh.TaskDone) // it may come to be blocked only now
+		}
 		if r.right == 0 && r.converged() {
 			r.right = max(time.Since(r.ended), time.Nanosecond)
 		}

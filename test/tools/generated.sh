@@ -1,15 +1,20 @@
 #!/bin/sh
-# generated.sh: fail when the committed Go code is not what the .proto files
-# give. It generates into a temporary folder and changes nothing.
+# generated.sh: fail when the committed generated files are not what the .proto
+# files and the HTTP rules beside them give. It generates into a temporary
+# folder and changes nothing.
 set -eu
 
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 buf generate --output "$fresh"
 
+generated() {
+	find proto api/gateway -name '*.pb.go' -o -name '*.pb.gw.go' -o -name '*.swagger.json'
+}
+
 # What is there and should not be counts too, so both sides are listed.
 stale=0
-for name in $( (find proto -name '*.pb.go' && cd "$fresh" && find proto -name '*.pb.go') | sort -u); do
+for name in $( (generated && cd "$fresh" && generated) | sort -u); do
 	if ! cmp -s "$fresh/$name" "$name"; then
 		echo "$name is not what its .proto file gives" >&2
 		stale=1

@@ -70,6 +70,9 @@ func rest(err error) string {
 func explainStatus(doing string, s *status.Status, err error) *Error {
 	reason := client.Reason(err)
 	e := &Error{Code: codeOf(s.Code(), reason), What: doing, Why: spoken(s), Next: nextOf(s.Code(), reason), Err: err}
+	if reset(s) {
+		e.Code, e.Next = TryLater, nextNoAnswer
+	}
 	if s.Code() == codes.NotFound {
 		e.Next = listOf(err)
 	}
@@ -91,12 +94,20 @@ func spoken(s *status.Status) string {
 		}
 	}
 	switch {
+	case reset(s):
+		return "the node gave no answer in time"
 	case s.Code() == codes.DeadlineExceeded && text == context.DeadlineExceeded.Error():
 		return "no answer in time"
 	case text == "":
 		return s.Code().String()
 	}
 	return text
+}
+
+// reset reports whether a node broke the call off because its time was up: the
+// server's end of a deadline that we both count.
+func reset(s *status.Status) bool {
+	return s.Code() == codes.Canceled && strings.Contains(s.Message(), "RST_STREAM")
 }
 
 // Spoken is the cause of an error in a few words, for lists of causes.
@@ -137,33 +148,6 @@ func codeOf(c codes.Code, reason string) Code {
 		return Unhealthy
 	}
 	return Failed
-}
-
-// nextByReason is what helps, by ErrorInfo reason.
-func nextByReason(reason string) string {
-	switch reason {
-	case "NOT_LEADER", "NO_QUORUM", "LEADER_UNREACHABLE":
-		return "pointsman status; nothing is changed without a leader, reads answer with --consistency stale"
-	case "OUTCOME_UNKNOWN":
-		return "look whether it was done before you repeat it; pointsman status shows who leads now"
-	case "NO_FIT_VOTER":
-		return "pointsman nodes list -o wide, to see why no other node is fit"
-	case "LOG_CORRUPT":
-		return "take this node out of service and look at its disk; the other nodes hold the log"
-	case "STALE_REVISION":
-		return "read it again and decide anew: somebody else changed it meanwhile"
-	case "WRONG_PHASE":
-		return "pointsman actions show, to see how it stands now"
-	case "OPEN_ACTIONS":
-		return "pointsman actions list --open; retry or abandon them first"
-	case "OWNED_BY_PLAN":
-		return "pointsman spec get, to see the step that writes this key"
-	case "REASON_MISSING":
-		return "add --reason TEXT; it is kept in the log"
-	case "COMPACTED":
-		return "start the watch again: it lists what there is, then follows"
-	}
-	return ""
 }
 
 func nextOf(c codes.Code, reason string) string {

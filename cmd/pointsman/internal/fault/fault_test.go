@@ -39,6 +39,7 @@ func TestCodes(t *testing.T) {
 		{"no quorum", said(t, codes.Unavailable, "NO_QUORUM", "x"), TryLater},
 		{"not the leader", said(t, codes.Unavailable, "NOT_LEADER", "x"), TryLater},
 		{"deadline of the call", said(t, codes.DeadlineExceeded, "", "x"), TryLater},
+		{"broken off by the node", said(t, codes.Canceled, "", "stream terminated by RST_STREAM with error code: CANCEL"), TryLater},
 		{"outcome unknown", said(t, codes.Unknown, "OUTCOME_UNKNOWN", "x"), TryLater},
 		{"too many watches", said(t, codes.ResourceExhausted, "TOO_MANY_STREAMS", "x"), TryLater},
 		{"a bound of ours", said(t, codes.ResourceExhausted, "LIMIT", "x"), Failed},

@@ -125,15 +125,15 @@ func (p *Printer) Master(m *pointsmanv1.Master) {
 }
 
 func (p *Printer) sentinels(m *pointsmanv1.Master) {
-	g := p.grid(cols("SENTINEL", "NAMES", "EPOCH", "FLAGS", "PEERS", "DOWN AFTER", "EVENTS", "AGE", "SEEN BY", "+RUN ID", "NOTES"))
+	g := p.grid(cols("SENTINEL", "NAMES", "EPOCH", "FLAGS", "PEERS", "AGE", "SEEN BY", "+DOWN AFTER", "+EVENTS", "+RUN ID", "NOTES"))
 	for _, s := range m.GetSentinels() {
 		names := or(s.GetMaster())
 		if s.GetReachable() && s.GetMaster() != m.GetAddress() {
 			names = p.paint(bad, names)
 		}
 		g.row(s.GetAddress(), names, fmt.Sprint(s.GetEpoch()), or(strings.Join(s.GetFlags(), ",")),
-			fmt.Sprint(s.GetKnownSentinels()), downAfter(s), yes(s.GetSubscribed(), "live", "no"),
-			span(s.GetAge()), or(s.GetNodeId()), or(short(s.GetRunId())), p.sentinelNotes(s))
+			fmt.Sprint(s.GetKnownSentinels()), span(s.GetAge()), or(s.GetNodeId()),
+			downAfter(s), yes(s.GetSubscribed(), "live", none), or(short(s.GetRunId())), p.sentinelNotes(s))
 	}
 	g.print()
 }
@@ -164,15 +164,15 @@ func (p *Printer) redisNodes(m *pointsmanv1.Master) {
 	for _, r := range m.GetRoles() {
 		roles[r.GetAddress()] = r
 	}
-	g := p.grid(cols("REDIS", "ZONE", "ROLE", "FOLLOWS", "LINK", "OFFSET", "AGE", "SEEN BY", "NOTES"))
+	g := p.grid(cols("REDIS", "ZONE", "ROLE", "AGE", "SEEN BY", "+FOLLOWS", "+LINK", "+OFFSET", "NOTES"))
 	for _, c := range m.GetCandidates() {
 		r := roles[c.GetAddress()]
 		role := or(Word(r.GetRole()))
 		if r.GetRole() == pointsmanv1.RedisRole_REDIS_ROLE_UNREACHABLE {
 			role = p.paint(bad, role)
 		}
-		g.row(c.GetAddress(), or(c.GetZone()), role, or(r.GetMaster()), or(r.GetLink()),
-			fmt.Sprint(r.GetOffset()), span(r.GetAge()), or(r.GetNodeId()), or(r.GetError()))
+		g.row(c.GetAddress(), or(c.GetZone()), role, span(r.GetAge()), or(r.GetNodeId()),
+			or(r.GetMaster()), or(r.GetLink()), fmt.Sprint(r.GetOffset()), or(r.GetError()))
 	}
 	g.print()
 }
@@ -192,7 +192,17 @@ func (p *Printer) Alerts(alerts []*pointsmanv1.Alert) {
 	p.printf("\n")
 	g := p.grid(cols("ALERT", "SUBJECT", "SINCE", "WHAT"))
 	for _, a := range alerts {
-		g.row(p.paint(severity(a), a.GetCode()), or(a.GetSubject()), span(a.GetAge()), a.GetMessage())
+		g.row(p.paint(severity(a), a.GetCode()), or(a.GetSubject()), alertAge(a), a.GetMessage())
 	}
+	g.wrapLast()
 	g.print()
+}
+
+// alertAge is none when nothing is known: an alert that is no time old says
+// nothing.
+func alertAge(a *pointsmanv1.Alert) string {
+	if a.GetAge().AsDuration() == 0 {
+		return none
+	}
+	return span(a.GetAge())
 }

@@ -103,6 +103,45 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestFound: the newest action of an object tells what is wanted there, a drift
+// what was found; those in trouble come first.
+func TestFound(t *testing.T) {
+	at := func(s int) *durationpb.Duration { return durationpb.New(time.Duration(s) * time.Second) }
+	action := func(id, object string, planned int, state pb.ActionState) *pb.Action {
+		return &pb.Action{Id: id, Object: object, PlannedAt: at(planned), SettledAt: at(planned), State: state}
+	}
+	doubt := action("a/3/x", "x", 30, pb.ActionState_ACTION_STATE_PENDING)
+	doubt.InDoubt = true
+	s := Status{
+		Cluster: &pb.GetClusterResponse{Cluster: &pb.Cluster{LogClock: at(60), Alerts: []*pb.Alert{
+			{Code: "OBJECT_DRIFTED", Subject: "lb", Message: "is not as a/2/lb left it (foreign: farm 12); nothing is done about it"},
+			{Code: "OBJECT_DRIFTED", Subject: "lb", Message: "is not as a/2/lb left it (foreign: farm 12); nothing is done about it"}}}},
+		Failovers: &pb.ListFailoversResponse{Failovers: []*pb.Failover{
+			{Actions: []*pb.Action{doubt}},
+			{Actions: []*pb.Action{action("a/2/lb", "lb", 20, pb.ActionState_ACTION_STATE_DONE), action("a/2/x", "x", 20, pb.ActionState_ACTION_STATE_DONE)}},
+			{Actions: []*pb.Action{action("a/1/lb", "lb", 10, pb.ActionState_ACTION_STATE_SUPERSEDED), action("a/1/b", "b", 10, pb.ActionState_ACTION_STATE_DONE)}},
+		}},
+	}
+	var out bytes.Buffer
+	(&Printer{Out: &out}).objects(s)
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		if words := strings.Fields(line); len(words) > 0 {
+			got = append(got, strings.Join(words, " "))
+		}
+	}
+	want := []string{
+		"OBJECT WANTED FOUND SINCE BY", "lb - DIFFERS: foreign: farm 12 40s a/2/lb",
+		"x - not known: in doubt 30s a/3/x", "b - as wanted 50s a/1/b",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if n := len(s.alerts()); n != 1 {
+		t.Errorf("one alert told twice counts as %d", n)
+	}
+}
+
 // TestAttemptNames: a claim that waited and then ended is one attempt, and no
 // number is given where claims are missing.
 func TestAttemptNames(t *testing.T) {

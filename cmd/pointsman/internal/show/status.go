@@ -85,10 +85,21 @@ func (s Status) lame() bool {
 	return false
 }
 
+// alerts are those of the cluster and of its masters, each once.
 func (s Status) alerts() []*pointsmanv1.Alert {
-	all := append([]*pointsmanv1.Alert(nil), s.Cluster.GetCluster().GetAlerts()...)
+	var all []*pointsmanv1.Alert
+	told := map[string]bool{}
+	add := func(some []*pointsmanv1.Alert) {
+		for _, a := range some {
+			if key := a.GetCode() + " " + a.GetSubject() + " " + a.GetMessage(); !told[key] {
+				told[key] = true
+				all = append(all, a)
+			}
+		}
+	}
+	add(s.Cluster.GetCluster().GetAlerts())
 	for _, m := range s.Masters.GetMasters() {
-		all = append(all, m.GetAlerts()...)
+		add(m.GetAlerts())
 	}
 	return all
 }
@@ -112,21 +123,24 @@ func (s Status) Parts() []Part {
 func (p *Printer) Status(s Status) {
 	c, h := s.Cluster.GetCluster(), s.Cluster.GetHeader()
 	p.clusterLine(s.Health(), c, h)
+	p.situation(s)
 	for _, t := range s.Troubles {
 		p.printf("%s\n", p.paint(warn, "  "+t))
 	}
+	p.Alerts(s.alerts())
 	p.printf("\n")
 	p.Nodes(c.GetNodes())
 	p.Placement(c.GetPlacement())
 	if s.Masters != nil {
 		p.printf("\n")
 		p.Masters(s.Masters.GetMasters(), s.newest())
+		p.sights(s.Masters.GetMasters())
 	}
+	p.objects(s)
 	if len(s.Actions.GetActions()) > 0 {
 		p.printf("\n")
 		p.Actions(s.Actions.GetActions(), c.GetLogClock())
 	}
-	p.Alerts(s.alerts())
 }
 
 func (p *Printer) clusterLine(health Health, c *pointsmanv1.Cluster, h *pointsmanv1.ResponseHeader) {

@@ -1,0 +1,92 @@
+package fault
+
+// Reason is what a user may meet as the word in brackets behind an error, or
+// as the code of an alert: its cause, and what helps. docs/errors.md is
+// written from these tables.
+type Reason struct {
+	Word  string
+	Cause string
+	Cure  string
+	Next  string // what to type, behind an error's "try"; empty when the cause says it all
+}
+
+// Reasons lists the words behind errors, by name. A test holds them against
+// those of the API and of the state machine.
+//
+// size: one table, a line for each word.
+func Reasons() []Reason {
+	leaderless := "pointsman status; nothing is changed without a leader, reads answer with --consistency stale"
+	reread := "read it again and decide anew: somebody else changed it meanwhile"
+	shown := "pointsman actions show, to see how it stands now"
+	return []Reason{
+		{"BACKOFF", "The delay after a failed attempt has not run out.", "Wait, or end the delay with `pointsman actions retry`.", "pointsman actions show, to see when it is tried again"},
+		{"BAD_SPEC", "The spec contradicts itself.", "Correct the places named; `pointsman spec validate FILE` finds them without a cluster.", "pointsman spec validate FILE"},
+		{"BLIND", "The action's kind can neither be read back nor be repeated safely, and its outcome is unknown.", "Look at the provider yourself, then retry or abandon it.", shown},
+		{"CANCELLED", "The caller went away before the answer.", "Repeat the call.", ""},
+		{"CLUSTER_EXISTS", "A node tried to found a cluster that has an identity already.", "Nothing to do for a user: the node goes on as a member.", ""},
+		{"COMPACTED", "The history that a watch was to go on from is gone.", "Begin the watch again without its token: it lists what there is, then follows.", "start the watch again: it lists what there is, then follows"},
+		{"DEADLINE_EXCEEDED", "The call's own time was up before the answer.", "Raise `--timeout`, or see with `pointsman status` whether there is a leader.", nextNoAnswer},
+		{"EPOCH", "An observation's config-epoch or address does not fit its kind.", "Nothing to do for a user: the nodes look again.", ""},
+		{"INTERNAL", "A mistake of ours.", "Report it, with the node's log lines around it.", "the log of the node that answered says more; please report it"},
+		{"INVALID_ARGUMENT", "The request is wrong; each problem is named with its field.", "Correct the fields named.", ""},
+		{"LEADER_UNREACHABLE", "The node that was asked knows the leader and does not reach it.", "Ask another endpoint; look at the network between the nodes.", leaderless},
+		{"LIMIT", "A bound of ours would be exceeded; it is named.", "Remove what is not needed, or split it.", ""},
+		{"LOG_CORRUPT", "An entry of this node's log does not hold when it is read back from the disk.", "Take the node out of service and look at its disk; the other nodes hold the log.", "take this node out of service and look at its disk; the other nodes hold the log"},
+		{"NODE_BEHIND", "The node has not reached the place that a token names: it was asked right after another, newer node.", "Repeat the call; a node that stays behind shows in `pointsman nodes list`.", "the same command in a moment, or another endpoint"},
+		{"NOT_A_CANDIDATE", "An address is not among the master's candidates in the spec.", "Add it to `candidates` and apply, or find out why a Sentinel names it.", "pointsman spec get, to see the candidates"},
+		{"NOT_FOUND", "There is nothing of that name.", "The matching `list` command shows what there is.", ""},
+		{"NOT_HOLDER", "A late word of another attempt: its claim is not the current one.", "Nothing to do for a user: the current attempt goes on.", ""},
+		{"NOT_LEADER", "The call needs the leader and was not passed on, for instance while the leadership moves.", "Repeat it in a second; the leader's address stands in the error's metadata.", leaderless},
+		{"NO_FIT_VOTER", "No other node may take the leadership over: none is reachable, above its disk floor and in touch with the providers.", "See why in the notes of `pointsman nodes list -o wide`.", "pointsman nodes list -o wide, to see why no other node is fit"},
+		{"NO_QUORUM", "No leader has a majority of the nodes: nothing new is begun and nothing is undone.", "Bring nodes back until a majority runs; `pointsman status` shows which are missing.", leaderless},
+		{"OBJECT_BUSY", "Another action holds the object, or a request of it may still be on its way.", "Wait for the window shown by `pointsman actions show`.", shown},
+		{"OPEN_ACTIONS", "The spec removes a master or target that has open actions.", "Retry or abandon them first: `pointsman actions list --open`.", "pointsman actions list --open; retry or abandon them first"},
+		{"OUTCOME_UNKNOWN", "The leader changed while the command was being logged: it may have been carried out or not.", "Look whether it was done before you repeat it. Programs repeat with the same request_id, which is safe.", "look whether it was done before you repeat it; pointsman status shows who leads now"},
+		{"OWNED_BY_PLAN", "A step of a plan writes this setting: the next failover would undo your change.", "Change the step in the spec.", "pointsman spec get, to see the step that writes this key"},
+		{"PEER_ONLY", "The call is for coordinators among themselves.", "Use another call: `docs/api.md` lists them.", ""},
+		{"PLAN_MISMATCH", "An observation was rendered from another plan than the current one.", "Nothing to do for a user: it is rendered anew.", ""},
+		{"REASON_MISSING", "A human's decision needs a reason; it is kept in the log.", "Add `--reason TEXT`.", "add --reason TEXT; it is kept in the log"},
+		{"REPORT_REFUSED", "A node's report came from a stranger, too late, or was too large.", "Nothing to do when it passes; a node that stays refused shows in `pointsman nodes list`.", ""},
+		{"SHUTTING_DOWN", "The node that was asked is stopping.", "Repeat the call: another endpoint answers.", "the same command again: another node answers"},
+		{"SLOW_CONSUMER", "A watcher did not take its messages in time.", "Begin the watch again from its last token, and read faster.", "start the watch again"},
+		{"STAGE_CLOSED", "An earlier stage of the plan has open actions.", "See which: `pointsman actions list --open`.", "pointsman actions list --open"},
+		{"STALE_BASE", "Another failover of the master was accepted meanwhile.", "Nothing to do for a user: the nodes look again.", reread},
+		{"STALE_REVISION", "It was built on a revision that is no longer the current one.", "Read it again and decide anew: somebody else changed it meanwhile.", reread},
+		{"STALE_TERM", "A claim of a former leader came too late.", "Nothing to do for a user: the new leader goes on.", ""},
+		{"STORE_MISMATCH", "A node came with another store than the cluster knows for it: its data folder was emptied or swapped.", "Put the folder back, or replace the node; never delete it to make the message go away.", "put the data folder back"},
+		{"TOO_MANY_STREAMS", "The node serves as many watches as it may.", "Close watches that nobody reads, or watch another node.", "the same command in a moment, or another endpoint"},
+		{"TOO_STALE", "The node's state is older than the read allows.", "Ask the leader, or another node.", "pointsman status; another endpoint, or --consistency stale for an answer of any age"},
+		{"UNKNOWN", "The command names a master, failover, action or setting that is not there.", "The matching `list` command shows what there is.", ""},
+		{"WRONG_PHASE", "The action stands where the command makes no sense: it is claimed or final, for instance.", "See how it stands now: `pointsman actions show`.", shown},
+	}
+}
+
+// Alerts lists the codes of alerts, by name, as status and masters show them.
+func Alerts() []Reason {
+	return []Reason{
+		{Word: "ACTION_IN_DOUBT", Cause: "A request got no clear answer and no read has resolved that yet.", Cure: "Nothing at first: it is read again by itself. If it stays, look whether the provider answers at all: `pointsman actions show`."},
+		{Word: "ACTION_STUCK", Cause: "An action has used up its attempts, or the provider refuses it in a way that no repeat mends.", Cure: "Mend the cause in its reason, then `pointsman actions retry`; or do it by hand and `pointsman actions abandon --reason`."},
+		{Word: "ADDRESS_DIFFERS", Cause: "The Sentinels' epochs began anew and a majority names another address than the accepted one.", Cure: "Find out which is right. A later epoch is a failover again."},
+		{Word: "EPOCH_CONFLICT", Cause: "Two addresses at one config-epoch.", Cure: "Find out why two Sentinels decided at once, often a wrong quorum; a majority that holds for 5 s is accepted."},
+		{Word: "EPOCH_REGRESSED", Cause: "A majority of Sentinels has lost the accepted epoch: they were wiped or restored.", Cure: "Check their configuration files. After 10 s of agreement the base is set anew by itself."},
+		{Word: "FAILOVER_ABORTED", Cause: "A Sentinel gave a failover up.", Cure: "Its log tells why; often no replica was good enough."},
+		{Word: "LEADER_TARGET_NOT_REACHED", Cause: "The leader does not reach a target that has no open work.", Cure: "Look at the network between the leader and the provider, before a failover needs it."},
+		{Word: "LEADER_WITHOUT_TARGET", Cause: "The leader does not reach a target that has open work, and could not hand over to a node that does.", Cure: "Look at the network between the nodes and the provider; `pointsman nodes list -o wide` shows who reaches it."},
+		{Word: "NODE_DEGRADED", Cause: "A node is not fit to lead; its reasons stand beside it.", Cure: "Mend the reason, for instance a full disk."},
+		{Word: "NODE_UNREACHABLE", Cause: "A voter does not answer; with a master as its subject: the address that Sentinels name does not answer.", Cure: "Start the node, or look at the network between the nodes."},
+		{Word: "NOT_A_CANDIDATE", Cause: "A Sentinel names an address that the spec does not declare.", Cure: "Add it to `candidates` and apply, or find out who announced it."},
+		{Word: "NO_LEADER", Cause: "The node knows no leader: nothing new is begun.", Cure: "Bring nodes back until a majority runs."},
+		{Word: "NO_SENTINEL_MAJORITY", Cause: "Fewer than a majority of the declared Sentinels answer.", Cure: "Start them, check addresses and credentials in the spec: `pointsman masters show`."},
+		{Word: "NO_SPEC", Cause: "No spec was applied: no master is watched.", Cure: "`pointsman config init spec > spec.yaml`, edit it, `pointsman apply -f spec.yaml`."},
+		{Word: "OBJECT_DRIFTED", Cause: "A later read found an object other than the last done action left it.", Cure: "Mend it by hand, or set `drift: repair` on the master."},
+		{Word: "PROMOTED_UNANNOUNCED", Cause: "A replica became master and no Sentinel names it: the one that promoted it died.", Cure: "Start that Sentinel; the others decide anew after their failover-timeout."},
+		{Word: "ROLE_VETO", Cause: "The address that a Sentinel names does not answer ROLE as master.", Cure: "Usually passes within a second. If it stays, ask that node for its ROLE and its Sentinel for its view."},
+		{Word: "SENTINELS_BEHIND", Cause: "A majority of Sentinels stays below the accepted epoch.", Cure: "Look whether they hear each other: `pointsman masters show`, column PEERS."},
+		{Word: "SENTINELS_DISAGREE", Cause: "Sentinels name two addresses for longer than a failover takes.", Cure: "Look whether they hear each other, and which one is cut off."},
+		{Word: "SENTINEL_ALONE", Cause: "One Sentinel holds an epoch that nobody follows.", Cure: "Look whether it is cut off from the others."},
+		{Word: "SENTINEL_COUNT", Cause: "A Sentinel knows another number of Sentinels than the spec declares.", Cure: "Declare all of them, or `SENTINEL RESET` the one that remembers a dead one."},
+		{Word: "SENTINEL_TILT", Cause: "A Sentinel is in tilt mode: its clock jumped or its machine stood still.", Cure: "Passes after 30 s; if it comes back, look at that machine."},
+		{Word: "SENTINEL_UNREACHABLE", Cause: "A Sentinel does not answer; the message says why.", Cure: "Start it, or correct its address or credentials in the spec."},
+		{Word: "TARGET_NOT_REACHED", Cause: "A node does not reach a target; others do.", Cure: "Look at the network between that node and the provider, and at its credentials."},
+	}
+}
