@@ -177,7 +177,7 @@ func (p *prober) probe(ctx context.Context, id fsm.TargetID) {
 	if t.verdict != t.says {
 		wait = p.pace.Again
 	}
-	t.next = t.began.Add(wait + rand.N(time.Duration(probeJitter*float64(wait))+1))
+	t.next = t.began.Add(wait + rand.N(time.Duration(probeJitter*float64(wait))+1)) //nolint:gosec // jitter
 	if t.verdict != was && t.verdict == lost {
 		p.logger.Warn("target is not reached", "target", string(id), "error", t.failure)
 	} else if t.verdict != was && was == lost {
