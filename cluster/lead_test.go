@@ -234,6 +234,29 @@ func TestTransferRefused(t *testing.T) {
 	})
 }
 
+// TestTransferToANodeThatGoesAway: it was fit when it was asked, and is cut off
+// when its turn comes. This node leads on, and says why.
+func TestTransferToANodeThatGoesAway(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n, to := l.leader(), l.follower()
+		n.SetHandover(func(context.Context) error {
+			l.net.isolate(l.addr(to), true)
+			return nil
+		})
+		if err := n.Transfer(within10(t), to.cfg.NodeID); !errors.Is(err, ErrNoTarget) {
+			t.Errorf("to a node that went away: %v", err)
+		}
+		if tenure, _ := n.currentTenure(); !tenure.open() {
+			t.Error("leadership is gone")
+		}
+		l.net.isolate(l.addr(to), false)
+		l.put(n, "k", "still here")
+		l.settled()
+		l.sameHashes()
+	})
+}
+
 // TestSecondTransferWaitsNoLongerThanItsCaller: nor does Close, whose own
 // hand-over comes behind one that is under way.
 func TestSecondTransferWaitsNoLongerThanItsCaller(t *testing.T) {

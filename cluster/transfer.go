@@ -59,7 +59,10 @@ func (n *Node) Transfer(ctx context.Context, to fsm.NodeID) error {
 		}
 	}
 	f := n.raft.LeadershipTransferToServer(raft.ServerID(target), raft.ServerAddress(n.cfg.address(target)))
-	if err := n.await(ctx, f); err != nil {
+	switch err := n.await(ctx, f); {
+	case err != nil && ctx.Err() == nil && t.open(): // raft's own limit ran out: this node leads on
+		return fmt.Errorf("%w: %s did not take over: %w", ErrNoTarget, target, err)
+	case err != nil:
 		return fmt.Errorf("hand over to %s: %w", target, err)
 	}
 	select {
