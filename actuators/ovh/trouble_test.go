@@ -90,6 +90,17 @@ func TestPageInPlaceOfATask(t *testing.T) {
 	}, func(k *cloud.Knobs) { k.PendingClears, k.TaskDoing = cloud.ClearsSnapshot, time.Minute })
 }
 
+// TestZonesThatALateCountHides: what a refresh leaves out is known without it.
+func TestZonesThatALateCountHides(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w, e := r.ride(1, patience)
+		w.sound(e, 0)
+		if e != done {
+			t.Errorf("%s, %s", e, w.reason)
+		}
+	}, func(k *cloud.Knobs) { k.RefreshZones, k.PendingLag = cloud.RefreshFirst, time.Minute })
+}
+
 // TestOutage: a wrong answer to all calls for five minutes is got over as soon
 // as it ends, at a bounded number of requests.
 func TestOutage(t *testing.T) {
