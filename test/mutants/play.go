@@ -154,6 +154,9 @@ func (c catcher) tale() string {
 	if strings.Contains(c.run, "TestClasses") {
 		return "sim of one object"
 	}
+	if strings.Contains(c.run, "TestStoodStill") {
+		return "sim of a slow leader"
+	}
 	return "sim"
 }
 

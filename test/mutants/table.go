@@ -9,7 +9,7 @@ import (
 // line is told as soon as a bug has been played.
 func (r result) line() string {
 	if r.caught() {
-		return fmt.Sprintf("caught    %-22s %s (%s)", r.Name, r.whole.by, r.whole.check)
+		return fmt.Sprintf("caught    %-22s %s (%s)", r.Name, r.whole.by, cut(r.whole.check, 80))
 	}
 	why := []string{}
 	for _, c := range []catch{r.near, r.whole} {
