@@ -57,7 +57,7 @@ var (
 
 func newGuard(inner Store, deadline time.Duration, halt func(error)) *guard {
 	if planted.Bug(planted.NoWriteDeadline) {
-		deadline = 24 * time.Hour
+		deadline = 10 * time.Minute
 	}
 	return &guard{inner: inner, deadline: deadline, halt: halt}
 }

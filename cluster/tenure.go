@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/pointsman/pointsman/fsm"
-	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // tenure is one term in which this node leads. It is made when raft says so,
@@ -78,7 +77,7 @@ func (n *Node) watchLeadership() {
 		case leads := <-n.notify:
 			turn(leads)
 		case r := <-results:
-			for len(n.notify) > 0 && !planted.Bug(planted.NotifyNotDrained) {
+			for len(n.notify) > 0 {
 				turn(<-n.notify)
 			}
 			if r.tenure == now {
@@ -118,9 +117,6 @@ func (n *Node) takeOffice(t *tenure, results chan<- begun) {
 
 // barrierTerm commits a barrier and reads the term of its entry.
 func (n *Node) barrierTerm(ctx context.Context) (fsm.Term, error) {
-	if planted.Bug(planted.OfficeUnprepared) {
-		return fsm.Term(n.raft.CurrentTerm()), nil
-	}
 	f := n.raft.Barrier(enqueueTimeout)
 	if err := n.await(ctx, f); err != nil {
 		return 0, err

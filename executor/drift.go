@@ -54,6 +54,7 @@ type drift struct {
 	index   uint64                   // of the state that the others are of
 	objects map[fsm.ObjectID]watched // those of the newest failover of each master
 	shares  map[fsm.TargetID]*budget // the looks' part of each target's rate
+	ages    map[fsm.TargetID]time.Duration
 }
 
 // watchDrift looks again at what is done, for as long as the term lasts. A new
@@ -178,7 +179,8 @@ func (d *drift) tell() {
 		ages[w.action.Target.ID] = max(ages[w.action.Target.ID], time.Since(last))
 	}
 	d.mu.Unlock()
-	d.meters.looked(ages)
+	d.meters.looked(d.ages, ages)
+	d.ages = ages
 }
 
 // drifted looks at the object of a done action and logs what differs. It only

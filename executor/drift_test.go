@@ -99,8 +99,12 @@ func TestDrift_LooksTakeAFixedShareOfTheRate(t *testing.T) {
 
 		const minutes = 80
 		time.Sleep(minutes * time.Minute)
-		if most := rate/driftShare*minutes + rate; s.calls > most || s.calls < most/2 {
-			t.Errorf("%d requests in %d minutes; a share of %d a minute", s.calls, minutes, rate/driftShare)
+		synctest.Wait()
+		s.mu.Lock()
+		calls := s.calls
+		s.mu.Unlock()
+		if most := rate/driftShare*minutes + rate; calls > most || calls < most/2 {
+			t.Errorf("%d requests in %d minutes; a share of %d a minute", calls, minutes, rate/driftShare)
 		}
 		// A look is charged as costLook requests: a round over all takes 60 × 5 / 12 minutes.
 		round := time.Duration(objects*costLook) * time.Minute / (rate / driftShare)
@@ -108,8 +112,11 @@ func TestDrift_LooksTakeAFixedShareOfTheRate(t *testing.T) {
 		if age < round/2 || age > round*5/4 {
 			t.Errorf("the object that waits longest was seen %s ago, want about %s", age, round)
 		}
-		if n := len(e.seen); n != objects {
-			t.Errorf("%d of %d objects were ever seen", n, objects)
+		e.mu.Lock()
+		seen := len(e.seen)
+		e.mu.Unlock()
+		if seen != objects {
+			t.Errorf("%d of %d objects were ever seen", seen, objects)
 		}
 
 		began := time.Now()

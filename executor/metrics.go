@@ -50,9 +50,15 @@ func (m *meters) acted(a fsm.Action, d time.Duration) {
 	m.requests.WithLabelValues(a.Step.Kind).Observe(d.Seconds())
 }
 
-func (m *meters) looked(ages map[fsm.TargetID]time.Duration) {
-	m.lookAge.Reset()
-	for target, age := range ages {
+// looked sets the ages of all targets; one that was there before and is not now
+// goes. A scrape in between finds every target that stays.
+func (m *meters) looked(before, now map[fsm.TargetID]time.Duration) {
+	for target, age := range now {
 		m.lookAge.WithLabelValues(string(target)).Set(age.Seconds())
+	}
+	for target := range before {
+		if _, stays := now[target]; !stays {
+			m.lookAge.DeleteLabelValues(string(target))
+		}
 	}
 }

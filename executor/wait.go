@@ -60,16 +60,12 @@ func (t try) unchanged(a fsm.Action, do func(context.Context)) func(context.Cont
 
 // finish reads once more after the refresh: only that read makes it done.
 func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered bool, refreshed fsm.Clock) {
-	if covered && planted.Bug(planted.AnswerIsProof) {
-		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed})
-		return
-	}
 	seen, _, err := t.look(ctx, state, a, covered)
 	if err != nil {
 		t.unseen(ctx, a, err)
 		return
 	}
-	young := t.Journal.Clock()-a.Changed < fsm.Clock(lagLimit) && string(a.Checkpoint) != counted && !planted.Bug(planted.YoungCount)
+	young := t.Journal.Clock()-a.Changed < fsm.Clock(lagLimit) && string(a.Checkpoint) != counted
 	if covered && seen.Verdict == actuators.Applied && young {
 		t.postpone(a.ID, lagLimit/10)
 		return

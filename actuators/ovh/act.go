@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
@@ -80,33 +82,91 @@ func (a *actuator) remember(v *view) {
 
 // task is the checkpoint of a refresh.
 type task struct {
-	ID     int64 `json:"id"`
-	Merged bool  `json:"merged,omitempty"` // it ran before we asked
-	Merges int   `json:"merges,omitempty"` // posts in a row that ended so
+	ID     int64    `json:"id"`
+	Merged bool     `json:"merged,omitempty"` // it ran before we asked
+	Merges int      `json:"merges,omitempty"` // posts in a row that ended so
+	Left   []string `json:"left,omitempty"`   // zones with staged changes that it does not cover
 }
 
-// refresh asks for everything staged, in all zones. The body is empty JSON:
-// the schema wants one, and a zone would leave the others behind.
+// posted is the answer to a refresh.
+type posted struct {
+	ID    int64    `json:"id"`
+	Zones []string `json:"zones"` // covered; empty: not said
+}
+
+// refresh asks for everything staged, in all zones. The body is empty JSON: the
+// schema wants one, and a zone would leave the others behind. That OVH takes it
+// for all zones is likely and not documented: zones that the answer leaves out,
+// and where something is staged, are asked for one by one.
 func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators.Sight) (out actuators.Outcome, err error) {
-	var t task
-	out.Requests, err = a.client.do(ctx, call{method: http.MethodPost, path: a.path + "/refresh", body: struct{}{}, out: &t})
-	if err != nil {
-		return out, err
-	}
-	if t.ID <= 0 {
-		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", t.ID, ErrAnswer))
-	}
-	before, _ := seen.Reading.Body.(running)
 	var last task
 	_ = json.Unmarshal(w.Action.Checkpoint, &last) // none before the first post
+	var body struct {
+		Zone string `json:"zone,omitempty"`
+	}
+	if len(last.Left) > 0 {
+		body.Zone = last.Left[0]
+	}
+	var p posted
+	out.Requests, err = a.client.do(ctx, call{method: http.MethodPost, path: a.path + "/refresh", body: body, out: &p})
+	if err != nil {
+		return a.refusedBesideAnother(ctx, out, err)
+	}
+	if p.ID <= 0 {
+		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", p.ID, ErrAnswer))
+	}
+	t := task{ID: p.ID}
+	before, _ := seen.Reading.Body.(running)
 	if _, t.Merged = before[t.ID]; t.Merged {
 		t.Merges = last.Merges + 1
 		t.Merged = t.Merges <= MaxMerged
+	}
+	switch {
+	case t.Merged:
+		t.Left = last.Left
+	case body.Zone != "":
+		t.Left = last.Left[1:]
+	default:
+		t.Left = a.uncovered(p.Zones)
 	}
 	a.since(t.ID)
 	out.Waiting = true
 	out.Checkpoint, err = json.Marshal(t)
 	return out, err
+}
+
+// refusedBesideAnother looks again after a refusal that would be for good: in
+// what words OVH refuses a second refresh is not known, and while another one
+// runs, that is what it may have meant.
+func (a *actuator) refusedBesideAnother(ctx context.Context, out actuators.Outcome, err error) (actuators.Outcome, error) {
+	x := actuators.Explain(err)
+	if !x.Permanent {
+		return out, err
+	}
+	g := &gather{client: a.client, width: 1}
+	found, readErr := a.readTasks(ctx, g)
+	out.Requests = append(out.Requests, g.ids...)
+	if readErr != nil || len(found) == 0 {
+		return out, err
+	}
+	x.Permanent, x.After = false, max(x.After, busyDelay)
+	return out, &x
+}
+
+// uncovered lists zones in which something was last seen staged and which a
+// refresh does not name. One that names none, or all, covers every zone.
+func (a *actuator) uncovered(zones []string) (left []string) {
+	if len(zones) == 0 || slices.Contains(zones, allZones) {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, zone := range a.staged {
+		if zone != allZones && !slices.Contains(zones, zone) {
+			left = append(left, zone)
+		}
+	}
+	return left
 }
 
 // Follow implements actuators.Actuator.
@@ -122,6 +182,11 @@ func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Prog
 	ids, err := a.client.do(ctx, call{method: http.MethodGet, path: path, out: &answer})
 	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound {
 		answer.Status, err = statusGone, nil
+		if a.hidden(t.ID) {
+			answer.Status = statusHidden
+		}
+	} else if err == nil {
+		a.shown(t.ID)
 	}
 	if err != nil {
 		e := actuators.Explain(fmt.Errorf("follow task %d: %w", t.ID, err))
@@ -136,9 +201,14 @@ func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Prog
 	return p, nil
 }
 
-// statusGone is a task that OVH no longer lists: it ended, and how is for
-// pendingChanges to say.
-const statusGone = "gone"
+// Words of ours beside OVH's own.
+const (
+	// statusGone is a task that OVH no longer lists: it ended, and how is for
+	// pendingChanges to say.
+	statusGone = "gone"
+	// statusHidden is one that it does not list yet.
+	statusHidden = "not shown yet"
+)
 
 func (t task) progress(status string) actuators.Progress {
 	switch status {
@@ -146,11 +216,16 @@ func (t task) progress(status string) actuators.Progress {
 		if t.Merged {
 			return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ran before ours and may have come too early", t.ID)}
 		}
+		if len(t.Left) > 0 {
+			return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d is %s and did not cover %s", t.ID, status, strings.Join(t.Left, ", "))}
+		}
 		return actuators.Progress{Done: true, Reason: fmt.Sprintf("task %d is %s", t.ID, status)}
 	case "error", "cancelled":
 		return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ended: %s", t.ID, status)}
 	case "todo", "doing":
 		return actuators.Progress{}
+	case statusHidden:
+		return actuators.Progress{Reason: fmt.Sprintf("task %d is %s", t.ID, status)}
 	case "blocked":
 		return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is blocked at OVH", t.ID)}
 	}

@@ -69,7 +69,7 @@ func (c *client) refuse(r call, resp *http.Response, body []byte) error {
 	out := &actuators.Error{Err: e, After: retryAfter(resp.Header), Requests: nonempty(resp.Header.Get("X-Ovh-Queryid"))}
 	switch status := resp.StatusCode; {
 	case c.login.stale(e) && !r.open: // refused before any effect; signed anew it may pass
-	case status == http.StatusConflict:
+	case status == http.StatusConflict, status == http.StatusLocked:
 		out.After = max(out.After, refusedDelay)
 	case status == http.StatusTooManyRequests: // not carried out
 		out.After = max(out.After, refusedDelay)

@@ -33,6 +33,8 @@ const (
 	MaxRemembered = 256
 	// MaxWait is how long another's running refresh is waited for before ours is posted beside it. OVH's own provider gives up then too.
 	MaxWait = 10 * time.Minute
+	// MaxHidden is how long OVH may answer 404 for a task that it has just named, before that means that the task has ended. Its task lists have been seen to lag by more than 3 s.
+	MaxHidden = 10 * time.Second
 	// MaxMerged is the number of posts merged in a row after which the next one counts as ours.
 	MaxMerged = 3
 )

@@ -25,6 +25,7 @@ type rig struct {
 	*lab
 	t    *testing.T
 	tool actuators.Actuator
+	pace *pace // nil: none
 }
 
 func newRig(t *testing.T, turn ...func(*cloud.Knobs)) *rig {

@@ -180,7 +180,7 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	}
 	return &actuator{
 		client: c, target: target.ID, path: "/ipLoadbalancing/" + url.PathEscape(msg.GetService()),
-		seen: map[int64]time.Time{}, before: map[int64]earlier{},
+		seen: map[int64]sighting{}, before: map[int64]earlier{},
 	}, nil
 }
 
@@ -194,9 +194,10 @@ type actuator struct {
 	// after another, so that an outage costs one request for each look.
 	failing atomic.Bool
 
-	mu     sync.Mutex          // guards what follows, which only makes answers better
-	seen   map[int64]time.Time // when this process first knew of a task
-	before map[int64]earlier   // a frontend before our last write
+	mu     sync.Mutex         // guards what follows, which only makes answers better
+	seen   map[int64]sighting // tasks
+	before map[int64]earlier  // a frontend before our last write
+	staged []string           // zones that the last look at pendingChanges named
 }
 
 var _ actuators.Actuator = (*actuator)(nil)
@@ -207,17 +208,45 @@ func (a *actuator) Close() error {
 	return nil
 }
 
+// sighting is what this process knows of a task.
+type sighting struct {
+	at    time.Time // when it first knew of it
+	shown bool      // OVH has answered for it
+}
+
 // since says how long this process has known of a task.
 func (a *actuator) since(task int64) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at, ok := a.seen[task]
+	return time.Since(a.know(task).at)
+}
+
+// shown notes that OVH has answered for a task: from then on 404 is its end.
+func (a *actuator) shown(task int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.know(task)
+	s.shown = true
+	a.seen[task] = s
+}
+
+// hidden reports whether a task that is not found may not be there yet.
+func (a *actuator) hidden(task int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.know(task)
+	return !s.shown && time.Since(s.at) < MaxHidden
+}
+
+// know wants mu held.
+func (a *actuator) know(task int64) sighting {
+	s, ok := a.seen[task]
 	if !ok {
 		if len(a.seen) >= MaxRemembered {
 			clear(a.seen) // costs an early poll each
 		}
-		at = time.Now()
-		a.seen[task] = at
+		s = sighting{at: time.Now()}
+		a.seen[task] = s
 	}
-	return time.Since(at)
+	return s
 }

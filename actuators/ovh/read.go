@@ -162,9 +162,16 @@ func (a *actuator) readPending(ctx context.Context, g *gather, v *view) error {
 	if err := g.get(ctx, a.path+"/pendingChanges", &list); err != nil {
 		return err
 	}
+	var staged []string
 	for _, p := range list {
 		v.pending[p.Zone] += p.Number
+		if p.Number > 0 {
+			staged = append(staged, p.Zone)
+		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.staged = staged
 	return nil
 }
 

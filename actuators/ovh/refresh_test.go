@@ -94,10 +94,69 @@ func TestVanishedTaskIsTakenAsEnded(t *testing.T) {
 		w := r.refreshWork()
 		w.Action.Checkpoint = []byte(`{"id":99}`)
 		p, err := r.tool.Follow(context.Background(), w)
-		if err != nil || !p.Done {
+		if err != nil || p.Done || p.Again || !strings.Contains(p.Reason, "not shown yet") {
+			t.Errorf("a task that was never seen: %+v, %v", p, err)
+		}
+		time.Sleep(ovh.MaxHidden)
+		if p, err = r.tool.Follow(context.Background(), w); err != nil || !p.Done {
 			t.Errorf("%+v, %v", p, err)
 		}
+		w = r.posted()
+		if p, err = r.tool.Follow(context.Background(), w); err != nil || p.Done || p.Again {
+			t.Errorf("running: %+v, %v", p, err)
+		}
+		k := r.sim.Knobs()
+		k.TaskTTL = time.Nanosecond
+		r.must(r.sim.SetKnobs(k))
+		time.Sleep(time.Second)
+		if p, err = r.tool.Follow(context.Background(), w); err != nil || !p.Done {
+			t.Errorf("once seen and gone: %+v, %v", p, err)
+		}
 	})
+}
+
+// TestRefreshOfOneZone: what a refresh does not cover is refreshed by itself.
+func TestRefreshOfOneZone(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		lb := r.work(1, addressB)
+		r.act(lb)
+		r.want(lb, actuators.Staged, "")
+		w := r.posted()
+		p, _ := r.follow(w, time.Hour)
+		if !p.Again || !strings.Contains(p.Reason, "did not cover sbg") || r.Value() == addressB {
+			t.Fatalf("%+v, traffic goes to %q", p, r.Value())
+		}
+		w.Action.Checkpoint = r.act(w).Checkpoint
+		if p, _ = r.follow(w, time.Hour); !p.Done || r.Value() != addressB {
+			t.Errorf("%+v, traffic goes to %q", p, r.Value())
+		}
+	}, func(k *cloud.Knobs) { k.RefreshZones = cloud.RefreshFirst })
+}
+
+// TestRefusedInOtherWords: a second refresh may be refused as if for good.
+func TestRefusedInOtherWords(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.refreshWork()
+		s := r.look(w)
+		_, err := r.sim.ForeignRefresh(service, "")
+		r.must(err)
+		_, err = r.tool.Act(context.Background(), w, s)
+		if x := actuators.Explain(err); err == nil || x.Permanent || x.Doubt || x.After != time.Second || len(x.Requests) != 3 {
+			t.Errorf("refused beside another: %v, %+v", err, x)
+		}
+		time.Sleep(time.Minute)
+		r.act(w)
+	}, func(k *cloud.Knobs) { k.SecondRefresh, k.SecondStatus = cloud.SecondRefuse, http.StatusBadRequest })
+}
+
+// TestFieldsThatAWriteResets: should OVH take a PUT for the whole object, what
+// it reset is said for as long as the write is remembered.
+func TestFieldsThatAWriteResets(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.work(1, addressB)
+		r.act(w)
+		r.want(w, actuators.Staged, `changed beside our write: allowedSource ["192.0.2.0/24"] → null`)
+	}, func(k *cloud.Knobs) { k.PutReplaces = true })
 }
 
 func TestUnreadableCheckpointActsAgain(t *testing.T) {

@@ -18,13 +18,11 @@ const (
 	// The log.
 	SkipBarrier       Name = "skip-barrier"
 	VerifyLeader      Name = "verify-leader"
-	OfficeUnprepared  Name = "office-unprepared"
 	TornVote          Name = "torn-vote"
 	NoDedupe          Name = "no-dedupe"
 	ClaimAnyTerm      Name = "claim-any-term"
 	SettleAnyTerm     Name = "settle-any-term"
 	NoWriteDeadline   Name = "no-write-deadline"
-	NotifyNotDrained  Name = "notify-not-drained"
 	StoreUnidentified Name = "store-unidentified"
 
 	// One value at a time.
@@ -43,9 +41,7 @@ const (
 	VersionReread  Name = "version-reread"
 	MarkerIgnored  Name = "marker-ignored"
 	StagedIsDone   Name = "staged-is-done"
-	AnswerIsProof  Name = "answer-is-proof"
 	CountIsProof   Name = "count-is-proof"
-	YoungCount     Name = "young-count"
 	TaskUnfollowed Name = "task-unfollowed"
 	JoinRunning    Name = "join-running"
 	DriftUnwatched Name = "drift-unwatched"
@@ -69,13 +65,11 @@ func Bugs() []Entry {
 
 		{SkipBarrier, "a linearizable read passes a barrier; believing to lead is not enough", "G9"},
 		{VerifyLeader, "that barrier is an entry of the log, not raft's VerifyLeader", "G9"},
-		{OfficeUnprepared, "a new leader passes a barrier before it works", "G5"},
 		{TornVote, "term and candidate of a vote reach the disk in one record", "G5"},
 		{NoDedupe, "a command that is proposed twice gets the first answer", "G5"},
 		{ClaimAnyTerm, "a claim is proposed by the process that will act, and void in any other term", "G2"},
 		{SettleAnyTerm, "a settlement is proposed in the term of its attempt, and names the claim's token", "G5"},
 		{NoWriteDeadline, "a write that hangs ends the node, so that another leads", "G8"},
-		{NotifyNotDrained, "a barrier's result is believed only for the newest word on leadership", "G2"},
 		{StoreUnidentified, "a node whose store is not the one that the cluster knows is not let in", "G5"},
 
 		{SkipWindow, "another value waits until a silent claim's window has run out", "G3"},
@@ -92,9 +86,7 @@ func Bugs() []Entry {
 		{VersionReread, "the version that a compare-and-swap names was read before the claim", "G4"},
 		{MarkerIgnored, "a marker of a newer failover or another cluster is never overwritten", "G7"},
 		{StagedIsDone, "what the provider stored is not in effect until a refresh is done", "G4"},
-		{AnswerIsProof, "only a read after the refresh settles done, not the answers before", "G4"},
 		{CountIsProof, "after a write of ours a refresh is owed, whatever the provider's count says", "G4"},
-		{YoungCount, "an empty count is believed only when it has counted the write, or after 5 s", "G4"},
 		{TaskUnfollowed, "a refresh is done when the provider's task is", "G4"},
 		{JoinRunning, "an action waits for a refresh that was claimed after its value was staged", "G4"},
 		{DriftUnwatched, "what is done is read again, and a late write repaired", "G6"},

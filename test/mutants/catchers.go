@@ -21,8 +21,15 @@ func test(pkg, run string, args ...string) catcher {
 	return catcher{pkg: pkg, run: "^(" + run + ")$", args: args}
 }
 
+// seeds is the whole cluster in virtual time, with the seeds that are known to catch.
 func seeds(known ...uint64) catcher {
 	return catcher{pkg: sim, run: "^TestSim$", seeds: known}
+}
+
+// objects is the simulation of what the whole cluster's provider has not: one
+// object of each class, leaders that stand still between two calls, hand-overs.
+func objects(known ...uint64) catcher {
+	return catcher{pkg: sim, run: "^TestClasses$", seeds: known}
 }
 
 // catchers names them. Where the judge is neither test/sim nor test/chaos, the
@@ -55,48 +62,44 @@ func ofTheLog() map[planted.Name]pair {
 		// A power cut between two writes of one vote is below what the simulation's disk tells apart.
 		planted.TornVote: {test(cluster, "TestVoteIsOneRecord"), test(cluster, "TestG5_TornVoteGivesNoSecondVote")},
 		// Nothing that the simulation proposes is wrong when it is done twice; a client's write is.
-		planted.NoDedupe:          {test(fsm, "TestRepeatedCommandGetsFirstAnswer"), test(cluster, "TestDedupe")},
-		planted.ClaimAnyTerm:      {test(fsm, "TestG2_ClaimOfAnotherTermIsRefused"), test(cluster, "TestClaimsStayHome")},
-		planted.SettleAnyTerm:     {test(fsm, "TestLife_SettleAndReleaseNameTheToken"), seeds()},
-		planted.StoreUnidentified: {test(cluster, "TestSwappedStore"), test(chaos, "TestChaos", "-chaos.runs=1", "-chaos.fault=store damaged", "-chaos.seed=1")},
+		planted.NoDedupe:      {test(fsm, "TestRepeatedCommandGetsFirstAnswer"), test(cluster, "TestDedupe")},
+		planted.ClaimAnyTerm:  {test(fsm, "TestG2_ClaimOfAnotherTermIsRefused"), test(cluster, "TestClaimsStayHome")},
+		planted.SettleAnyTerm: {test(fsm, "TestLife_SettleAndReleaseNameTheToken"), objects(16)},
+		// Both places of an identity are lost together in the simulation, and seldom; here each is lost alone.
+		planted.StoreUnidentified: {catcher{}, test(cluster, "TestSwappedStore")},
 		planted.NoWriteDeadline:   {test(cluster, "TestWriteDeadline"), test(cluster, "TestLeaderDiskHangs")},
-		planted.OfficeUnprepared:  {catcher{}, seeds()},
-		planted.NotifyNotDrained:  {catcher{}, seeds()},
 	}
 }
 
 func ofTheObject() map[planted.Name]pair {
 	held := test(executor, "TestWindows_HolderCountsFromBeforeProposing")
 	drained := test(executor, "TestWindows_LeaderStopsClaimingBeforeATransfer")
+	blind := test(executor, "TestLife_DeadHoldersBlindActionIsStuckAtOnce")
 	return map[planted.Name]pair{
 		planted.SkipWindow:         {test(executor, "TestG3_NewerValueWaitsForADeadClaimsWindow"), seeds(7)},
-		planted.FreeInDoubt:        {test(executor, "TestLife_RetryAfterDoubtWaits"), seeds(15, 18, 45)},
-		planted.FreeAtSettle:       {test(fsm, "TestG3_SettlingDoesNotFreeTheObject"), seeds()},
+		planted.FreeInDoubt:        {test(executor, "TestLife_RetryAfterDoubtWaits"), seeds(12, 13, 15)},
+		planted.FreeAtSettle:       {test(fsm, "TestG3_SettlingDoesNotFreeTheObject"), seeds(2)},
 		planted.FreeWhenSuperseded: {test(fsm, "TestG3_SupersedingDoesNotFreeTheObject"), seeds(7)},
-		planted.NoSupersede:        {test(fsm, "TestG7_OlderFailoverCannotActOnceANewerIsAccepted"), seeds()},
+		planted.NoSupersede:        {test(fsm, "TestG7_OlderFailoverCannotActOnceANewerIsAccepted"), seeds(10, 11)},
 		// A process must stand still between proposal and answer, and the log go on; a hold of its lines stops both.
-		planted.SpanFromGrant: {catcher{}, held},
-		// A hand-over in mid-deed costs a repeat, which is no violation by the provider's count.
-		planted.TransferWithoutRest: {catcher{}, drained},
-		// The simulated provider has no blind object.
-		planted.BlindTakenOver: {test(fsm, "TestG6_BlindIsNeverTakenOver"), test(executor, "TestLife_DeadHoldersBlindActionIsStuckAtOnce")},
+		planted.SpanFromGrant:       {held, objects(81)},
+		planted.TransferWithoutRest: {drained, objects(1)},
+		planted.BlindTakenOver:      {blind, objects(6)},
 	}
 }
 
 func ofTheLook() map[planted.Name]pair {
 	return map[planted.Name]pair{
-		// A repeat is no violation by the provider's count.
-		planted.SkipInspect: {catcher{}, test(executor, "TestG4_WhatStandsAsWantedIsNotWritten")},
-		planted.StaleWarmUp: {catcher{}, test(executor, "TestG4_WarmUpReadCountsForTwoSeconds")},
-		// The simulated provider has no compare-and-swap.
-		planted.VersionReread:  {catcher{}, test(executor, "TestG6_LostAnswersChangeTheValueOnce")},
-		planted.MarkerIgnored:  {catcher{}, seeds()},
+		planted.SkipInspect:   {test(executor, "TestG4_WhatStandsAsWantedIsNotWritten"), seeds(20, 24, 27)},
+		planted.StaleWarmUp:   {test(executor, "TestG4_WarmUpReadCountsForTwoSeconds"), seeds(53, 56, 60)},
+		planted.VersionReread: {catcher{}, objects(20)},
+		// One cluster's log lets no older failover act, so the simulation has no marker to respect; the
+		// provider's other users have. The suite plays them against the simulated API and counts there.
+		planted.MarkerIgnored:  {catcher{}, test(ovh, "TestConformance")},
 		planted.StagedIsDone:   {test(executor, "TestG6_OneEffectWhereverTheLeaderDies"), seeds(1, 2, 3)},
-		planted.AnswerIsProof:  {catcher{}, seeds()},
-		planted.YoungCount:     {catcher{}, seeds()},
 		planted.TaskUnfollowed: {test(executor, "TestG8_HungTaskDoesNotHoldTheNextFailover"), seeds(1, 2, 3)},
 		planted.CountIsProof:   {test(ovh, "TestAppliedNeedsARefresh"), seeds(2, 3, 5)},
-		planted.JoinRunning:    {test(fsm, "TestStaged_RefreshIsSharedUntilClaimedAndNeverWaits"), seeds()},
-		planted.DriftUnwatched: {test(executor, "TestDrift_OfAStaleWriteIsRepaired"), seeds()},
+		planted.JoinRunning:    {test(fsm, "TestStaged_RefreshIsSharedUntilClaimedAndNeverWaits"), seeds(1, 23)},
+		planted.DriftUnwatched: {test(executor, "TestDrift_OfAStaleWriteIsRepaired"), seeds(74, 79)},
 	}
 }

@@ -8,7 +8,8 @@
 // guard, and a judge of the whole, which sees only what a provider, a client or
 // the log sees. The judge is
 //
-//	test/sim     whole clusters in virtual time; the seed that caught it is printed
+//	test/sim     whole clusters, or leaders in turn at one object, in virtual
+//	             time; the seed that caught it is printed
 //	test/chaos   real processes, for what a bubble cannot show: a paused process
 //	otherwise    a test of a whole part under drawn or enumerated faults: three
 //	             real Raft nodes (cluster), the executor against a provider that

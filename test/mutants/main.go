@@ -22,7 +22,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "play this bug only")
 	flag.Uint64Var(&o.seeds, "seeds", 60, "seeds of test/sim to search when the known ones do not catch a bug")
 	flag.IntVar(&o.parallel, "parallel", max(1, runtime.NumCPU()), "bugs to play at once; those of test/chaos are played alone")
-	flag.BoolVar(&o.markdown, "markdown", false, "print the table of docs/guarantees.md")
+	flag.BoolVar(&o.markdown, "markdown", false, "print the table of docs/guarantees.md, too")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -64,10 +64,9 @@ func run(ctx context.Context, o options) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	fmt.Print(table(results))
 	if o.markdown {
-		fmt.Print(markdown(results))
-	} else {
-		fmt.Print(table(results))
+		fmt.Print("\n", markdown(results))
 	}
 	survived := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.caught() })
 	fmt.Printf("%d planted bugs, %d caught, %.0f s\n", len(results), len(results)-len(survived), time.Since(began).Seconds())

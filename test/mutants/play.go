@@ -143,10 +143,18 @@ func (p *player) seed(ctx context.Context, n planted.Name, c catcher) (catch, bo
 		}
 		one := c.of(seed, 1)
 		if p.control(ctx, one) == nil {
-			return catch{by: "sim, seed " + m[1], check: m[2], replay: one.replay(n)}, true
+			return catch{by: c.tale() + ", seed " + m[1], check: m[2], replay: one.replay(n)}, true
 		}
 	}
 	return catch{}, false
+}
+
+// tale names a simulation.
+func (c catcher) tale() string {
+	if strings.Contains(c.run, "TestClasses") {
+		return "sim of one object"
+	}
+	return "sim"
 }
 
 type verdict struct{ test, said string }

@@ -33,6 +33,7 @@ func (r *run) check() {
 	deeds := r.deeds(log)
 	r.mutations(log, deeds)
 	r.changes(log, deeds)
+	r.looks(deeds)
 	r.quorate(deeds)
 	r.provider(state, log, deeds)
 	r.stands()

@@ -1,6 +1,7 @@
 package ovh
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // the provider's signature is SHA-1
 	"crypto/subtle"
 	"fmt"
@@ -48,6 +49,7 @@ type credential struct {
 	created time.Time
 	used    time.Time
 	recent  []time.Time // calls of the last minute, no more than the rate allows
+	beyond  []time.Time // those of the last minute that came on top
 }
 
 // AddCredential makes a credential known. The same consumer key again replaces it.
@@ -81,6 +83,9 @@ func (s *Sim) authenticate(x *exchange) error {
 		return err
 	}
 	x.call.Consumer, x.call.Foreign = k.ConsumerKey, k.Foreign
+	if err := s.knobs.deny(x); err != nil && !k.Foreign {
+		return err
+	}
 	now := s.now()
 	if !k.Expires.IsZero() && !now.Before(k.Expires) {
 		k.Status = KeyExpired
@@ -89,16 +94,16 @@ func (s *Sim) authenticate(x *exchange) error {
 		return oldForm(http.StatusForbidden, "INVALID_CREDENTIAL", "This credential is not valid")
 	}
 	if !k.allows(x.remote) {
-		return oldForm(http.StatusForbidden, "FORBIDDEN", "Your IP is not allowed to call the API with this credential")
+		return notFromHere()
 	}
 	granted := slices.ContainsFunc(k.Rules, func(r AccessRule) bool {
-		return r.Method == x.call.Method && wildcard(r.Path, x.call.Path)
+		return s.knobs.grants(r, x.call)
 	})
 	if !granted {
-		return oldForm(http.StatusForbidden, "NOT_GRANTED_CALL", "This call has not been granted")
+		return notGranted()
 	}
-	if !k.admit(time.Now(), s.knobs.RatePerMinute) {
-		return &refusal{status: http.StatusTooManyRequests, code: "TOO_MANY_REQUESTS", class: classOf(429), message: "Too many requests"}
+	if beyond := k.admit(time.Now(), s.knobs.RatePerMinute); beyond > 0 {
+		return s.knobs.tooMany(beyond)
 	}
 	k.used = now
 	return nil
@@ -126,7 +131,7 @@ func (s *Sim) identify(x *exchange) (*credential, error) {
 		return nil, oldForm(http.StatusBadRequest, "INVALID_SIGNATURE", "Invalid signature")
 	}
 	if off := s.now().Sub(time.Unix(sent, 0)).Abs(); s.knobs.TimeWindow > 0 && off > s.knobs.TimeWindow+time.Second {
-		return nil, oldForm(http.StatusBadRequest, "QUERY_TIME_OUT", "Query out of time")
+		return nil, oldForm(cmp.Or(s.knobs.TimeOutStatus, http.StatusBadRequest), "QUERY_TIME_OUT", "Query out of time")
 	}
 	consumer := x.header.Get("X-Ovh-Consumer")
 	i = slices.IndexFunc(s.keys, func(k *credential) bool {
@@ -163,17 +168,22 @@ func (k *credential) allows(remote string) bool {
 	})
 }
 
-// admit counts a call against the rate, in a sliding minute.
-func (k *credential) admit(now time.Time, perMinute int) bool {
+// admit counts a call against the rate, in a sliding minute, and returns the number of calls beyond it, this one
+// included; 0 admits it.
+func (k *credential) admit(now time.Time, perMinute int) int {
 	if perMinute == 0 {
-		return true
+		return 0
 	}
-	k.recent = slices.DeleteFunc(k.recent, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
-	if len(k.recent) >= perMinute {
-		return false
+	old := func(t time.Time) bool { return now.Sub(t) >= time.Minute }
+	k.recent, k.beyond = slices.DeleteFunc(k.recent, old), slices.DeleteFunc(k.beyond, old)
+	if len(k.recent) < perMinute {
+		k.recent = append(k.recent, now)
+		return 0
 	}
-	k.recent = append(k.recent, now)
-	return true
+	if len(k.beyond) <= RateGrace { // more are not told apart
+		k.beyond = append(k.beyond, now)
+	}
+	return len(k.beyond)
 }
 
 // wildcard matches a path against a pattern in which "*" stands for any text, slashes included.
@@ -194,7 +204,7 @@ func wildcard(pattern, path string) bool {
 	return false
 }
 
-func (s *Sim) authTime(*exchange) (any, error) { return s.now().Unix(), nil }
+func (s *Sim) authTime(*exchange) (any, error) { return s.knobs.timeAnswer(s.now().Unix()), nil }
 
 func (s *Sim) currentCredential(x *exchange) (any, error) {
 	i := slices.IndexFunc(s.keys, func(k *credential) bool { return k.ConsumerKey == x.call.Consumer })

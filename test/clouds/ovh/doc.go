@@ -40,5 +40,5 @@
 //
 // Not simulated: health checks (serverState stays empty, a probe never takes a server out), proxy protocol and
 // shutdown-sessions on the data plane, HTTP and UDP frontends, SSL, vRack, quotas, stickiness and weights, the
-// browser's half of a consumer key, and the way the provider stalls a client before it answers 429.
+// browser's half of a consumer key.
 package ovh

@@ -25,6 +25,10 @@ type refusal struct {
 	message string
 	old     bool // old form when the knob says mixed
 	number  *int // a numeric field code beside the others
+
+	first      RateFirst // what happens instead, of a call beyond the rate
+	form       RateForm
+	retryAfter string
 }
 
 func (r *refusal) Error() string {
@@ -84,14 +88,21 @@ func classOf(status int) string {
 }
 
 // body writes the refusal in the generation that the knob names.
-func (r *refusal) body(form ErrorForm) []byte {
-	old := form == FormOld || form == FormMixed && r.old
+func (r *refusal) body(form ErrorForm, details Details) []byte {
 	m := map[string]any{"message": r.message}
-	if old {
+	switch {
+	case form == FormBare:
+	case form == FormOld || form == FormMixed && r.old:
 		m["errorCode"] = r.code
 		m["httpCode"] = fmt.Sprintf("%d %s", r.status, statusText(r.status))
-	} else {
+	default:
 		m["class"] = r.class
+		switch details {
+		case DetailsText:
+			m["details"] = map[string]string{"unauthorizedActionsByIAM": "loadbalancer:apiovh:get"}
+		case DetailsOdd:
+			m["details"] = map[string]any{"unauthorizedActionsByIAM": []string{"loadbalancer:apiovh:get"}, "attempt": 1}
+		}
 	}
 	if r.number != nil {
 		m["code"] = *r.number

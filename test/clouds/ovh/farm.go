@@ -38,7 +38,7 @@ func (s *Sim) postFarm(x *exchange) (any, error) {
 	f.FarmID = s.newID(x.svc)
 	x.svc.staged.farms[f.FarmID] = f
 	x.svc.staged.servers[f.FarmID] = map[int64]Server{}
-	x.svc.staging(false, f.Zone)
+	x.svc.staging(x.call.Path+"/"+number(&f.FarmID), false, f.Zone)
 	s.accepted(x.call, true)
 	return f, nil
 }
@@ -54,7 +54,7 @@ func (s *Sim) putFarm(x *exchange) (any, error) {
 	}
 	if changed {
 		x.svc.staged.farms[before.FarmID] = after
-		x.svc.staging(nameOnly, before.Zone)
+		x.svc.staging(x.call.Path, nameOnly, before.Zone)
 	}
 	s.accepted(x.call, changed)
 	return void{}, nil
@@ -81,7 +81,7 @@ func (s *Sim) deleteFarm(x *exchange) (any, error) {
 	delete(x.svc.staged.farms, f.FarmID)
 	delete(x.svc.staged.servers, f.FarmID)
 	delete(x.svc.born, f.FarmID)
-	x.svc.staging(false, f.Zone)
+	x.svc.staging(x.call.Path, false, f.Zone)
 	s.accepted(x.call, true)
 	return void{}, nil
 }
@@ -135,7 +135,7 @@ func (s *Sim) postServer(x *exchange) (any, error) {
 	}
 	server.ServerID, server.BackendID, server.ServerState = s.newID(x.svc), f.FarmID, []ServerState{}
 	x.svc.staged.servers[f.FarmID][server.ServerID] = server
-	x.svc.staging(false, f.Zone)
+	x.svc.staging(x.call.Path+"/"+number(&server.ServerID), false, f.Zone)
 	s.accepted(x.call, true)
 	return server, nil
 }
@@ -151,7 +151,7 @@ func (s *Sim) putServer(x *exchange) (any, error) {
 	}
 	if changed {
 		x.svc.staged.servers[f.FarmID][before.ServerID] = after
-		x.svc.staging(nameOnly, f.Zone)
+		x.svc.staging(x.call.Path, nameOnly, f.Zone)
 	}
 	s.accepted(x.call, changed)
 	return void{}, nil
@@ -164,7 +164,7 @@ func (s *Sim) deleteServer(x *exchange) (any, error) {
 	}
 	delete(x.svc.staged.servers[f.FarmID], server.ServerID)
 	delete(x.svc.born, server.ServerID)
-	x.svc.staging(false, f.Zone)
+	x.svc.staging(x.call.Path, false, f.Zone)
 	s.accepted(x.call, true)
 	return void{}, nil
 }

@@ -2,6 +2,7 @@ package ovh
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -31,6 +32,11 @@ const (
 	DoTruncate Do = "truncate" // half the JSON, as if it were all (after only)
 	DoCut      Do = "cut"      // half the JSON under the full length, then closed (after only)
 	DoEmpty    Do = "empty"    // 200 without body
+
+	// A second writer at this instant; the call itself goes on as if nothing had happened.
+	DoEdit      Do = "edit"      // somebody edits Frontend by Edit
+	DoRefresh   Do = "refresh"   // somebody refreshes the service of Frontend
+	DoTerraform Do = "terraform" // the two, one after the other
 )
 
 // Unlimited as a Fault's Count never wears off.
@@ -53,6 +59,11 @@ type Fault struct {
 	Code       *int          `json:"code"`        // a numeric field code in the error body
 	Body       string        `json:"body"`        // instead of all that
 	RetryAfter string        `json:"retry_after"` // header; empty: none
+	Location   string        `json:"location"`    // header of a redirect; empty: none
+	Size       int64         `json:"size"`        // of answer: a body of so many bytes; 0: as said above
+
+	Frontend int64  `json:"frontend"` // of edit, refresh and terraform
+	Edit     string `json:"edit"`     // of edit and terraform: the body of a PUT, JSON
 }
 
 // UnmarshalJSON takes the delay as text ("1.5s") or nanoseconds.
@@ -95,8 +106,13 @@ func (f Fault) Validate() error {
 	if err := oneOf("when", f.When, Before, After); err != nil {
 		return err
 	}
-	if err := oneOf("do", f.Do, DoAnswer, DoHang, DoHold, DoDelay, DoDrop, DoReset, DoTruncate, DoCut, DoEmpty); err != nil {
+	if err := oneOf("do", f.Do, DoAnswer, DoHang, DoHold, DoDelay, DoDrop, DoReset, DoTruncate, DoCut, DoEmpty,
+		DoEdit, DoRefresh, DoTerraform); err != nil {
 		return err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal([]byte(f.Edit), &fields); (f.Do == DoEdit || f.Do == DoTerraform) && (err != nil || fields == nil) {
+		return fmt.Errorf("edit %q: want a JSON object", f.Edit)
 	}
 	if f.Do == DoAnswer && (f.Status < 200 || f.Status > 599) {
 		return fmt.Errorf("status %d: an answer needs one of 200 to 599", f.Status)
@@ -104,8 +120,8 @@ func (f Fault) Validate() error {
 	if f.When == Before && (f.Do == DoTruncate || f.Do == DoCut) {
 		return fmt.Errorf("%s before the effect: there is no answer yet", f.Do)
 	}
-	if f.Skip < 0 || f.Count < Unlimited || f.Delay < 0 {
-		return fmt.Errorf("skip %d, count %d, delay %s: want no negative number", f.Skip, f.Count, f.Delay)
+	if f.Skip < 0 || f.Count < Unlimited || f.Delay < 0 || f.Size < 0 {
+		return fmt.Errorf("skip %d, count %d, delay %s, size %d: want no negative number", f.Skip, f.Count, f.Delay, f.Size)
 	}
 	return nil
 }
@@ -188,6 +204,11 @@ func (s *Sim) interfere(ctx context.Context, x *exchange, f Fault, a answer) (an
 		return a, true
 	case DoReset:
 		return answer{manner: reset}, true
+	case DoEdit, DoRefresh, DoTerraform:
+		if err := s.intrude(f); err != nil {
+			s.log.Warn("second writer was refused", "do", string(f.Do), "error", err)
+		}
+		return a, false
 	case DoHang:
 		s.phase(x.call, PhaseHeld, 0)
 		select {
@@ -220,7 +241,7 @@ func (s *Sim) spoiled(f Fault) answer {
 		if f.OldForm {
 			form = FormOld
 		}
-		a.header, a.body = jsonHeader(), r.body(form)
+		a.header, a.body = jsonHeader(), r.body(form, DetailsNone)
 	}
 	if f.Body != "" {
 		a.body = []byte(f.Body)
@@ -228,7 +249,32 @@ func (s *Sim) spoiled(f Fault) answer {
 	if f.RetryAfter != "" {
 		a.header.Set("Retry-After", f.RetryAfter)
 	}
+	if f.Location != "" {
+		a.header.Set("Location", f.Location)
+	}
+	a.size = f.Size
 	return a
+}
+
+// intrude lets somebody else edit or refresh.
+func (s *Sim) intrude(f Fault) error {
+	if f.Do != DoRefresh {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(f.Edit), &fields); err != nil {
+			return err
+		}
+		if err := s.ForeignPut(f.Frontend, fields); err != nil || f.Do == DoEdit {
+			return err
+		}
+	}
+	s.mu.Lock()
+	svc := s.ofFrontend(f.Frontend)
+	s.mu.Unlock()
+	if svc == nil {
+		return fmt.Errorf("frontend %d: %w", f.Frontend, ErrUnknown)
+	}
+	_, err := s.ForeignRefresh(svc.name, "")
+	return err
 }
 
 // hold stops a call until it is released (true) or dropped. A request held before its effect outlives its

@@ -24,7 +24,13 @@ func (s *Sim) frontend(x *exchange) (Frontend, error) {
 	return f, nil
 }
 
-func (s *Sim) getFrontend(x *exchange) (any, error) { return s.frontend(x) }
+func (s *Sim) getFrontend(x *exchange) (any, error) {
+	f, err := s.frontend(x)
+	if err != nil {
+		return nil, err
+	}
+	return s.shownFrontend(x.svc, f), nil
+}
 
 func (s *Sim) putFrontend(x *exchange) (any, error) {
 	before, err := s.frontend(x)
@@ -40,7 +46,8 @@ func (s *Sim) putFrontend(x *exchange) (any, error) {
 	}
 	if changed {
 		x.svc.staged.frontends[before.FrontendID] = after
-		x.svc.staging(nameOnly, before.Zone, after.Zone)
+		s.age(x.svc, before)
+		x.svc.staging(x.call.Path, nameOnly, before.Zone, after.Zone)
 	}
 	x.call.Frontend = &FrontendWrite{
 		ID: before.FrontendID, FarmBefore: value(before.DefaultFarmID), FarmAfter: value(after.DefaultFarmID),
@@ -60,7 +67,7 @@ func (s *Sim) postFrontend(x *exchange) (any, error) {
 	}
 	f.FrontendID = s.newID(x.svc)
 	x.svc.staged.frontends[f.FrontendID] = f
-	x.svc.staging(false, f.Zone)
+	x.svc.staging(frontendPath(x.svc.name, f.FrontendID), false, f.Zone)
 	x.call.Frontend = &FrontendWrite{ID: f.FrontendID, FarmAfter: value(f.DefaultFarmID), NameAfter: value(f.DisplayName)}
 	s.accepted(x.call, true)
 	return f, nil
@@ -73,7 +80,8 @@ func (s *Sim) deleteFrontend(x *exchange) (any, error) {
 	}
 	delete(x.svc.staged.frontends, f.FrontendID)
 	delete(x.svc.born, f.FrontendID)
-	x.svc.staging(false, f.Zone)
+	delete(x.svc.olds, f.FrontendID)
+	x.svc.staging(x.call.Path, false, f.Zone)
 	s.accepted(x.call, true)
 	return void{}, nil
 }

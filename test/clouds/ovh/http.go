@@ -1,6 +1,7 @@
 package ovh
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,7 @@ const (
 	nothing         // the connection is closed
 	reset           // the connection is reset
 	cutShort        // half the body under the full length, then closed
+	stalled         // held for StallTime, then answered
 )
 
 type answer struct {
@@ -42,6 +44,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	manner manner
+	size   int64 // bytes sent instead of body; 0: body
 }
 
 // void is the result of a call without one.
@@ -65,9 +68,15 @@ func (s *Sim) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	s.linger(r.Context(), x)
 	a := s.carryOut(x)
 	if fault != nil && fault.When == After {
 		a, _ = s.interfere(r.Context(), x, *fault, a)
+	}
+	if a.manner == stalled {
+		s.phase(x.call, PhaseHeld, 0)
+		s.wait(r.Context(), StallTime)
+		a.manner = whole
 	}
 	s.send(w, x, a)
 }
@@ -118,6 +127,9 @@ func (s *Sim) carryOut(x *exchange) answer {
 	if err != nil {
 		return s.refused(err)
 	}
+	if special, ok := result.(answer); ok {
+		return special
+	}
 	a := answer{status: http.StatusOK, header: jsonHeader()}
 	if _, none := result.(void); none {
 		if s.knobs.VoidBody == VoidNull {
@@ -138,7 +150,38 @@ func (s *Sim) refused(err error) answer {
 		s.log.Error("simulator failed", "error", err)
 		r = &refusal{status: http.StatusInternalServerError, class: classOf(500), message: "Internal server error"}
 	}
-	return answer{status: r.status, header: jsonHeader(), body: r.body(s.knobs.ErrorForm)}
+	switch r.first {
+	case RateStall:
+		a := htmlAnswer(http.StatusRequestTimeout)
+		a.manner = stalled
+		return a
+	case RateReset:
+		return answer{manner: reset}
+	}
+	if s.knobs.NumericCode != 0 && r.number == nil {
+		r.number = new(s.knobs.NumericCode)
+	}
+	a := answer{status: r.status, header: jsonHeader(), body: r.body(s.knobs.ErrorForm, s.knobs.Details)}
+	switch r.form {
+	case RateHTML:
+		a = htmlAnswer(r.status)
+	case RateEmpty:
+		a.body = nil
+	}
+	if r.retryAfter != "" {
+		a.header.Set("Retry-After", r.retryAfter)
+	}
+	return a
+}
+
+// linger is how long a call takes before it is carried out.
+func (s *Sim) linger(ctx context.Context, x *exchange) {
+	s.mu.Lock()
+	d := s.knobs.TimeDelay
+	s.mu.Unlock()
+	if d > 0 && x.call.Path == "/auth/time" {
+		s.wait(ctx, d)
+	}
 }
 
 func (s *Sim) dispatch(x *exchange) (any, error) {
@@ -197,7 +240,9 @@ func (s *Sim) send(w http.ResponseWriter, x *exchange, a answer) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
-	w.Header().Set("X-Ovh-Queryid", x.call.QueryID)
+	if x.call.QueryID != "" {
+		w.Header().Set("X-Ovh-Queryid", x.call.QueryID)
+	}
 	w.Header().Set("X-Iplb-Instance", "12345")
 	w.Header().Set("X-Iplb-Request-Id", fmt.Sprintf("%016X:%04X", x.call.ReceivedNS, x.call.Seq))
 	w.WriteHeader(a.status)
@@ -207,7 +252,12 @@ func (s *Sim) send(w http.ResponseWriter, x *exchange, a answer) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}
-	_, err := w.Write(a.body)
+	var err error
+	if a.size > 0 {
+		_, err = io.CopyN(w, filler{}, a.size)
+	} else {
+		_, err = w.Write(a.body)
+	}
 	if err == nil {
 		err = http.NewResponseController(w).Flush()
 	}
@@ -230,9 +280,25 @@ func disconnect(w http.ResponseWriter, hard bool) {
 	_ = conn.Close()
 }
 
-// queryID has the provider's form: region, front, hex seconds, a number and a UUID.
+// filler is a body without end.
+type filler struct{}
+
+func (filler) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// queryID has the provider's form: region, front, hex seconds, a number and a UUID, unless the knob wants another.
 func (s *Sim) queryID(at time.Time, seq int64) string {
 	var b [16]byte
+	switch s.knobs.QueryID {
+	case QueryIDNone:
+		return ""
+	case QueryIDOld:
+		return fmt.Sprintf("FR.ws-8.%x.%d.%04d", at.Unix(), seq, seq%10_000)
+	}
 	_, _ = rand.Read(b[:]) // never fails: it ends the process instead
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%s.ext-4.%x.%d.%x-%x-%x-%x-%x", s.config.Region, at.Unix(), seq, b[:4], b[4:6], b[6:8], b[8:10], b[10:])

@@ -18,6 +18,7 @@ const (
 	FormMixed ErrorForm = "mixed" // errors of authentication in the old form, all others in the new one
 	FormNew   ErrorForm = "new"   // {"class","message"}
 	FormOld   ErrorForm = "old"   // {"errorCode","httpCode","message"}
+	FormBare  ErrorForm = "bare"  // {"message"}
 )
 
 // Strictness says what becomes of a field that may not be set.
@@ -114,6 +115,32 @@ type Knobs struct {
 	TaskTTL     time.Duration            `json:"task_ttl"` // after its end a task answers 404; 0: never
 
 	RatePerMinute int `json:"rate_per_minute"` // per consumer key, 429 beyond; 0: no limit
+
+	// The zero values of all that follows are the plain behaviour. See unsettled.go for the words.
+	TimeDelay     time.Duration `json:"time_delay"` // how long /auth/time takes
+	TimeForm      TimeForm      `json:"time_form"`
+	TimeOutStatus int           `json:"time_out_status"` // of QUERY_TIME_OUT; 0: 400
+	KeyTrouble    KeyTrouble    `json:"key_trouble"`     // of keys that are not foreign
+	NotGranted    string        `json:"not_granted"`     // one call that no rule of our keys grants: "PUT /path", "*" in it for anything
+	NarrowRules   bool          `json:"narrow_rules"`    // "*" in a rule stands for one segment, except in "/*"
+
+	Details     Details     `json:"details"`
+	NumericCode int         `json:"numeric_code"` // a field code in every error body; 0: none
+	QueryID     QueryIDForm `json:"query_id"`
+
+	PutReplaces   bool          `json:"put_replaces"`   // a field left out of a PUT is reset
+	ReadLag       time.Duration `json:"read_lag"`       // how old the answer of a frontend is
+	ShuffleFields bool          `json:"shuffle_fields"` // lists inside a frontend are answered in any order
+	PendingCounts Counting      `json:"pending_counts"`
+	PendingZones  PendingZones  `json:"pending_zones"`
+
+	TaskLag      time.Duration `json:"task_lag"`      // how long a new task still answers 404
+	SecondStatus int           `json:"second_status"` // of SecondRefuse; 0: 409
+	RefreshZones RefreshZones  `json:"refresh_zones"`
+
+	RateFirst      RateFirst `json:"rate_first"`
+	RateForm       RateForm  `json:"rate_form"`
+	RateRetryAfter string    `json:"rate_retry_after"` // header of 429; empty: none
 }
 
 // DefaultKnobs are the most ordinary behaviours: half a second from refresh to applied.
@@ -129,7 +156,7 @@ func DefaultKnobs() Knobs {
 // Validate refuses unknown words and negative durations.
 func (k Knobs) Validate() error {
 	words := []error{
-		oneOf("error form", k.ErrorForm, FormMixed, FormNew, FormOld),
+		oneOf("error form", k.ErrorForm, FormMixed, FormNew, FormOld, FormBare),
 		oneOf("void body", k.VoidBody, VoidNull, VoidEmpty),
 		oneOf("read only", k.ReadOnly, Ignore, Refuse),
 		oneOf("unknown", k.Unknown, Ignore, Refuse),
@@ -146,7 +173,7 @@ func (k Knobs) Validate() error {
 		}
 	}
 	spans := append(slices.Collect(maps.Values(k.ZoneDelay)),
-		k.TimeWindow, k.PendingLag, k.CreateLag, k.TaskTodo, k.TaskDoing, k.TaskListLag, k.TaskTTL)
+		k.TimeWindow, k.PendingLag, k.CreateLag, k.TaskTodo, k.TaskDoing, k.TaskListLag, k.TaskTTL, k.TimeDelay, k.ReadLag, k.TaskLag)
 	for _, d := range spans {
 		if d < 0 {
 			return fmt.Errorf("duration %s: want 0 or more", d)
@@ -155,7 +182,7 @@ func (k Knobs) Validate() error {
 	if k.RatePerMinute < 0 {
 		return fmt.Errorf("rate per minute %d: want 0 or more", k.RatePerMinute)
 	}
-	return nil
+	return k.validateUnsettled()
 }
 
 func oneOf[T ~string](name string, got T, words ...T) error {
@@ -171,7 +198,7 @@ func (k *Knobs) UnmarshalJSON(b []byte) error {
 	type plain Knobs
 	p := plain(k.clone())
 	err := decodeSpans(b, &p, "clock_skew", "time_window", "pending_lag", "create_lag", "zone_delay", "task_todo",
-		"task_doing", "task_list_lag", "task_ttl")
+		"task_doing", "task_list_lag", "task_ttl", "time_delay", "read_lag", "task_lag")
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,9 @@ func overlay(model []field, stored, body object, k Knobs, creating bool) (object
 	for name, value := range stored {
 		out[name] = value
 	}
+	if k.PutReplaces && !creating {
+		toDefaults(model, out)
+	}
 	for name, value := range body {
 		i := slices.IndexFunc(model, func(f field) bool { return f.name == name })
 		if i < 0 {
@@ -125,6 +128,19 @@ func overlay(model []field, stored, body object, k Knobs, creating bool) (object
 		}
 	}
 	return out, nil
+}
+
+// toDefaults brings the fields that a PUT may set to their defaults, where they have any.
+func toDefaults(model []field, o object) {
+	for _, f := range model {
+		switch {
+		case f.readOnly:
+		case f.null:
+			o[f.name] = json.RawMessage("null")
+		case f.unset != nil:
+			o[f.name] = f.unset
+		}
+	}
 }
 
 func (f field) check(value json.RawMessage) (json.RawMessage, error) {

@@ -23,6 +23,7 @@ func (s *Sim) AddService(name string, zones ...string) error {
 	svc := &service{
 		name: name, id: fmt.Sprintf("00000000-0000-4000-8000-%012d", s.nextID), zones: slices.Clone(zones), staged: newLayout(),
 		applied: map[string]layout{}, edits: map[string][]edit{}, born: map[int64]time.Time{}, tasks: map[int64]*task{},
+		olds: map[int64][]version{},
 	}
 	for _, zone := range zones {
 		svc.applied[zone] = newLayout()

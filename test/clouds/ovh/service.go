@@ -48,12 +48,17 @@ func (s *Sim) getStatus(x *exchange) (any, error) {
 }
 
 func (s *Sim) getPending(x *exchange) (any, error) {
-	list := []PendingChanges{}
+	list, most := []PendingChanges{}, int64(0)
 	for _, zone := range x.svc.zones {
-		if n := x.svc.shown(zone, s.knobs); n > 0 {
+		n := x.svc.shown(zone, s.knobs)
+		most = max(most, n)
+		if n > 0 || s.knobs.PendingZones == PendingEvery {
 			list = append(list, PendingChanges{Number: n, Zone: zone})
 		}
 		x.svc.forget(zone, s.knobs.PendingLag)
+	}
+	if s.knobs.PendingZones == PendingAll && most > 0 {
+		list = []PendingChanges{{Number: most, Zone: AllZones}}
 	}
 	return shuffled(s, list), nil
 }

@@ -2,6 +2,7 @@ package ovh
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -39,6 +40,7 @@ type edit struct {
 	id       int64
 	added    time.Time
 	nameOnly bool
+	object   string    // the path that was written to
 	taken    int64     // the task whose snapshot holds it; 0: none
 	cleared  time.Time // when it left the count; zero: still in it
 }
@@ -56,14 +58,21 @@ type service struct {
 	tasks   map[int64]*task
 	queue   []*task // unfinished refreshes, the first one is on
 	plans   []TaskPlan
+	olds    map[int64][]version // of frontends, oldest first; only with a ReadLag
+}
+
+// version is a frontend until it was edited.
+type version struct {
+	frontend Frontend
+	until    time.Time
 }
 
 // staging notes an edit in the zones where the object was or is. The caller holds mu.
-func (svc *service) staging(nameOnly bool, zones ...string) {
+func (svc *service) staging(object string, nameOnly bool, zones ...string) {
 	svc.nextOne++
 	for _, zone := range svc.zones {
 		if slices.Contains(zones, zone) || slices.Contains(zones, AllZones) {
-			svc.edits[zone] = append(svc.edits[zone], edit{id: svc.nextOne, added: time.Now(), nameOnly: nameOnly})
+			svc.edits[zone] = append(svc.edits[zone], edit{id: svc.nextOne, added: time.Now(), nameOnly: nameOnly, object: object})
 		}
 	}
 }
@@ -83,15 +92,61 @@ func (svc *service) pending(zone string) int {
 func (svc *service) shown(zone string, k Knobs) int64 {
 	asOf := time.Now().Add(-k.PendingLag)
 	n := int64(0)
+	met := map[string]bool{}
 	for _, e := range svc.edits[zone] {
 		if e.added.After(asOf) || k.HideNameEdits && e.nameOnly {
 			continue
 		}
-		if e.cleared.IsZero() || e.cleared.After(asOf) {
-			n++
+		if !e.cleared.IsZero() && !e.cleared.After(asOf) {
+			continue
 		}
+		once := k.PendingCounts != CountEdits
+		if once && met[e.object] || k.PendingCounts == CountNet && svc.undone(e.object, zone) {
+			continue
+		}
+		met[e.object] = true
+		n++
 	}
 	return n
+}
+
+// undone says whether an object is a frontend whose staged form is the applied one.
+func (svc *service) undone(object, zone string) bool {
+	for id, f := range svc.staged.frontends {
+		if object == frontendPath(svc.name, id) {
+			return reflect.DeepEqual(f, svc.applied[zone].frontends[id])
+		}
+	}
+	return false
+}
+
+// shownFrontend is a frontend as GET answers it: as it was a lag ago.
+func (s *Sim) shownFrontend(svc *service, f Frontend) Frontend {
+	asOf := time.Now().Add(-s.knobs.ReadLag)
+	for _, old := range svc.olds[f.FrontendID] {
+		if old.until.After(asOf) {
+			f = old.frontend
+			break
+		}
+	}
+	if s.knobs.ShuffleFields {
+		for _, list := range []*[]string{&f.AllowedSource, &f.DeniedSource, &f.DedicatedIpfo} {
+			if *list != nil {
+				*list = shuffled(s, *list)
+			}
+		}
+	}
+	return f
+}
+
+// age keeps a frontend that an edit replaces for as long as a lag may show it.
+func (s *Sim) age(svc *service, f Frontend) {
+	now := time.Now()
+	olds := slices.DeleteFunc(svc.olds[f.FrontendID], func(v version) bool { return now.Sub(v.until) >= s.knobs.ReadLag })
+	if s.knobs.ReadLag > 0 {
+		olds = append(olds, version{frontend: f, until: now})
+	}
+	svc.olds[f.FrontendID] = olds
 }
 
 // forget lets go of cleared edits that no lag can show any more.

@@ -1,9 +1,11 @@
 package ovh
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -75,6 +77,9 @@ func (s *Sim) postRefresh(x *exchange) (any, error) {
 			zones = []string{*body.Zone}
 		}
 	}
+	if s.knobs.RefreshZones == RefreshFirst && len(zones) > 1 {
+		zones = zones[:1]
+	}
 	if len(x.svc.queue) > 0 {
 		switch last := x.svc.queue[len(x.svc.queue)-1]; s.knobs.SecondRefresh {
 		case SecondMerge:
@@ -82,7 +87,8 @@ func (s *Sim) postRefresh(x *exchange) (any, error) {
 			s.accepted(x.call, false)
 			return s.view(last), nil
 		case SecondRefuse:
-			return nil, conflict("A refresh is already in progress")
+			status := cmp.Or(s.knobs.SecondStatus, http.StatusConflict)
+			return nil, &refusal{status: status, code: "CONFLICT", class: classOf(status), message: "A refresh is already in progress"}
 		}
 	}
 	t := s.newTask(x.svc, ActionRefresh, zones)
@@ -295,6 +301,13 @@ func (s *Sim) AddTask(service, action string, status TaskStatus) (int64, error) 
 func (s *Sim) view(t *task) Task {
 	out := t.Task
 	out.Zones = slices.Clone(t.Zones)
+	switch {
+	case t.Action != ActionRefresh || len(t.Zones) < len(t.svc.zones):
+	case s.knobs.RefreshZones == RefreshAsAll:
+		out.Zones = []string{AllZones}
+	case s.knobs.RefreshZones == RefreshUnlisted:
+		out.Zones = []string{}
+	}
 	switch t.Status {
 	case TaskDone:
 		out.Progress = 100
@@ -320,7 +333,7 @@ func (s *Sim) getTask(x *exchange) (any, error) {
 		return nil, err
 	}
 	t, ok := x.svc.tasks[id]
-	if !ok || s.gone(t) {
+	if !ok || s.gone(t) || time.Since(t.created) < s.knobs.TaskLag {
 		return nil, notFound("The requested object (id = " + strconv.FormatInt(id, 10) + ") does not exist")
 	}
 	return s.view(t), nil
