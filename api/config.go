@@ -152,6 +152,7 @@ type Sight struct {
 	Sentinels []*pointsmanv1.SentinelReport
 	Roles     []*pointsmanv1.RoleReport
 	Alerts    []*pointsmanv1.Alert
+	Probes    []*pointsmanv1.ProbeReport
 	// Standing is STEADY, FAILING_OVER or DISPUTED as the Sentinels have it;
 	// UNSPECIFIED when they were not heard.
 	Standing pointsmanv1.MasterState

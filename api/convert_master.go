@@ -18,6 +18,7 @@ func (s *Server) masterMessage(state fsm.State, spec fsm.MasterSpec) *pointsmanv
 		Sentinels:   sight.Sentinels,
 		Roles:       sight.Roles,
 		Alerts:      sight.Alerts,
+		Probes:      sight.Probes,
 	}
 	for _, c := range spec.Candidates {
 		m.Candidates = append(m.Candidates, &pointsmanv1.Candidate{Address: string(c.Address), Zone: c.Zone})

@@ -49,6 +49,7 @@ type compiler struct {
 	spec     *pointsmanv1.Spec
 	out      fsm.Spec
 	objects  map[fsm.ObjectID]string // the path of the step that names it
+	paths    int                     // data paths so far
 	problems []config.Problem
 }
 
@@ -135,6 +136,7 @@ func (c *compiler) step(path string, m fsm.MasterSpec, s *pointsmanv1.Step) fsm.
 	if s.GetTimeout() != nil {
 		out.Act = s.GetTimeout().AsDuration()
 	}
+	c.probe(path, s)
 	kind, ok := c.kinds[name]
 	if !ok {
 		c.wrong(path, "kind %q is not one that this program has: %s", name, strings.Join(sortedKeys(c.kinds), ", "))
@@ -163,6 +165,19 @@ func (c *compiler) step(path string, m fsm.MasterSpec, s *pointsmanv1.Step) fsm.
 		c.objects[out.Object] = path
 	}
 	return out
+}
+
+// probe counts the data paths, and refuses one that leads through no target.
+func (c *compiler) probe(path string, s *pointsmanv1.Step) {
+	if s.GetProbe() == nil {
+		return
+	}
+	if s.GetTarget() == "" {
+		c.wrong(path+".probe", "the step has no target that a data path could lead through")
+	}
+	if c.paths++; c.paths == maxPaths+1 {
+		c.wrong(path+".probe", "the spec has more than %d probes", maxPaths)
+	}
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -45,6 +45,7 @@ type Coordinator struct {
 	sights   *sights
 	peers    *peers
 	prober   *prober
+	paths    *paths
 	placer   *placer
 	boot     string // this run of the process
 	api      *api.Server
@@ -138,8 +139,10 @@ func (c *Coordinator) assemble() (err error) {
 	c.watcher = sentinel.New(sentinel.Config{Logger: c.Logger, Dial: c.Dial})
 	conf := executor.DefaultConfig()
 	conf.Journal, conf.Kinds, conf.Logger, conf.Metrics = c.node, c.Kinds, c.Logger, c.registry
+	conf.Confirm = func(a fsm.Action) string { return c.paths.confirm(a) }
 	c.executor = executor.New(conf)
 	c.peers, c.prober = newPeers(c.node), newProber(c)
+	c.paths = newPaths(c)
 	c.sights, c.placer = newSights(c), newPlacer(c)
 	c.node.SetHandover(c.handOver)
 	c.node.SetSuccessors(c.placer.successors)
@@ -167,6 +170,7 @@ func (c *Coordinator) run(ctx context.Context) {
 	within("sentinel view", c.watcher.Run)
 	within("sights", c.sights.run)
 	within("probes", c.prober.run)
+	within("data paths", c.paths.run)
 	within("report", c.report)
 	within("lead", func(ctx context.Context) error { return c.node.Lead(ctx, c.lead) })
 	within("serve", func(ctx context.Context) error { return c.servers.serve(ctx, c.api) })

@@ -22,7 +22,12 @@ const (
 // balance is a simulated load balancer whose farms are the nodes of sights.
 func balance(t *testing.T, s *sights, spec *pointsmanv1.Spec) *cloud.Sim {
 	t.Helper()
-	sim, err := cloud.New(cloud.Config{})
+	return balanceOf(t, cloud.Config{}, s, spec)
+}
+
+func balanceOf(t *testing.T, conf cloud.Config, s *sights, spec *pointsmanv1.Spec) *cloud.Sim {
+	t.Helper()
+	sim, err := cloud.New(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,11 +53,11 @@ func balance(t *testing.T, s *sights, spec *pointsmanv1.Spec) *cloud.Sim {
 	sim.AddCredential(cloud.Credential{ApplicationKey: "ak", ApplicationSecret: "as", ConsumerKey: "ck"})
 	url, err := sim.Start("127.0.0.1:0")
 	must(0, err)
-	conf := filepath.Join(t.TempDir(), "ovh.conf")
+	file := filepath.Join(t.TempDir(), "ovh.conf")
 	text := fmt.Sprintf("[default]\nendpoint=%s\n\n[%s]\napplication_key=ak\napplication_secret=as\nconsumer_key=ck\n", url, url)
-	must(0, os.WriteFile(conf, []byte(text), 0o600))
+	must(0, os.WriteFile(file, []byte(text), 0o600))
 	spec.Targets = map[string]*pointsmanv1.Target{"lb-par": {Rate: 6000, Kind: &pointsmanv1.Target_OvhIplb{
-		OvhIplb: &pointsmanv1.OvhIplbTarget{Endpoint: url, Service: balancer, Credentials: "file:" + conf},
+		OvhIplb: &pointsmanv1.OvhIplbTarget{Endpoint: url, Service: balancer, Credentials: "file:" + file},
 	}}}
 	spec.Masters[0].Plan[0].Steps = append(spec.Masters[0].Plan[0].Steps, &pointsmanv1.Step{
 		Name: "lb", Target: "lb-par", Kind: &pointsmanv1.Step_OvhIplb{OvhIplb: &pointsmanv1.OvhIplbStep{Frontend: frontend, Farms: farms}},

@@ -75,7 +75,7 @@ func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence 
 	c.sights.mu.Unlock()
 	req.Health = &pointsmanv1.NodeHealth{
 		AppliedIndex: c.node.State().Index(), BelowDiskFloor: me.DiskDegraded,
-		Targets: c.prober.messages(), Handover: c.peers.last().message(now),
+		Targets: c.prober.messages(), Handover: c.peers.last().message(now), Probes: c.paths.own(),
 	}
 	ctx, cancel := context.WithTimeout(client.AsPeer(ctx), reportTimeout)
 	defer cancel()
@@ -89,6 +89,7 @@ func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence 
 	}
 	c.prober.hurry(said.GetProbe())
 	c.peers.hearFromLeader(said.GetHandover())
+	c.paths.hear(said.GetProbes())
 }
 
 func (s *sights) nudge(id fsm.MasterID) {

@@ -31,6 +31,7 @@ type sights struct {
 	stir   chan struct{} // closed when a verdict changes: the reporter's nudge
 
 	peers  *peers
+	paths  *paths
 	wanted func() []string // targets that the leader wants probed; set before run
 }
 
@@ -54,7 +55,7 @@ var _ api.Sights = (*sights)(nil)
 func newSights(c *Coordinator) *sights {
 	return &sights{
 		node: c.node, watcher: c.watcher, logger: c.Logger,
-		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}), peers: c.peers,
+		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}), peers: c.peers, paths: c.paths,
 		wanted: func() []string { return c.placer.wanted() },
 	}
 }
@@ -171,10 +172,21 @@ func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) s
 	one.keepAlerts(now)
 	stirred := one.view.Switching != one.switched || one.verdict.Kind != sentinel.None
 	if one.switched = one.view.Switching; stirred && s.office == nil {
-		close(s.stir)
-		s.stir = make(chan struct{})
+		s.stirred()
 	}
 	return memory
+}
+
+// stirUp makes the reporter tell the leader at once.
+func (s *sights) stirUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stirred()
+}
+
+func (s *sights) stirred() {
+	close(s.stir)
+	s.stir = make(chan struct{})
 }
 
 func (s *sights) accepted(id fsm.MasterID) sentinel.Accepted {
@@ -211,7 +223,7 @@ func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) (*p
 		return nil, err
 	}
 	now := time.Now()
-	resp := &pointsmanv1.ReportViewResponse{Probe: s.wanted(), Handover: s.peers.last().message(now)}
+	resp := &pointsmanv1.ReportViewResponse{Probe: s.wanted(), Handover: s.peers.last().message(now), Probes: s.paths.answerTo(r.GetNodeId())}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range r.GetMasters() {

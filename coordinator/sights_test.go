@@ -21,13 +21,14 @@ import (
 type cut struct {
 	mu    sync.Mutex
 	off   bool
+	never string // the one address that is not reached
 	conns []net.Conn
 }
 
 func (c *cut) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.off {
+	if c.off || address == c.never {
 		return nil, errors.New("cut")
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
@@ -44,6 +45,13 @@ func (c *cut) cutOff() {
 	for _, conn := range c.conns {
 		_ = conn.Close()
 	}
+}
+
+// forbid takes one address away.
+func (c *cut) forbid(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.never = address
 }
 
 func (c *cut) mend() {

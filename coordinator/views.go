@@ -15,6 +15,13 @@ import (
 
 // See shows one master as this node sees it, with what peers told a leader.
 func (s *sights) See(id fsm.MasterID) api.Sight {
+	out := s.seen(id)
+	probes, alerts := s.paths.see(id)
+	out.Probes, out.Alerts = probes, append(out.Alerts, alerts...)
+	return out
+}
+
+func (s *sights) seen(id fsm.MasterID) api.Sight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.sights[id]

@@ -35,6 +35,10 @@ type Config struct {
 	Kinds   actuators.Kinds
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: not exported
+	// Confirm says why an action whose change was read back is not done yet, for
+	// people; empty: it is. It must return at once and may be called concurrently.
+	// Nil: what was read back is done. While it says no, nothing is written.
+	Confirm func(fsm.Action) string
 
 	Act         time.Duration // span of a claim where the step names none
 	WarmFor     time.Duration // how old a warm-up read may be to count as the look before
@@ -65,6 +69,7 @@ type Executor struct {
 	acting   int                            // of them, those that may hold a claim
 	lanes    map[fsm.TargetID]chan struct{} // one per target: at most Parallel attempts at once
 	later    map[fsm.ActionID]time.Time     // not before, where no entry says so
+	held     map[fsm.ActionID]time.Time     // read as wanted, and not confirmed
 	seen     map[fsm.ObjectID]time.Time     // the last look for drift that saw the object
 	draining bool
 	kick     chan struct{} // an attempt ended; capacity 1
@@ -76,7 +81,7 @@ type Executor struct {
 func New(c Config) *Executor {
 	return &Executor{
 		Config: c, tools: newTools(c), meters: newMeters(c.Metrics),
-		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{}, seen: map[fsm.ObjectID]time.Time{},
+		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{}, held: map[fsm.ActionID]time.Time{}, seen: map[fsm.ObjectID]time.Time{},
 		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), lanes: map[fsm.TargetID]chan struct{}{},
 	}
 }
@@ -87,6 +92,7 @@ func (e *Executor) Run(ctx context.Context, term fsm.Term) error {
 	e.mu.Lock()
 	e.draining = false
 	clear(e.later)
+	clear(e.held)
 	e.mu.Unlock()
 	defer e.wg.Wait()
 	e.wg.Go(func() { e.watchDrift(ctx, term) })
@@ -198,6 +204,9 @@ func (e *Executor) due(term fsm.Term, state fsm.State, a fsm.Action) (job, time.
 	case fsm.Claimed:
 		return e.admitted(a, t.inherited, true, cost(a.Step))
 	case fsm.Waiting:
+		if e.holds(a) {
+			return job{}, confirmEvery
+		}
 		do, n := t.waiting(state, a)
 		if do == nil {
 			return job{}, 0

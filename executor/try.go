@@ -230,6 +230,12 @@ func (t try) check(ctx context.Context, a fsm.Action, requests []string, acted e
 
 // conclude settles what a sight decides by itself.
 func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
+	if seen.Verdict == actuators.Applied && t.Confirm != nil {
+		if why := t.Confirm(a); why != "" {
+			t.unconfirmed(ctx, a, why)
+			return
+		}
+	}
 	c := fsm.Settle{Reason: seen.Detail, Requests: seen.Reading.Requests}
 	switch seen.Verdict {
 	case actuators.Applied:

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
@@ -75,6 +76,46 @@ func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered 
 	}
 	t.doubt = true // it waited for what it had written
 	t.conclude(ctx, a, seen)
+}
+
+const (
+	confirmEvery = 100 * time.Millisecond // how often it is asked whether what stands as wanted is done
+	confirmAgain = 5 * time.Second        // longest pause between two claims that only ask that
+	confirmRead  = 30 * time.Second       // then the object is read anew
+)
+
+// unconfirmed leaves an action open that stands as wanted and is not done yet.
+// One that waits goes on waiting. One under a claim becomes pending: its next
+// claim finds the object as wanted and writes nothing.
+func (t try) unconfirmed(ctx context.Context, a fsm.Action, why string) {
+	if a.Phase == fsm.Waiting {
+		t.mu.Lock()
+		maps.DeleteFunc(t.held, func(_ fsm.ActionID, at time.Time) bool { return time.Since(at) > 2*confirmRead }) // superseded meanwhile
+		t.held[a.ID] = time.Now()
+		t.mu.Unlock()
+		t.postpone(a.ID, confirmEvery)
+		return
+	}
+	t.settle(ctx, a, fsm.Settle{To: fsm.Pending, After: min(t.backoff(a), confirmAgain), Reason: why})
+}
+
+// holds reports whether a waiting action was read as wanted lately and is still
+// not confirmed. It asks nobody outside; the object is read anew now and then,
+// since somebody may have changed it meanwhile.
+func (e *Executor) holds(a fsm.Action) bool {
+	e.mu.Lock()
+	at, held := e.held[a.ID]
+	e.mu.Unlock()
+	if !held {
+		return false
+	}
+	if time.Since(at) < confirmRead && e.Confirm(a) != "" {
+		return true
+	}
+	e.mu.Lock()
+	delete(e.held, a.ID)
+	e.mu.Unlock()
+	return false
 }
 
 // follow asks once how the provider's task goes.

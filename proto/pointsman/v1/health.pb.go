@@ -23,6 +23,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ProbeState is what a look through a data path met.
+type ProbeState int32
+
+const (
+	// Not known: no look yet, or the master's own run id is not known.
+	ProbeState_PROBE_STATE_UNSPECIFIED ProbeState = 0
+	// The current master.
+	ProbeState_PROBE_STATE_OK ProbeState = 1
+	// Another Redis node, in the role of a master.
+	ProbeState_PROBE_STATE_OTHER ProbeState = 2
+	// A Redis node that is no master by its ROLE.
+	ProbeState_PROBE_STATE_NOT_MASTER ProbeState = 3
+	// No Redis node that answers.
+	ProbeState_PROBE_STATE_UNREACHABLE ProbeState = 4
+)
+
+// Enum value maps for ProbeState.
+var (
+	ProbeState_name = map[int32]string{
+		0: "PROBE_STATE_UNSPECIFIED",
+		1: "PROBE_STATE_OK",
+		2: "PROBE_STATE_OTHER",
+		3: "PROBE_STATE_NOT_MASTER",
+		4: "PROBE_STATE_UNREACHABLE",
+	}
+	ProbeState_value = map[string]int32{
+		"PROBE_STATE_UNSPECIFIED": 0,
+		"PROBE_STATE_OK":          1,
+		"PROBE_STATE_OTHER":       2,
+		"PROBE_STATE_NOT_MASTER":  3,
+		"PROBE_STATE_UNREACHABLE": 4,
+	}
+)
+
+func (x ProbeState) Enum() *ProbeState {
+	p := new(ProbeState)
+	*p = x
+	return p
+}
+
+func (x ProbeState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ProbeState) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_health_proto_enumTypes[0].Descriptor()
+}
+
+func (ProbeState) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_health_proto_enumTypes[0]
+}
+
+func (x ProbeState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ProbeState.Descriptor instead.
+func (ProbeState) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{0}
+}
+
 // Reach is whether a node reaches a target.
 type Reach int32
 
@@ -60,11 +121,11 @@ func (x Reach) String() string {
 }
 
 func (Reach) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_health_proto_enumTypes[0].Descriptor()
+	return file_pointsman_v1_health_proto_enumTypes[1].Descriptor()
 }
 
 func (Reach) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_health_proto_enumTypes[0]
+	return &file_pointsman_v1_health_proto_enumTypes[1]
 }
 
 func (x Reach) Number() protoreflect.EnumNumber {
@@ -73,7 +134,7 @@ func (x Reach) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Reach.Descriptor instead.
 func (Reach) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{0}
+	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{1}
 }
 
 // HandoverCause is what a leader handed over for.
@@ -125,11 +186,11 @@ func (x HandoverCause) String() string {
 }
 
 func (HandoverCause) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_health_proto_enumTypes[1].Descriptor()
+	return file_pointsman_v1_health_proto_enumTypes[2].Descriptor()
 }
 
 func (HandoverCause) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_health_proto_enumTypes[1]
+	return &file_pointsman_v1_health_proto_enumTypes[2]
 }
 
 func (x HandoverCause) Number() protoreflect.EnumNumber {
@@ -138,7 +199,7 @@ func (x HandoverCause) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use HandoverCause.Descriptor instead.
 func (HandoverCause) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{2}
 }
 
 // NodeHealth is what a node says of its fitness to lead.
@@ -152,7 +213,9 @@ type NodeHealth struct {
 	// The targets of the spec, as it reaches them, by id.
 	Targets []*TargetReach `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
 	// The newest hand-over on purpose that it knows of.
-	Handover      *Handover `protobuf:"bytes,4,opt,name=handover,proto3" json:"handover,omitempty"`
+	Handover *Handover `protobuf:"bytes,4,opt,name=handover,proto3" json:"handover,omitempty"`
+	// What it meets on the data paths of the spec.
+	Probes        []*ProbeReport `protobuf:"bytes,5,rep,name=probes,proto3" json:"probes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -215,6 +278,150 @@ func (x *NodeHealth) GetHandover() *Handover {
 	return nil
 }
 
+func (x *NodeHealth) GetProbes() []*ProbeReport {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
+}
+
+// ProbeReport is what one node meets when it connects as a client would,
+// through a step's target.
+type ProbeReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the node that looked.
+	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// Its zone.
+	Zone string `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	// The master's id.
+	Master string `protobuf:"bytes,3,opt,name=master,proto3" json:"master,omitempty"`
+	// Name of the step in its plan.
+	Step string `protobuf:"bytes,4,opt,name=step,proto3" json:"step,omitempty"`
+	// Where it connected, host:port.
+	Address string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	// What it met.
+	State ProbeState `protobuf:"varint,6,opt,name=state,proto3,enum=pointsman.v1.ProbeState" json:"state,omitempty"`
+	// Run id of the Redis node that answered; empty when none did.
+	RunId string `protobuf:"bytes,7,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The candidate of that run id, host:port; empty when it is not known.
+	Reached string `protobuf:"bytes,8,opt,name=reached,proto3" json:"reached,omitempty"`
+	// Why it is not ok; without secrets.
+	Detail string `protobuf:"bytes,9,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Time since the newest look was begun; unset before the first.
+	Age *durationpb.Duration `protobuf:"bytes,10,opt,name=age,proto3" json:"age,omitempty"`
+	// Time that the state has stood.
+	Since         *durationpb.Duration `protobuf:"bytes,11,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeReport) Reset() {
+	*x = ProbeReport{}
+	mi := &file_pointsman_v1_health_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeReport) ProtoMessage() {}
+
+func (x *ProbeReport) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_health_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeReport.ProtoReflect.Descriptor instead.
+func (*ProbeReport) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ProbeReport) GetNodeId() string {
+	if x != nil {
+		return x.NodeId
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetState() ProbeState {
+	if x != nil {
+		return x.State
+	}
+	return ProbeState_PROBE_STATE_UNSPECIFIED
+}
+
+func (x *ProbeReport) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetReached() string {
+	if x != nil {
+		return x.Reached
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *ProbeReport) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *ProbeReport) GetSince() *durationpb.Duration {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // TargetReach is how one node reaches one target. Each node asks each target
 // for something that changes nothing, now and then.
 type TargetReach struct {
@@ -239,7 +446,7 @@ type TargetReach struct {
 
 func (x *TargetReach) Reset() {
 	*x = TargetReach{}
-	mi := &file_pointsman_v1_health_proto_msgTypes[1]
+	mi := &file_pointsman_v1_health_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -251,7 +458,7 @@ func (x *TargetReach) String() string {
 func (*TargetReach) ProtoMessage() {}
 
 func (x *TargetReach) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_health_proto_msgTypes[1]
+	mi := &file_pointsman_v1_health_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -264,7 +471,7 @@ func (x *TargetReach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetReach.ProtoReflect.Descriptor instead.
 func (*TargetReach) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *TargetReach) GetTarget() string {
@@ -328,7 +535,7 @@ type Handover struct {
 
 func (x *Handover) Reset() {
 	*x = Handover{}
-	mi := &file_pointsman_v1_health_proto_msgTypes[2]
+	mi := &file_pointsman_v1_health_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -340,7 +547,7 @@ func (x *Handover) String() string {
 func (*Handover) ProtoMessage() {}
 
 func (x *Handover) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_health_proto_msgTypes[2]
+	mi := &file_pointsman_v1_health_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -353,7 +560,7 @@ func (x *Handover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handover.ProtoReflect.Descriptor instead.
 func (*Handover) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_health_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Handover) GetFrom() string {
@@ -395,13 +602,27 @@ var File_pointsman_v1_health_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_health_proto_rawDesc = "" +
 	"\n" +
-	"\x19pointsman/v1/health.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcf\x01\n" +
+	"\x19pointsman/v1/health.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8d\x02\n" +
 	"\n" +
 	"NodeHealth\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12(\n" +
 	"\x10below_disk_floor\x18\x02 \x01(\bR\x0ebelowDiskFloor\x12>\n" +
 	"\atargets\x18\x03 \x03(\v2\x19.pointsman.v1.TargetReachB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\atargets\x122\n" +
-	"\bhandover\x18\x04 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover\"\xfc\x01\n" +
+	"\bhandover\x18\x04 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover\x12<\n" +
+	"\x06probes\x18\x05 \x03(\v2\x19.pointsman.v1.ProbeReportB\t\xbaH\x06\x92\x01\x03\x10\x80\bR\x06probes\"\xa3\x03\n" +
+	"\vProbeReport\x12!\n" +
+	"\anode_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06nodeId\x12\x1b\n" +
+	"\x04zone\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04zone\x12\x1f\n" +
+	"\x06master\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06master\x12\x1b\n" +
+	"\x04step\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04step\x12\"\n" +
+	"\aaddress\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x85\x02R\aaddress\x12.\n" +
+	"\x05state\x18\x06 \x01(\x0e2\x18.pointsman.v1.ProbeStateR\x05state\x12\x1e\n" +
+	"\x06run_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\x05runId\x12\"\n" +
+	"\areached\x18\b \x01(\tB\b\xbaH\x05r\x03\x18\x85\x02R\areached\x12 \n" +
+	"\x06detail\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06detail\x12+\n" +
+	"\x03age\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x03age\x12/\n" +
+	"\x05since\x18\v \x01(\v2\x19.google.protobuf.DurationR\x05since\"\xfc\x01\n" +
 	"\vTargetReach\x12\"\n" +
 	"\x06target\x18\x01 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06target\x12)\n" +
@@ -415,7 +636,14 @@ const file_pointsman_v1_health_proto_rawDesc = "" +
 	"\x02to\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x02to\x121\n" +
 	"\x05cause\x18\x03 \x01(\x0e2\x1b.pointsman.v1.HandoverCauseR\x05cause\x12 \n" +
 	"\x06reason\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12+\n" +
-	"\x03age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03age*A\n" +
+	"\x03age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03age*\x8d\x01\n" +
+	"\n" +
+	"ProbeState\x12\x1b\n" +
+	"\x17PROBE_STATE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0ePROBE_STATE_OK\x10\x01\x12\x15\n" +
+	"\x11PROBE_STATE_OTHER\x10\x02\x12\x1a\n" +
+	"\x16PROBE_STATE_NOT_MASTER\x10\x03\x12\x1b\n" +
+	"\x17PROBE_STATE_UNREACHABLE\x10\x04*A\n" +
 	"\x05Reach\x12\x15\n" +
 	"\x11REACH_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rREACH_REACHED\x10\x01\x12\x0e\n" +
@@ -441,29 +669,35 @@ func file_pointsman_v1_health_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_health_proto_rawDescData
 }
 
-var file_pointsman_v1_health_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_pointsman_v1_health_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_pointsman_v1_health_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_pointsman_v1_health_proto_goTypes = []any{
-	(Reach)(0),                  // 0: pointsman.v1.Reach
-	(HandoverCause)(0),          // 1: pointsman.v1.HandoverCause
-	(*NodeHealth)(nil),          // 2: pointsman.v1.NodeHealth
-	(*TargetReach)(nil),         // 3: pointsman.v1.TargetReach
-	(*Handover)(nil),            // 4: pointsman.v1.Handover
-	(*durationpb.Duration)(nil), // 5: google.protobuf.Duration
+	(ProbeState)(0),             // 0: pointsman.v1.ProbeState
+	(Reach)(0),                  // 1: pointsman.v1.Reach
+	(HandoverCause)(0),          // 2: pointsman.v1.HandoverCause
+	(*NodeHealth)(nil),          // 3: pointsman.v1.NodeHealth
+	(*ProbeReport)(nil),         // 4: pointsman.v1.ProbeReport
+	(*TargetReach)(nil),         // 5: pointsman.v1.TargetReach
+	(*Handover)(nil),            // 6: pointsman.v1.Handover
+	(*durationpb.Duration)(nil), // 7: google.protobuf.Duration
 }
 var file_pointsman_v1_health_proto_depIdxs = []int32{
-	3, // 0: pointsman.v1.NodeHealth.targets:type_name -> pointsman.v1.TargetReach
-	4, // 1: pointsman.v1.NodeHealth.handover:type_name -> pointsman.v1.Handover
-	0, // 2: pointsman.v1.TargetReach.reach:type_name -> pointsman.v1.Reach
-	5, // 3: pointsman.v1.TargetReach.since:type_name -> google.protobuf.Duration
-	5, // 4: pointsman.v1.TargetReach.probed:type_name -> google.protobuf.Duration
-	1, // 5: pointsman.v1.Handover.cause:type_name -> pointsman.v1.HandoverCause
-	5, // 6: pointsman.v1.Handover.age:type_name -> google.protobuf.Duration
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5,  // 0: pointsman.v1.NodeHealth.targets:type_name -> pointsman.v1.TargetReach
+	6,  // 1: pointsman.v1.NodeHealth.handover:type_name -> pointsman.v1.Handover
+	4,  // 2: pointsman.v1.NodeHealth.probes:type_name -> pointsman.v1.ProbeReport
+	0,  // 3: pointsman.v1.ProbeReport.state:type_name -> pointsman.v1.ProbeState
+	7,  // 4: pointsman.v1.ProbeReport.age:type_name -> google.protobuf.Duration
+	7,  // 5: pointsman.v1.ProbeReport.since:type_name -> google.protobuf.Duration
+	1,  // 6: pointsman.v1.TargetReach.reach:type_name -> pointsman.v1.Reach
+	7,  // 7: pointsman.v1.TargetReach.since:type_name -> google.protobuf.Duration
+	7,  // 8: pointsman.v1.TargetReach.probed:type_name -> google.protobuf.Duration
+	2,  // 9: pointsman.v1.Handover.cause:type_name -> pointsman.v1.HandoverCause
+	7,  // 10: pointsman.v1.Handover.age:type_name -> google.protobuf.Duration
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_health_proto_init() }
@@ -476,8 +710,8 @@ func file_pointsman_v1_health_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_health_proto_rawDesc), len(file_pointsman_v1_health_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   3,
+			NumEnums:      3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -229,7 +229,9 @@ type Master struct {
 	// Actions of it that have not reached a final state.
 	OpenActions uint32 `protobuf:"varint,11,opt,name=open_actions,json=openActions,proto3" json:"open_actions,omitempty"`
 	// Spec revision that the last accepted failover was planned by.
-	SpecRevision  uint64 `protobuf:"varint,12,opt,name=spec_revision,json=specRevision,proto3" json:"spec_revision,omitempty"`
+	SpecRevision uint64 `protobuf:"varint,12,opt,name=spec_revision,json=specRevision,proto3" json:"spec_revision,omitempty"`
+	// What each node meets on its data paths, by step and node.
+	Probes        []*ProbeReport `protobuf:"bytes,13,rep,name=probes,proto3" json:"probes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +348,13 @@ func (x *Master) GetSpecRevision() uint64 {
 		return x.SpecRevision
 	}
 	return 0
+}
+
+func (x *Master) GetProbes() []*ProbeReport {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
 }
 
 // SentinelReport is what one Sentinel says about one master.
@@ -697,7 +706,7 @@ var File_pointsman_v1_master_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_proto_rawDesc = "" +
 	"\n" +
-	"\x19pointsman/v1/master.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17pointsman/v1/spec.proto\"\xce\x03\n" +
+	"\x19pointsman/v1/master.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19pointsman/v1/health.proto\x1a\x17pointsman/v1/spec.proto\"\x81\x04\n" +
 	"\x06Master\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -713,7 +722,8 @@ const file_pointsman_v1_master_proto_rawDesc = "" +
 	" \x03(\v2\x17.pointsman.v1.CandidateR\n" +
 	"candidates\x12!\n" +
 	"\fopen_actions\x18\v \x01(\rR\vopenActions\x12#\n" +
-	"\rspec_revision\x18\f \x01(\x04R\fspecRevision\"\x80\x03\n" +
+	"\rspec_revision\x18\f \x01(\x04R\fspecRevision\x121\n" +
+	"\x06probes\x18\r \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes\"\x80\x03\n" +
 	"\x0eSentinelReport\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1c\n" +
@@ -788,7 +798,8 @@ var file_pointsman_v1_master_proto_goTypes = []any{
 	(*RoleReport)(nil),          // 5: pointsman.v1.RoleReport
 	(*Alert)(nil),               // 6: pointsman.v1.Alert
 	(*Candidate)(nil),           // 7: pointsman.v1.Candidate
-	(*durationpb.Duration)(nil), // 8: google.protobuf.Duration
+	(*ProbeReport)(nil),         // 8: pointsman.v1.ProbeReport
+	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
 }
 var file_pointsman_v1_master_proto_depIdxs = []int32{
 	0,  // 0: pointsman.v1.Master.state:type_name -> pointsman.v1.MasterState
@@ -796,16 +807,17 @@ var file_pointsman_v1_master_proto_depIdxs = []int32{
 	5,  // 2: pointsman.v1.Master.roles:type_name -> pointsman.v1.RoleReport
 	6,  // 3: pointsman.v1.Master.alerts:type_name -> pointsman.v1.Alert
 	7,  // 4: pointsman.v1.Master.candidates:type_name -> pointsman.v1.Candidate
-	8,  // 5: pointsman.v1.SentinelReport.age:type_name -> google.protobuf.Duration
-	1,  // 6: pointsman.v1.RoleReport.role:type_name -> pointsman.v1.RedisRole
-	8,  // 7: pointsman.v1.RoleReport.age:type_name -> google.protobuf.Duration
-	2,  // 8: pointsman.v1.Alert.severity:type_name -> pointsman.v1.AlertSeverity
-	8,  // 9: pointsman.v1.Alert.age:type_name -> google.protobuf.Duration
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	8,  // 5: pointsman.v1.Master.probes:type_name -> pointsman.v1.ProbeReport
+	9,  // 6: pointsman.v1.SentinelReport.age:type_name -> google.protobuf.Duration
+	1,  // 7: pointsman.v1.RoleReport.role:type_name -> pointsman.v1.RedisRole
+	9,  // 8: pointsman.v1.RoleReport.age:type_name -> google.protobuf.Duration
+	2,  // 9: pointsman.v1.Alert.severity:type_name -> pointsman.v1.AlertSeverity
+	9,  // 10: pointsman.v1.Alert.age:type_name -> google.protobuf.Duration
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_proto_init() }
@@ -813,6 +825,7 @@ func file_pointsman_v1_master_proto_init() {
 	if File_pointsman_v1_master_proto != nil {
 		return
 	}
+	file_pointsman_v1_health_proto_init()
 	file_pointsman_v1_spec_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -446,7 +446,9 @@ type ReportViewResponse struct {
 	// The newest hand-over on purpose that the leader knows of.
 	Handover *Handover `protobuf:"bytes,3,opt,name=handover,proto3" json:"handover,omitempty"`
 	// Targets that the leader does not reach, and wants probed at once.
-	Probe         []string `protobuf:"bytes,4,rep,name=probe,proto3" json:"probe,omitempty"`
+	Probe []string `protobuf:"bytes,4,rep,name=probe,proto3" json:"probe,omitempty"`
+	// What the other nodes meet on the data paths, so that any node can tell.
+	Probes        []*ProbeReport `protobuf:"bytes,5,rep,name=probes,proto3" json:"probes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -509,6 +511,13 @@ func (x *ReportViewResponse) GetProbe() []string {
 	return nil
 }
 
+func (x *ReportViewResponse) GetProbes() []*ProbeReport {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
+}
+
 var File_pointsman_v1_master_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_service_proto_rawDesc = "" +
@@ -543,12 +552,13 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12D\n" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
-	"\tswitching\x18\x04 \x01(\bR\tswitching\"\xac\x01\n" +
+	"\tswitching\x18\x04 \x01(\bR\tswitching\"\xdf\x01\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
 	"\bhandover\x18\x03 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover\x12\x14\n" +
-	"\x05probe\x18\x04 \x03(\tR\x05probe2\x82\x02\n" +
+	"\x05probe\x18\x04 \x03(\tR\x05probe\x121\n" +
+	"\x06probes\x18\x05 \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes2\x82\x02\n" +
 	"\rMasterService\x12R\n" +
 	"\vListMasters\x12 .pointsman.v1.ListMastersRequest\x1a!.pointsman.v1.ListMastersResponse\x12L\n" +
 	"\tGetMaster\x12\x1e.pointsman.v1.GetMasterRequest\x1a\x1f.pointsman.v1.GetMasterResponse\x12O\n" +
@@ -583,6 +593,7 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*SentinelReport)(nil),      // 11: pointsman.v1.SentinelReport
 	(*RoleReport)(nil),          // 12: pointsman.v1.RoleReport
 	(*Handover)(nil),            // 13: pointsman.v1.Handover
+	(*ProbeReport)(nil),         // 14: pointsman.v1.ProbeReport
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	7,  // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
@@ -597,17 +608,18 @@ var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	12, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
 	8,  // 10: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
 	13, // 11: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
-	0,  // 12: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 13: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 14: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	1,  // 15: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 16: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 17: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	14, // 12: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
+	0,  // 13: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 14: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 15: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	1,  // 16: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 17: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 18: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	16, // [16:19] is the sub-list for method output_type
+	13, // [13:16] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }

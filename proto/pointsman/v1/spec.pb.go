@@ -762,6 +762,9 @@ type Step struct {
 	// What to do when the object is still busy with the value of an older
 	// failover. In YAML: wait or write. Default wait.
 	OnNewer OnNewer `protobuf:"varint,6,opt,name=on_newer,json=onNewer,proto3,enum=pointsman.v1.OnNewer" json:"on_newer,omitempty"`
+	// Where clients reach the master through this step's target. Every node asks
+	// there who answers. Only with a target.
+	Probe *DataPathProbe `protobuf:"bytes,7,opt,name=probe,proto3" json:"probe,omitempty"`
 	// What the step does.
 	//
 	// Types that are valid to be assigned to Kind:
@@ -845,6 +848,13 @@ func (x *Step) GetOnNewer() OnNewer {
 	return OnNewer_ON_NEWER_UNSPECIFIED
 }
 
+func (x *Step) GetProbe() *DataPathProbe {
+	if x != nil {
+		return x.Probe
+	}
+	return nil
+}
+
 func (x *Step) GetKind() isStep_Kind {
 	if x != nil {
 		return x.Kind
@@ -888,6 +898,66 @@ func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
 
+// DataPathProbe is a look through a target at what clients meet there: each
+// node connects anew and asks PING, ROLE and INFO server, as `redis` of the
+// master says. It never writes. The answer counts as ok when its run id is that
+// of the current master. At rest every 5s, every 500ms in a failover.
+type DataPathProbe struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where clients connect, host:port.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// The step is done only when a look after the change was ok, from the leader
+	// or, when the leader does not get through, from another node. Nothing is
+	// written again because of it. Default false: looked at and shown only.
+	Required      bool `protobuf:"varint,2,opt,name=required,proto3" json:"required,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DataPathProbe) Reset() {
+	*x = DataPathProbe{}
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DataPathProbe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DataPathProbe) ProtoMessage() {}
+
+func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DataPathProbe.ProtoReflect.Descriptor instead.
+func (*DataPathProbe) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DataPathProbe) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *DataPathProbe) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
 // Target is an outside service, with its credential and its rate budget.
 type Target struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -909,7 +979,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +991,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1004,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Target) GetHold() *durationpb.Duration {
@@ -1039,7 +1109,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xa2\x04\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xd5\x04\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1048,10 +1118,14 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\battempts\x18\x04 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\battempts\x12@\n" +
 	"\n" +
 	"on_failure\x18\x05 \x01(\x0e2\x17.pointsman.v1.OnFailureB\b\xbaH\x05\x82\x01\x02\x10\x01R\tonFailure\x12:\n" +
-	"\bon_newer\x18\x06 \x01(\x0e2\x15.pointsman.v1.OnNewerB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonNewer\x126\n" +
+	"\bon_newer\x18\x06 \x01(\x0e2\x15.pointsman.v1.OnNewerB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonNewer\x121\n" +
+	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
 	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asettingB\r\n" +
-	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xae\x01\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
+	"\rDataPathProbe\x12(\n" +
+	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xae\x01\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
@@ -1088,7 +1162,7 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_pointsman_v1_spec_proto_goTypes = []any{
 	(LeaderPlacement)(0),        // 0: pointsman.v1.LeaderPlacement
 	(Drift)(0),                  // 1: pointsman.v1.Drift
@@ -1102,16 +1176,17 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*Candidate)(nil),           // 9: pointsman.v1.Candidate
 	(*Stage)(nil),               // 10: pointsman.v1.Stage
 	(*Step)(nil),                // 11: pointsman.v1.Step
-	(*Target)(nil),              // 12: pointsman.v1.Target
-	nil,                         // 13: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
-	(*OvhIplbStep)(nil),         // 15: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),         // 16: pointsman.v1.SettingStep
-	(*OvhIplbTarget)(nil),       // 17: pointsman.v1.OvhIplbTarget
+	(*DataPathProbe)(nil),       // 12: pointsman.v1.DataPathProbe
+	(*Target)(nil),              // 13: pointsman.v1.Target
+	nil,                         // 14: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
+	(*OvhIplbStep)(nil),         // 16: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),         // 17: pointsman.v1.SettingStep
+	(*OvhIplbTarget)(nil),       // 18: pointsman.v1.OvhIplbTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
-	13, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
+	14, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
 	0,  // 2: pointsman.v1.Spec.leader_placement:type_name -> pointsman.v1.LeaderPlacement
 	6,  // 3: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
 	7,  // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
@@ -1121,19 +1196,20 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	8,  // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
 	8,  // 9: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
 	11, // 10: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
-	14, // 11: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
+	15, // 11: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
 	2,  // 12: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
 	3,  // 13: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
-	15, // 14: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
-	16, // 15: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	14, // 16: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	17, // 17: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	12, // 18: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	12, // 14: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
+	16, // 15: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
+	17, // 16: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
+	15, // 17: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	18, // 18: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	13, // 19: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1146,7 +1222,7 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
 	}
-	file_pointsman_v1_spec_proto_msgTypes[8].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 	}
 	type x struct{}
@@ -1155,7 +1231,7 @@ func file_pointsman_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_proto_rawDesc), len(file_pointsman_v1_spec_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -152,7 +152,7 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if err := os.WriteFile(password, []byte(samples.ObserverPassword), 0o600); err != nil {
 		return err
 	}
-	text, err := renderSpec(sentinels, nodes, l.Cloud.URL, credentials, password, l.opt)
+	text, err := renderSpec(sentinels, nodes, l.Cloud.Address, l.Cloud.URL, credentials, password, l.opt)
 	if err != nil {
 		return err
 	}

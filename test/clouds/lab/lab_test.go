@@ -51,7 +51,7 @@ func TestRenderNode(t *testing.T) {
 func TestRenderSpec(t *testing.T) {
 	sentinels := []string{"127.0.0.1:17011", "127.0.0.1:17012", "127.0.0.1:17013"}
 	redis := []string{"127.0.0.1:17001", "127.0.0.1:17002", "127.0.0.1:17003"}
-	text, err := renderSpec(sentinels, redis, "http://127.0.0.1:17099/1.0", "/x/ovh.conf", "/x/password", Options{Rate: 6001, Hold: 1500 * time.Millisecond})
+	text, err := renderSpec(sentinels, redis, "127.0.0.1:16900", "http://127.0.0.1:17099/1.0", "/x/ovh.conf", "/x/password", Options{Rate: 6001, Hold: 1500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

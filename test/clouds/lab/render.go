@@ -73,8 +73,9 @@ func renderNode(i int, places []place) (string, error) {
 	return swap(samples.Node(), pairs...)
 }
 
-// renderSpec is the sample's spec with the addresses of this lab.
-func renderSpec(sentinels, redis []string, endpoint, credentials, password string, o Options) (string, error) {
+// renderSpec is the sample's spec with the addresses of this lab; traffic is
+// where clients connect.
+func renderSpec(sentinels, redis []string, traffic, endpoint, credentials, password string, o Options) (string, error) {
 	s, err := sampleSpec()
 	if err != nil {
 		return "", err
@@ -88,6 +89,7 @@ func renderSpec(sentinels, redis []string, endpoint, credentials, password strin
 		"endpoint: " + target.Endpoint, "endpoint: " + endpoint,
 		target.Credentials, "file:" + credentials,
 		m.Redis.Password, "file:" + password,
+		"address: " + s.probe, "address: " + traffic,
 		fmt.Sprintf("rate: %d", s.rate), fmt.Sprintf("rate: %d", o.Rate),
 	}
 	if o.Hold > 0 {
@@ -112,6 +114,7 @@ type sampled struct {
 	target  *pointsmanv1.OvhIplbTarget
 	name    string                   // of the target
 	lb      string                   // name of the step
+	probe   string                   // where that step is probed
 	rate    uint32                   // of the target
 	hold    string                   // of the target, as Go writes it
 	setting *pointsmanv1.SettingStep // nil: none
@@ -129,7 +132,7 @@ func sampleSpec() (sampled, error) {
 	for _, stage := range out.master.Plan {
 		for _, step := range stage.Steps {
 			if s := step.GetOvhIplb(); s != nil {
-				out.step, out.name, out.lb = s, step.Target, step.Name
+				out.step, out.name, out.lb, out.probe = s, step.Target, step.Name, step.GetProbe().GetAddress()
 			}
 			if s := step.GetSetting(); s != nil {
 				out.setting = s

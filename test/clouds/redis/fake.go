@@ -75,7 +75,7 @@ func (f *Fake) SetRole(role string) {
 	f.role = role
 }
 
-// SetID sets the Sentinel's own id.
+// SetID sets the Sentinel's own id, or the Redis node's run id.
 func (f *Fake) SetID(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -250,6 +250,8 @@ func (f *Fake) answer(s *subscription, args []string) {
 		}
 	case "ROLE":
 		f.sayRole(s.w)
+	case "INFO":
+		writeBulks(s.w, "# Server\r\nrun_id:"+f.id+"\r\n")
 	case "SENTINEL MYID":
 		writeBulks(s.w, f.id)
 	case "SENTINEL GET-MASTER-ADDR-BY-NAME", "SENTINEL MASTER":

@@ -121,6 +121,7 @@ func (p *Printer) Master(m *pointsmanv1.Master) {
 	p.sentinels(m)
 	p.printf("\n")
 	p.redisNodes(m)
+	p.paths(m)
 	p.Alerts(m.GetAlerts())
 }
 

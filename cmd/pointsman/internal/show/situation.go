@@ -169,6 +169,7 @@ func (p *Printer) sights(masters []*pointsmanv1.Master) {
 	redis.print()
 	p.printf("\n")
 	sentinels.print()
+	p.paths(some...)
 	if left > 0 {
 		p.printf("and %s more in trouble: pointsman masters list\n", count(left, "master"))
 	}
