@@ -39,7 +39,7 @@ func scriptCommands() map[string]command {
 		"cluster":    startCluster,                   // cluster N: N nodes over one log, n1 leads
 		"leader":     onTape((*tape).scriptLeader),   // leader NODE|none
 		"down":       onTape((*tape).scriptDown),     // down NODE: it answers nothing
-		"corrupt":    onTape((*tape).scriptCorrupt),  // corrupt NODE state|disk
+		"corrupt":    onTape((*tape).scriptCorrupt),  // corrupt NODE state|disk|hash|none
 		"seed":       onTape((*tape).scriptSeed),     // seed MASTER ADDRESS: first view, and the Sentinels agree
 		"failover":   onTape((*tape).scriptFailover), // failover MASTER ADDRESS [PROMOTED-BEFORE]
 		"settle":     onTape((*tape).scriptSettle),   // settle ACTION done|pending|stuck REASON [REQUEST-ID...]
@@ -119,7 +119,7 @@ func (w *tape) scriptDown(args []string) error {
 }
 
 func (w *tape) scriptCorrupt(args []string) error {
-	if err := need(args, 2, "corrupt NODE state|disk"); err != nil {
+	if err := need(args, 2, "corrupt NODE state|disk|hash|none"); err != nil {
 		return err
 	}
 	w.mu.Lock()

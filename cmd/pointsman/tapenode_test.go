@@ -126,6 +126,11 @@ func (n *node) Notify(_ context.Context, _ pointsmanv1.NotifyKind, args []string
 
 // Hash implements api.Operator.
 func (n *node) Hash() (uint64, []byte) {
-	s := n.now()
-	return s.Index(), []byte{byte(s.Index())}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	hash := []byte{byte(n.state.Index())}
+	if n.salt == "hash" {
+		hash = append(hash, 'x')
+	}
+	return n.state.Index(), hash
 }

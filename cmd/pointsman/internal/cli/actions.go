@@ -33,6 +33,8 @@ func (f *actionFilter) flags(cmd *cobra.Command, a *App) {
 	enumFlag(cmd, &f.state, "state", pointsmanv1.ActionState(0))
 	_ = cmd.RegisterFlagCompletionFunc("master", a.complete(masterIDs))
 	_ = cmd.RegisterFlagCompletionFunc("failover", a.complete(failoverIDs))
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(a.kindNames(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("target", a.complete(targetIDs))
 }
 
 func (f *actionFilter) text() string {

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,6 +82,26 @@ func settingKeys(ctx context.Context, s *remote.Session) []string {
 	}
 	return keys
 }
+
+// targetIDs are those of the current spec.
+func targetIDs(ctx context.Context, s *remote.Session) []string {
+	spec, _ := s.Spec(ctx)
+	return slices.Sorted(maps.Keys(spec.GetTargets()))
+}
+
+// zoneIDs are those in which nodes stand.
+func zoneIDs(ctx context.Context, s *remote.Session) []string {
+	resp, _ := s.Nodes(ctx, "", completeLimit)
+	var zones []string
+	for _, n := range resp.GetNodes() {
+		zones = append(zones, n.GetZone())
+	}
+	slices.Sort(zones)
+	return slices.Compact(zones)
+}
+
+// kindNames are the kinds of actions that this program can carry out.
+func (a *App) kindNames() []string { return slices.Sorted(maps.Keys(a.Kinds)) }
 
 type identified interface {
 	*pointsmanv1.Node | *pointsmanv1.Master | *pointsmanv1.Failover | *pointsmanv1.Action

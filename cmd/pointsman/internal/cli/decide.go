@@ -51,8 +51,9 @@ func (a *App) actionsAbandon() *cobra.Command {
 	d := &decision{}
 	cmd := &cobra.Command{
 		Use: "abandon ACTION --reason TEXT", Short: "Give a stuck, pending or waiting action up for good", Args: exactly("ACTION"),
-		Long: "Ends an action for good: nothing will carry it out. The reason is kept in the log.\n" +
-			"Refused while the action is claimed, waiting or final.",
+		Long: "Ends an action for good: nothing will carry it out; what a waiting one has written already stays.\n" +
+			"The reason is kept in the log.\n" +
+			"Refused while the action is claimed, since a request of it may be under way, and when it is final.",
 		ValidArgsFunction: a.complete(openIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if d.reason == "" {

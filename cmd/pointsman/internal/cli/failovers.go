@@ -85,7 +85,8 @@ func (a *App) failoversShow() *cobra.Command {
 		Long: "Shows how a failover stands, a bar for each action (in a terminal), then what happened in its\n" +
 			"order, and upon which evidence it was accepted. Times are relative to acceptance, by the log\n" +
 			"clock. -o wide adds the provider's request ids. A master's id instead of a failover's shows\n" +
-			"its newest one.",
+			"its newest one.\n\n" +
+			"Without a leader it shows what a node knows by itself, marked STALE, and ends with 5.",
 		Example:           "  pointsman failovers show cache/7\n  pointsman failovers show cache\n  pointsman failovers show cache/7 --svg > cache-7.svg",
 		ValidArgsFunction: a.complete(failoverIDs),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -103,26 +104,30 @@ func (a *App) failoversShow() *cobra.Command {
 }
 
 func showFailover(ctx context.Context, s *remote.Session, p *show.Printer, id string, svg bool) error {
+	s, cluster, err := s.OrStale(ctx)
+	if err != nil {
+		return fault.At("show failover "+id, err)
+	}
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
 	resp, err := getFailover(ctx, s, id)
 	if err != nil {
 		return err
 	}
-	if !svg && !p.Format.ForPeople() {
-		return p.Message(resp)
-	}
-	cluster, err := s.Cluster(ctx)
-	if err != nil {
-		return fault.At("ask for the log clock", err)
-	}
 	now := cluster.GetCluster().GetLogClock()
-	if svg {
-		return show.FailoverSVG(p.Out, resp.GetFailover(), now)
+	switch {
+	case svg:
+		err = show.FailoverSVG(p.Out, resp.GetFailover(), now)
+	case !p.Format.ForPeople():
+		err = p.Message(resp)
+	default:
+		p.Header(resp.GetHeader())
+		p.Failover(resp.GetFailover(), now)
 	}
-	p.Header(resp.GetHeader())
-	p.Failover(resp.GetFailover(), now)
-	return nil
+	if err == nil && s.Fallback() {
+		return fault.Quiet(fault.TryLater)
+	}
+	return err
 }
 
 // getFailover finds one by its id, or the newest one of a master.

@@ -36,6 +36,7 @@ func (a *App) nodesCommand() *cobra.Command {
 		},
 	}
 	list.Flags().StringVar(&zone, "zone", "", "only nodes of this zone")
+	_ = list.RegisterFlagCompletionFunc("zone", a.complete(zoneIDs))
 	w.flags(list)
 	cmd.AddCommand(list)
 	return cmd

@@ -25,6 +25,7 @@ type Session struct {
 	any   *client.Client
 	via   grpc.ClientConnInterface // what Conn gives
 	nodes map[string]*client.Client
+	stale bool // nobody confirmed an answer: one node is asked for what it knows
 }
 
 // Open makes a session. It sends nothing. The error names an endpoint that is

@@ -54,6 +54,30 @@ func (s *Session) through(conn grpc.ClientConnInterface, level pointsmanv1.ReadL
 	return &other
 }
 
+// OrStale is the session itself when a leader confirms its answers, else the
+// same session asking the node that has applied most for what it knows. The
+// error says that nobody answered.
+func (s *Session) OrStale(ctx context.Context) (*Session, *pointsmanv1.GetClusterResponse, error) {
+	cluster, err := s.confirmed(ctx)
+	if err == nil {
+		return s, cluster, nil
+	}
+	best, _, err := s.anyStale(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := s.Node(best.address)
+	if err != nil {
+		return nil, nil, err
+	}
+	asked := s.through(conn, pointsmanv1.ReadLevel_READ_LEVEL_STALE)
+	asked.stale = true
+	return asked, best.answer, nil
+}
+
+// Fallback reports whether OrStale found nobody who confirms an answer.
+func (s *Session) Fallback() bool { return s.stale }
+
 func (s *Session) confirmed(ctx context.Context) (*pointsmanv1.GetClusterResponse, error) {
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
