@@ -41,7 +41,7 @@ func scriptCommands() map[string]command {
 		"down":       onTape((*tape).scriptDown),     // down NODE: it answers nothing
 		"corrupt":    onTape((*tape).scriptCorrupt),  // corrupt NODE state|disk|hash|none
 		"seed":       onTape((*tape).scriptSeed),     // seed MASTER ADDRESS: first view, and the Sentinels agree
-		"failover":   onTape((*tape).scriptFailover), // failover MASTER ADDRESS
+		"failover":   onTape((*tape).scriptFailover), // failover MASTER ADDRESS [PROMOTED-BEFORE]
 		"settle":     onTape((*tape).scriptSettle),   // settle ACTION done|pending|stuck REASON [REQUEST-ID...]
 		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
@@ -137,12 +137,19 @@ func (w *tape) scriptSeed(args []string) error {
 }
 
 func (w *tape) scriptFailover(args []string) error {
-	if err := need(args, 2, "failover MASTER ADDRESS"); err != nil {
+	if err := need(args, 2, "failover MASTER ADDRESS [PROMOTED-BEFORE]"); err != nil {
 		return err
+	}
+	var seen time.Duration
+	if len(args) > 2 {
+		var err error
+		if seen, err = time.ParseDuration(args[2]); err != nil {
+			return err
+		}
 	}
 	m, _ := w.now().Master(fsm.MasterID(args[0]))
 	return w.observe(fsm.Observe{
-		Master: m.ID, Base: m.Number, Address: fsm.Address(args[1]), Epoch: m.Epoch + 1, As: fsm.Advance,
+		Master: m.ID, Base: m.Number, Address: fsm.Address(args[1]), Epoch: m.Epoch + 1, As: fsm.Advance, Seen: seen,
 		Evidence: []string{"10.0.1.10:26379 names " + args[1] + " (seen by n1)", args[1] + " answers ROLE master"},
 	})
 }
@@ -167,6 +174,9 @@ func (w *tape) scriptSettle(args []string) error {
 		s.To, s.Effect = fsm.Pending, 0
 	case "stuck":
 		s.To, s.Effect = fsm.Stuck, 0
+	}
+	if f, _ := w.now().Failover(a.For); f.Seen > 0 && args[1] != "already" && a.Step.Class != fsm.InLog {
+		s.First = 2 * time.Millisecond // who times the promotion times the requests too
 	}
 	if len(args) > 2 {
 		s.Reason, s.Requests = args[2], args[3:]

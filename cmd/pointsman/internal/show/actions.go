@@ -171,11 +171,12 @@ func (p *Printer) attempts(a *pointsmanv1.Action) {
 		return
 	}
 	p.printf("\n")
-	g := p.grid(cols("ATTEMPT", "OUTCOME", "AFTER", "BY", "TERM", "LOG INDEX", "+TOKEN", "REASON"))
+	g := p.grid(cols("ATTEMPT", "OUTCOME", "AFTER", "BY", "TERM", "LOG INDEX", "+TOKEN", "+CLAIMED", "+REQUEST", "REASON"))
 	numbers := attemptNames(a)
 	for i, h := range a.GetHistory() {
 		g.row(numbers[i], outcome(h), since(a.GetPlannedAt(), h.GetSettledAt()), or(h.GetNodeId()),
-			fmt.Sprint(h.GetTerm()), fmt.Sprint(h.GetIndex()), fmt.Sprint(h.GetToken()), or(h.GetReason()))
+			fmt.Sprint(h.GetTerm()), fmt.Sprint(h.GetIndex()), fmt.Sprint(h.GetToken()),
+			since(a.GetPlannedAt(), h.GetClaimedAt()), span(h.GetFirstRequestAfter()), or(h.GetReason()))
 	}
 	g.wrapLast()
 	g.print()

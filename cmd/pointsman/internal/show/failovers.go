@@ -3,6 +3,8 @@ package show
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
@@ -12,7 +14,7 @@ func (p *Printer) Failovers(all []*pointsmanv1.Failover) {
 		p.printf("no failovers\n")
 		return
 	}
-	g := p.grid(cols("FAILOVER", "STATE", "FROM", "TO", "EPOCH", "ACCEPTED", "TOOK", "ACTIONS", "+KIND", "+NODE", "+TERM", "+SPEC"))
+	g := p.grid(cols("FAILOVER", "STATE", "FROM", "TO", "EPOCH", "ACCEPTED", "TOOK", "ACTIONS", "+PROMOTED", "+REQUEST", "+KIND", "+NODE", "+TERM", "+SPEC"))
 	for _, f := range all {
 		g.row(p.failoverCells(f)...)
 	}
@@ -22,7 +24,7 @@ func (p *Printer) Failovers(all []*pointsmanv1.Failover) {
 func (p *Printer) failoverCells(f *pointsmanv1.Failover) []string {
 	return []string{
 		f.GetId(), p.failoverState(f), f.GetFrom(), f.GetTo(), fmt.Sprint(f.GetSentinelEpoch()),
-		wall(f.GetAcceptedTime()), took(f), tally(f.GetActions()),
+		wall(f.GetAcceptedTime()), took(f), tally(f.GetActions()), before(f.GetPromotedBefore()), request(f),
 		or(Word(f.GetKind())), or(f.GetAcceptedNode()), fmt.Sprint(f.GetAcceptedTerm()), fmt.Sprint(f.GetSpecRevision()),
 	}
 }
@@ -53,6 +55,24 @@ func took(f *pointsmanv1.Failover) string {
 		return none
 	}
 	return Span(d)
+}
+
+// before is a span before the acceptance.
+func before(d *durationpb.Duration) string {
+	if d == nil {
+		return none
+	}
+	return "-" + Span(d.AsDuration())
+}
+
+// request is when the first changing request left, after the acceptance.
+func request(f *pointsmanv1.Failover) string {
+	t := timeline{failover: f}
+	e, ok := t.request()
+	if !ok {
+		return none
+	}
+	return "+" + Span(e.at)
 }
 
 // tally counts actions by state: "2/3 done".

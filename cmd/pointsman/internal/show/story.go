@@ -10,7 +10,8 @@ import (
 )
 
 // Failover writes one failover as a timeline: everything relative to its
-// acceptance, by the log clock; now is that clock, nil when unknown.
+// promotion, or to its acceptance where that is not known, by the log clock; now
+// is that clock, nil when unknown.
 func (p *Printer) Failover(f *pointsmanv1.Failover, now *durationpb.Duration) {
 	t := newTimeline(f, now)
 	p.printf("%s  %s  %s -> %s\n", p.paint(bold, "FAILOVER "+f.GetId()), p.failoverState(f), or(f.GetFrom()), or(f.GetTo()))
@@ -38,15 +39,37 @@ func (t *timeline) summary(now *durationpb.Duration) []string {
 	case len(f.GetActions()) == 0:
 		return append(lines, "no actions: the plan was empty")
 	case !t.open:
-		return append(lines, fmt.Sprintf("%s after %s: %s", or(Word(f.GetState())), Span(t.after(f.GetSettledAt())), counted))
+		lines = append(lines, fmt.Sprintf("%s after %s: %s", or(Word(f.GetState())), Span(t.end-t.accepted), counted))
+		return append(lines, t.chain()...)
 	}
-	lines = append(lines, fmt.Sprintf("open for %s: %s", Span(t.end), counted))
+	lines = append(lines, fmt.Sprintf("open for %s: %s", Span(t.end-t.accepted), counted))
+	lines = append(lines, t.chain()...)
 	for _, a := range f.GetActions() {
 		if !Final(a.GetState()) {
 			lines = append(lines, standing(a))
 		}
 	}
 	return lines
+}
+
+// chain is the way from the promotion to the end in one line, each moment as a
+// span after the first; none when only the acceptance is known.
+func (t *timeline) chain() []string {
+	words := []string{"accepted"}
+	if t.accepted > 0 {
+		words = []string{"promoted", "accepted " + Span(t.accepted)}
+	}
+	request, sent := t.request()
+	if sent {
+		words = append(words, "first request "+Span(request.at))
+	}
+	if t.accepted == 0 && !sent {
+		return nil
+	}
+	if !t.open {
+		words = append(words, Word(t.failover.GetState())+" "+Span(t.end))
+	}
+	return []string{strings.Join(words, " → ")}
 }
 
 // standing says what an open action is at, in one line.

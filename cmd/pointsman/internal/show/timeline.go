@@ -9,10 +9,12 @@ import (
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
-// timeline is one failover on a time axis: spans after its acceptance, by the
-// log clock. It is what the terminal and the SVG draw.
+// timeline is one failover on a time axis: spans after its promotion, by the
+// log clock; after its acceptance where the promotion is not known. It is what
+// the terminal and the SVG draw.
 type timeline struct {
 	failover *pointsmanv1.Failover
+	accepted time.Duration // when it was accepted; 0: the promotion is not known
 	end      time.Duration // when it was settled, or now
 	open     bool          // not every action is final
 	lanes    []lane
@@ -43,7 +45,7 @@ const (
 
 // event is one line of a failover's story.
 type event struct {
-	at       time.Duration // after acceptance
+	at       time.Duration // on the axis
 	step     string        // empty: the failover itself
 	by       string        // node, and its term where that is another than at acceptance
 	what     string
@@ -52,17 +54,14 @@ type event struct {
 
 // newTimeline lays a failover out; now is the log clock, nil when unknown.
 func newTimeline(f *pointsmanv1.Failover, now *durationpb.Duration) timeline {
-	t := timeline{failover: f}
-	settled, ok := between(f.GetAcceptedAt(), f.GetSettledAt())
-	t.open = !ok
-	if ok {
-		t.end = settled
-	}
+	t := timeline{failover: f, accepted: max(0, f.GetPromotedBefore().AsDuration())}
+	t.open = f.GetSettledAt() == nil
+	t.end = t.after(f.GetSettledAt())
 	for _, a := range f.GetActions() {
 		t.end = max(t.end, t.last(a))
 	}
-	if d, known := between(f.GetAcceptedAt(), now); t.open && known {
-		t.end = max(t.end, d)
+	if t.open && now != nil {
+		t.end = max(t.end, t.after(now))
 	}
 	for _, a := range f.GetActions() {
 		t.lanes = append(t.lanes, t.lane(a))
@@ -71,10 +70,28 @@ func newTimeline(f *pointsmanv1.Failover, now *durationpb.Duration) timeline {
 	return t
 }
 
-// after is a log clock as a span after acceptance.
+// after is the place of a log clock on the axis. Nothing of a failover was
+// before its acceptance but the promotion.
 func (t *timeline) after(c *durationpb.Duration) time.Duration {
 	d, _ := between(t.failover.GetAcceptedAt(), c)
-	return max(d, 0)
+	return t.accepted + max(d, 0)
+}
+
+// request is the first request that could change anything, as an event; false
+// when none left, or the log does not hold it.
+func (t *timeline) request() (first event, ok bool) {
+	for _, a := range t.failover.GetActions() {
+		for _, h := range a.GetHistory() {
+			if h.GetClaimedAt() == nil || h.GetFirstRequestAfter() == nil {
+				continue
+			}
+			at := t.after(h.GetClaimedAt()) + h.GetFirstRequestAfter().AsDuration()
+			if !ok || at < first.at {
+				first, ok = event{at: at, step: a.GetStep(), by: t.by(h), what: "first request that changes something"}, true
+			}
+		}
+	}
+	return first, ok
 }
 
 // last is the latest moment that an action tells of.
@@ -104,7 +121,12 @@ func (t *timeline) lane(a *pointsmanv1.Action) lane {
 		l.add(idle, at, l.ended)
 		return l
 	}
-	l.add(stretchOf(a.GetState()), at, t.end)
+	now := stretchOf(a.GetState())
+	if claimed := t.after(a.GetClaimedAt()); now == acting && a.GetClaimedAt() != nil && claimed > at {
+		l.add(idle, at, claimed)
+		at = claimed
+	}
+	l.add(now, at, t.end)
 	l.ended = t.end
 	return l
 }
@@ -116,11 +138,14 @@ func (l *lane) add(s stretch, from, to time.Duration) {
 	}
 }
 
-// begun is when an attempt was claimed, as far as the log tells: a claim that
-// rode in the acceptance began with it. Of others only the end is known.
+// begun is when an attempt was claimed. Where the log does not hold it, a claim
+// that rode in the acceptance began with it, and of others only the end is known.
 func (t *timeline) begun(h *pointsmanv1.Attempt, settled time.Duration) time.Duration {
-	if h.GetIndex() == t.failover.GetAcceptedIndex() {
-		return 0
+	switch {
+	case h.GetClaimedAt() != nil:
+		return t.after(h.GetClaimedAt())
+	case h.GetIndex() == t.failover.GetAcceptedIndex():
+		return t.accepted
 	}
 	return settled
 }
@@ -143,7 +168,14 @@ func (t *timeline) story() []event {
 	if f.GetFrom() != "" {
 		accepted += ", was " + f.GetFrom()
 	}
-	events := []event{{by: f.GetAcceptedNode(), what: accepted}}
+	var events []event
+	if t.accepted > 0 {
+		events = append(events, event{what: "promoted: a Sentinel names " + or(f.GetTo())})
+	}
+	events = append(events, event{at: t.accepted, by: f.GetAcceptedNode(), what: accepted})
+	if e, ok := t.request(); ok {
+		events = append(events, e)
+	}
 	for _, a := range f.GetActions() {
 		events = append(events, t.deeds(a)...)
 	}

@@ -150,6 +150,46 @@ func TestSVG(t *testing.T) {
 	}
 }
 
+// TestFromThePromotion: where the log holds it, the axis begins at the
+// promotion, and a claim at its own clock; the chain counts from the promotion.
+func TestFromThePromotion(t *testing.T) {
+	f, now := storyOf()
+	if chain := (&timeline{failover: f}).chain(); chain != nil {
+		t.Errorf("only the acceptance is known: %q", chain)
+	}
+	at := func(ms int) *durationpb.Duration {
+		return durationpb.New(time.Hour + time.Duration(ms)*time.Millisecond)
+	}
+	f.PromotedBefore = durationpb.New(1500 * time.Millisecond)
+	second := f.GetActions()[0].GetHistory()[1]
+	second.ClaimedAt, second.FirstRequestAfter = at(700), durationpb.New(20*time.Millisecond)
+	line := newTimeline(f, now)
+	if got, want := line.chain(), "promoted → accepted 1.5s → first request 2.2s"; len(got) != 1 || got[0] != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var got []string
+	for _, e := range line.events[:4] {
+		got = append(got, relative(e.at)+" "+or(e.step)+" "+oneLine(e.what))
+	}
+	want := []string{
+		"+0.000s - promoted: a Sentinel names y:1", "+1.500s - accepted: y:1 is the master, was x:1",
+		"+2.000s lb attempts 1 to 2 failed, in doubt, the last at +3.000s: 503", "+2.220s lb first request that changes something",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	wantPieces := []piece{ // in ms after the promotion; the second attempt was claimed 200 ms after the first one settled
+		{acting, 1500 * time.Millisecond, 2000 * time.Millisecond}, {idle, 2000 * time.Millisecond, 2200 * time.Millisecond},
+		{acting, 2200 * time.Millisecond, 3000 * time.Millisecond},
+	}
+	if diff := cmp.Diff(wantPieces, line.lanes[0].pieces[:3], cmp.AllowUnexported(piece{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if line.end != 9500*time.Millisecond || line.summary(now)[1] != "open for 8.0s: 1/3 done" {
+		t.Errorf("ends at %s: %q", line.end, line.summary(now))
+	}
+}
+
 func TestTicks(t *testing.T) {
 	for end, want := range map[time.Duration]string{
 		0: "0", 9 * time.Millisecond: "2ms", 700 * time.Millisecond: "100ms", 9400 * time.Millisecond: "2s", 42 * time.Second: "10s",

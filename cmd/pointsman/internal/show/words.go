@@ -86,7 +86,7 @@ func since(then, now *durationpb.Duration) string {
 	return Span(max(d, 0))
 }
 
-// relative is a time after acceptance: +1.204s.
+// relative is a time on the axis of a timeline: +1.204s.
 func relative(d time.Duration) string {
 	return fmt.Sprintf("%+.3fs", d.Seconds())
 }
