@@ -34,7 +34,8 @@ type Actuator interface {
 	Read(ctx context.Context, s Subject) (Reading, error)
 	// Judge says how a reading stands to what an action wants. Pure.
 	Judge(r Reading, w Work) Sight
-	// Act makes at most one request that could change the object.
+	// Act makes at most one request that could change the object, and calls
+	// Sending with its context when that leaves.
 	Act(ctx context.Context, w Work, seen Sight) (Outcome, error)
 	// Follow asks how the provider's task in the action's checkpoint goes.
 	Follow(ctx context.Context, w Work) (Progress, error)

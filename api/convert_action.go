@@ -31,6 +31,9 @@ func (s *Server) actionMessage(state fsm.State, a fsm.Action) *pointsmanv1.Actio
 	if !a.IsRefresh() {
 		m.Failover, m.Stage, m.Step = a.For.String(), a.Stages, a.Step.Name
 	}
+	if a.Claimed > 0 {
+		m.ClaimedAt = span(a.Claimed)
+	}
 	if a.Phase.Final() {
 		m.SettledAt, m.SettledTime = span(a.Changed), stamp(a.ChangedWall)
 	}
@@ -46,7 +49,7 @@ func (s *Server) actionMessage(state fsm.State, a fsm.Action) *pointsmanv1.Actio
 }
 
 func attemptMessage(at fsm.Attempt) *pointsmanv1.Attempt {
-	return &pointsmanv1.Attempt{
+	m := &pointsmanv1.Attempt{
 		Token:       uint64(at.Token),
 		Term:        uint64(at.Term),
 		NodeId:      string(at.Node),
@@ -58,6 +61,13 @@ func attemptMessage(at fsm.Attempt) *pointsmanv1.Attempt {
 		SettledAt:   span(at.Clock),
 		SettledTime: stamp(at.Wall),
 	}
+	if at.Claimed > 0 {
+		m.ClaimedAt = span(at.Claimed)
+	}
+	if at.First > 0 {
+		m.FirstRequestAfter = durationpb.New(at.First)
+	}
+	return m
 }
 
 func gateMessage(g fsm.Gate) *pointsmanv1.Gate {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/pointsman/pointsman/fsm"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -23,6 +25,9 @@ func (s *Server) failoverMessage(state fsm.State, f fsm.Failover) *pointsmanv1.F
 		AcceptedAt:    span(f.Clock),
 		AcceptedTime:  stamp(f.Wall),
 		State:         failoverState(actions),
+	}
+	if f.Seen > 0 {
+		m.PromotedBefore = durationpb.New(f.Seen)
 	}
 	last, wall, open := f.Clock, f.Wall, false
 	for _, a := range actions {

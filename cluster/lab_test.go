@@ -92,7 +92,7 @@ func (l *lab) stop() {
 func (l *lab) kill(id fsm.NodeID) {
 	n := l.nodes[id]
 	delete(l.nodes, id)
-	n.once.Do(func() { n.cancel(ErrClosed); n.release() })
+	n.end(func() {})
 }
 
 // leader waits for a node that leads with its barrier through.

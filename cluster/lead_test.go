@@ -257,6 +257,36 @@ func TestTransferToANodeThatGoesAway(t *testing.T) {
 	})
 }
 
+// TestCloseTwice: whoever closes a node that is being closed waits until it is
+// gone, in virtual time too.
+func TestCloseTwice(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, l *lab) {
+		l.start()
+		n := l.leader()
+		l.settled()
+		asked := make(chan struct{})
+		n.SetHandover(func(context.Context) error {
+			close(asked)
+			time.Sleep(2 * time.Second)
+			return nil
+		})
+		var both sync.WaitGroup
+		both.Go(func() {
+			if err := n.Close(within10(t)); err != nil {
+				t.Errorf("the first: %v", err)
+			}
+		})
+		<-asked
+		both.Go(func() {
+			if err := n.Close(within10(t)); err != nil || n.ctx.Err() == nil {
+				t.Errorf("the second: %v, node %v", err, n.ctx.Err())
+			}
+		})
+		both.Wait()
+		l.put(l.leader(n.cfg.NodeID), "k", "v")
+	})
+}
+
 // TestSecondTransferWaitsNoLongerThanItsCaller: nor does Close, whose own
 // hand-over comes behind one that is under way.
 func TestSecondTransferWaitsNoLongerThanItsCaller(t *testing.T) {

@@ -42,7 +42,8 @@ type Node struct {
 
 	wait     sync.WaitGroup // goroutines of the node
 	inflight sync.WaitGroup // waits for raft's futures
-	once     sync.Once      // Close
+	closing  atomic.Bool    // the first Close has begun
+	gone     chan struct{}  // closed when it has ended
 
 	mu       sync.Mutex
 	closed   bool
@@ -67,7 +68,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", string(cfg.NodeID)), notify: make(chan bool, 64), turned: make(chan struct{}), moving: make(chan struct{}, 1)}
+	n := &Node{cfg: cfg, logger: cfg.Logger.With("node", string(cfg.NodeID)), notify: make(chan bool, 64), turned: make(chan struct{}), moving: make(chan struct{}, 1), gone: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
 	n.machine = newMachine(n.fail)
 	if err := n.start(ctx); err != nil {
@@ -241,18 +242,31 @@ func (n *Node) ended() error {
 
 // Close hands leadership over if it can, stops, and waits for every goroutine.
 // ctx bounds the hand-over; what follows is bounded by the write deadline. It
-// returns the node's failure, if there was one.
+// returns the node's failure, if there was one. A second call while the first
+// is under way ends with it; the first one's ctx holds.
 func (n *Node) Close(ctx context.Context) error {
-	n.once.Do(func() {
+	n.end(func() {
 		if t, _ := n.currentTenure(); t.open() && n.ctx.Err() == nil {
 			if err := n.Transfer(ctx, ""); err != nil {
 				n.logger.Warn("closing without a hand-over", "error", err)
 			}
 		}
-		n.cancel(ErrClosed)
-		n.release()
 	})
 	return n.Err()
+}
+
+// end stops the node after first, whoever calls it, and waits until it is gone.
+// It is a channel and no sync.Once: a wait for a lock would stop the clock of
+// tests in virtual time.
+func (n *Node) end(first func()) {
+	if !n.closing.CompareAndSwap(false, true) {
+		<-n.gone
+		return
+	}
+	defer close(n.gone)
+	first()
+	n.cancel(ErrClosed)
+	n.release()
 }
 
 // release stops what start has started, in the order in which nothing that is

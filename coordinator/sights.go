@@ -194,7 +194,7 @@ func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
 		return false
 	}
 	answer, err := o.executor.Observe(o.ctx, o.term, executor.Sighting{
-		Master: id, As: as, Address: fsm.Address(v.Address), Epoch: fsm.Epoch(v.Epoch), Evidence: v.Evidence,
+		Master: id, As: as, Address: fsm.Address(v.Address), Epoch: fsm.Epoch(v.Epoch), Evidence: v.Evidence, First: v.First,
 	})
 	if err != nil {
 		return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
@@ -17,6 +18,7 @@ type Sighting struct {
 	Address  fsm.Address
 	Epoch    fsm.Epoch
 	Evidence []string
+	First    time.Time // when a Sentinel first named Address at Epoch; zero: not known
 }
 
 // Observe logs a sighting with the claims of the plan's first stage, and acts
@@ -70,6 +72,9 @@ func (e *Executor) observe(ctx context.Context, term fsm.Term, state fsm.State, 
 		for _, a := range first {
 			crashDuring(proposing, a.Action)
 		}
+	}
+	if !s.First.IsZero() {
+		c.Seen = max(1, time.Since(s.First))
 	}
 	span := startSpan()
 	answer, err := e.propose(ctx, term, c)

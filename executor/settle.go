@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
@@ -68,7 +69,7 @@ func (t try) await(ctx context.Context) (fsm.State, fsm.Action, bool) {
 // settle logs what came of the attempt. A refusal means that somebody else's
 // word was first (a newer failover, a human): nothing is left to do.
 func (t try) settle(ctx context.Context, a fsm.Action, c fsm.Settle) {
-	c.Action, c.Token = a.ID, t.token
+	c.Action, c.Token, c.First = a.ID, t.token, t.first
 	crashAt(beforeSettle, a)
 	crashDuring(settling, a)
 	if _, err := t.propose(ctx, t.term, c); err != nil {
@@ -78,6 +79,22 @@ func (t try) settle(ctx context.Context, a fsm.Action, c fsm.Settle) {
 	t.meters.settled(a, c)
 	t.Logger.Info("settled", "action", string(a.ID), "to", c.To.String(), "effect", effect(c), "term", uint64(t.term),
 		"token", uint64(t.token), "attempt", a.Attempts, "reason", c.Reason)
+}
+
+// departure is the log clock when the request that may change the object left.
+// The claim's is of the same node and term, so their difference is a span of
+// one monotonic clock. A transport may call note from a goroutine of its own.
+type departure struct{ clock atomic.Int64 } // one more than the clock; 0: nothing left
+
+func (d *departure) note(now fsm.Clock) { d.clock.CompareAndSwap(0, int64(now)+1) }
+
+// after is zero when nothing left.
+func (d *departure) after(claimed fsm.Clock) time.Duration {
+	at := fsm.Clock(d.clock.Load())
+	if at == 0 {
+		return 0
+	}
+	return max(1, time.Duration(at-1-claimed))
 }
 
 func effect(c fsm.Settle) string {

@@ -20,8 +20,9 @@ type try struct {
 	token   fsm.Token // of the claim it acts under
 	span    span      // since before that claim was proposed
 	reading *actuators.Reading
-	doubt   bool // an earlier claim may have written
-	unread  bool // the look before the write got no answer
+	doubt   bool          // an earlier claim may have written
+	unread  bool          // the look before the write got no answer
+	first   time.Duration // from the claim's log clock until the request that may change the object left
 }
 
 var (
@@ -172,7 +173,9 @@ func (t try) act(ctx, within context.Context, state fsm.State, a fsm.Action, too
 	}
 	crashAt(looked, a)
 	began := time.Now()
-	out, err := tool.Act(within, t.work(state, a, false), seen)
+	left := new(departure)
+	out, err := tool.Act(actuators.WithSending(within, func() { left.note(t.Journal.Clock()) }), t.work(state, a, false), seen)
+	t.first = left.after(a.Claimed)
 	t.meters.acted(a, time.Since(began))
 	crashAt(acted, a)
 	x := actuators.Explain(err)

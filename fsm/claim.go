@@ -42,7 +42,7 @@ func (c Claim) apply(s State, e Entry) (State, Answer) {
 		s = s.withObject(o)
 	}
 	a = a.move(Claimed, a.Reason, s, e)
-	a.Token, a.Term, a.Node, a.Version = token, e.Term, e.Node, c.Version
+	a.Token, a.Term, a.Node, a.Version, a.Claimed = token, e.Term, e.Node, c.Version, s.clock
 	a.Attempts++
 	a.NotBefore, a.On, a.Careful = 0, "", false
 	return s.with(a), Answer{Token: token}

@@ -17,8 +17,9 @@ type Observe struct {
 	Epoch    Epoch
 	As       ObservedAs
 	Evidence []string
-	Values   []Value // one for each step of the plan, in its order
-	Term     Term    // of the proposer, for the claims
+	Seen     time.Duration // since the proposer first saw Address named at Epoch; zero: not known
+	Values   []Value       // one for each step of the plan, in its order
+	Term     Term          // of the proposer, for the claims
 	Claims   []Ride
 }
 
@@ -101,7 +102,7 @@ func (c Observe) begin(s State, e Entry, spec MasterSpec, from Address, n Number
 	f := Failover{
 		ID: FailoverID{c.Master, n}, From: from, To: c.Address, Epoch: c.Epoch, As: c.As,
 		Evidence: bounded(c.Evidence), Revision: c.Revision, Term: e.Term, Index: e.Index,
-		Node: e.Node, Clock: s.clock, Wall: e.Wall,
+		Node: e.Node, Clock: s.clock, Seen: max(0, c.Seen), Wall: e.Wall,
 	}
 	i := 0
 	for at, stage := range spec.Plan {

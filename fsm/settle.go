@@ -23,6 +23,7 @@ type Settle struct {
 	Refresh    *Refresh       // when waiting: the staged value needs a refresh
 	Settings   []SettingWrite // effects inside the log; only of class InLog
 	Requests   []string       // ids that the provider gave its answers
+	First      time.Duration  // from the claim's log clock to the request that could change the object; zero: none left
 }
 
 // Refresh asks for a refresh of the action's target. It joins one that is not
@@ -112,7 +113,8 @@ func (c Settle) allowed(a Action) error {
 func (a Action) record(c Settle, s State, e Entry) Action {
 	at := Attempt{
 		Token: c.Token, Term: a.Term, Node: a.Node, Outcome: c.To, Doubt: c.Doubt,
-		Reason: cut(c.Reason), Requests: bounded(c.Requests), Clock: s.clock, Wall: e.Wall,
+		Reason: cut(c.Reason), Requests: bounded(c.Requests),
+		Claimed: a.Claimed, First: max(0, c.First), Clock: s.clock, Wall: e.Wall,
 	}
 	keep := max(0, len(a.History)-(MaxAttemptsKept-1))
 	a.History = append(append([]Attempt(nil), a.History[keep:]...), at)

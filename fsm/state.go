@@ -58,8 +58,9 @@ type Failover struct {
 	Index    uint64
 	Node     NodeID
 	Clock    Clock
-	Wall     time.Time  // display only
-	Actions  []ActionID // in the order of the plan
+	Seen     time.Duration // from the first sight of To at Epoch to the acceptance; zero: not known
+	Wall     time.Time     // display only
+	Actions  []ActionID    // in the order of the plan
 }
 
 // Action is one step of one failover, or a refresh of a staged target: the
@@ -80,6 +81,7 @@ type Action struct {
 	Term    Term
 	Node    NodeID
 	Version string // compare-and-swap version read before the claim
+	Claimed Clock  // of its entry; zero: the entry that made it is of a build that kept none
 
 	Effect     Effect
 	Attempts   int   // claims so far
@@ -107,7 +109,9 @@ type Attempt struct {
 	Outcome  Phase
 	Doubt    bool
 	Reason   string
-	Requests []string // ids that the provider gave its answers
+	Requests []string      // ids that the provider gave its answers
+	Claimed  Clock         // of the claim's entry; zero: not kept
+	First    time.Duration // from Claimed to the request that could change the object; zero: none left
 	Clock    Clock
 	Wall     time.Time
 }

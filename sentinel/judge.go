@@ -88,6 +88,9 @@ func (j *judge) alert(reason, format string, args ...any) {
 // accept makes the verdict and writes down who said what.
 func (j *judge) accept(k Kind, address string, epoch uint64) {
 	j.out.Kind, j.out.Address, j.out.Epoch = k, address, epoch
+	if k == Advance || k == Resolve {
+		j.out.First = j.firstOf(address, epoch)
+	}
 	for _, r := range j.v.Reports {
 		line := fmt.Sprintf("sentinel %s names %s at epoch %d", r.Sentinel, r.Address, r.Epoch)
 		if !r.Seen {

@@ -1,6 +1,9 @@
 package sentinel
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // regressed is not behind: it reported the accepted epoch earlier, or it has
 // another id than before, or it moved on since the acceptance and is still
@@ -48,10 +51,25 @@ func (j *judge) learn(s remembered, r Report) remembered {
 	}
 	if r.Address != s.address || r.Epoch != s.epoch {
 		s.first = s.address == "" || j.gap()
-		s.address, s.epoch, s.since = r.Address, r.Epoch, j.now
+		s.address, s.epoch, s.since, s.told = r.Address, r.Epoch, j.now, r.At
 	}
 	s.highest = max(s.highest, r.Epoch)
 	return s
+}
+
+// firstOf is when the first Sentinel made a claim; zero where one had made it
+// before we listened.
+func (j *judge) firstOf(address string, epoch uint64) (first time.Time) {
+	for _, s := range j.next.sentinels {
+		switch {
+		case s.address != address || s.epoch != epoch:
+		case s.first:
+			return time.Time{}
+		case first.IsZero() || s.told.Before(first):
+			first = s.told
+		}
+	}
+	return first
 }
 
 // gap: nobody called Judge for so long that a change may have been slept through.

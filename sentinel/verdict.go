@@ -67,9 +67,14 @@ type Verdict struct {
 	Address  string
 	Epoch    uint64
 	Evidence []string // who said what, for people
-	Alerts   []Alert
-	WarmUp   bool          // a switch is likely: read objects, open connections, no more
-	Again    time.Duration // look again after this, even if the view does not change
+	// First is when the first Sentinel named Address at Epoch, as far as this
+	// node or a peer heard it: a peer's word counts from its age at arrival, so
+	// late by the way of the report. Zero: not known, since a Sentinel named it
+	// before it was first asked, or for a Seed or Rebase.
+	First  time.Time
+	Alerts []Alert
+	WarmUp bool          // a switch is likely: read objects, open connections, no more
+	Again  time.Duration // look again after this, even if the view does not change
 }
 
 // Bounds of Judge, from measurements of real failovers: Sentinels are behind
@@ -119,6 +124,7 @@ type remembered struct {
 	address  string // its present claim
 	epoch    uint64
 	since    time.Time // of the claim
+	told     time.Time // of the first report of the claim, which is older than the call that learned it
 	first    bool      // the claim was the first thing it told us
 	alone    bool      // nobody followed its claim for AloneAfter
 }

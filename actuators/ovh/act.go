@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -85,7 +84,7 @@ type task struct {
 	ID     int64    `json:"id"`
 	Merged bool     `json:"merged,omitempty"` // it ran before we asked
 	Merges int      `json:"merges,omitempty"` // posts in a row that ended so
-	Left   []string `json:"left,omitempty"`   // zones with staged changes that it does not cover
+	Left   []string `json:"left,omitempty"`   // zones that it does not cover
 }
 
 // posted is the answer to a refresh.
@@ -96,8 +95,8 @@ type posted struct {
 
 // refresh asks for everything staged, in all zones. The body is empty JSON: the
 // schema wants one, and a zone would leave the others behind. That OVH takes it
-// for all zones is likely and not documented: zones that the answer leaves out,
-// and where something is staged, are asked for one by one.
+// for all zones is likely and not documented: zones that the answer leaves
+// out are asked for one by one.
 func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators.Sight) (out actuators.Outcome, err error) {
 	var last task
 	_ = json.Unmarshal(w.Action.Checkpoint, &last) // none before the first post
@@ -127,7 +126,7 @@ func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators
 	case body.Zone != "":
 		t.Left = last.Left[1:]
 	default:
-		t.Left = a.uncovered(p.Zones)
+		t.Left = a.uncovered(ctx, &out, p.Zones)
 	}
 	a.since(t.ID)
 	out.Waiting = true
@@ -153,22 +152,6 @@ func (a *actuator) refusedBesideAnother(ctx context.Context, out actuators.Outco
 	return out, &x
 }
 
-// uncovered lists zones in which something was last seen staged and which a
-// refresh does not name. One that names none, or all, covers every zone.
-func (a *actuator) uncovered(zones []string) (left []string) {
-	if len(zones) == 0 || slices.Contains(zones, allZones) {
-		return nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, zone := range a.staged {
-		if zone != allZones && !slices.Contains(zones, zone) {
-			left = append(left, zone)
-		}
-	}
-	return left
-}
-
 // Follow implements actuators.Actuator.
 func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Progress, error) {
 	var t task
@@ -180,7 +163,7 @@ func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Prog
 		Status string `json:"status"`
 	}
 	ids, err := a.client.do(ctx, call{method: http.MethodGet, path: path, out: &answer})
-	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound {
+	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound && e.ours {
 		answer.Status, err = statusGone, nil
 		if a.hidden(t.ID) {
 			answer.Status = statusHidden

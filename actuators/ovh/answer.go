@@ -20,6 +20,7 @@ type apiError struct {
 	status  int
 	code    string // errorCode of the old form, class of the new one
 	message string
+	ours    bool // the body was an error as OVH writes it, or it is OVH's own status
 }
 
 func (e *apiError) Error() string {
@@ -32,6 +33,9 @@ func (e *apiError) Error() string {
 	}
 	return text
 }
+
+// statusExpired is OVH's own: the service is expired, or suspended for billing.
+const statusExpired = 460
 
 // understand decodes an answer or says what it means for the object.
 func (c *client) understand(r call, resp *http.Response, body []byte, broken error) error {
@@ -75,8 +79,8 @@ func (c *client) refuse(r call, resp *http.Response, body []byte) error {
 		out.After = max(out.After, refusedDelay)
 	case status == http.StatusRequestTimeout, status >= 500: // a front proxy's: what lies behind may go on
 		out.Doubt = r.mutates()
-	case status >= 400: // 460 too: expired or suspended for billing
-		out.Permanent = true
+	case status >= 400: // what is not OVH's own word may be a proxy's passing trouble
+		out.Permanent, out.Doubt = e.ours, !e.ours && r.mutates()
 	default: // a redirect of something in between; the API never saw it
 	}
 	return out
@@ -85,7 +89,7 @@ func (c *client) refuse(r call, resp *http.Response, body []byte) error {
 // apiError takes words out of a body field by field: one that is not as
 // described must not spoil the others, and a field "code" says nothing.
 func (c *client) apiError(r call, resp *http.Response, body []byte) *apiError {
-	e := &apiError{call: r.String(), status: resp.StatusCode}
+	e := &apiError{call: r.String(), status: resp.StatusCode, ours: resp.StatusCode == statusExpired}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
 		e.message = http.StatusText(resp.StatusCode)
@@ -100,6 +104,7 @@ func (c *client) apiError(r call, resp *http.Response, body []byte) *apiError {
 		e.code = text("class")
 	}
 	e.message = text("message")
+	e.ours = e.ours || e.code != "" || e.message != ""
 	return e
 }
 

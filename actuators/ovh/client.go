@@ -115,14 +115,20 @@ func (c *client) once(ctx context.Context, r call) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	var sent atomic.Bool
+	var sent, signed atomic.Bool
 	req, err := c.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) {
+			sent.Store(true)
+			if signed.Load() && r.mutates() {
+				actuators.Sending(ctx)
+			}
+		},
 	}), r)
 	if err != nil {
 		return "", fmt.Errorf("%s: not sent: %w", r, err)
 	}
 	sent.Store(false) // signing may have used a connection of its own
+	signed.Store(true)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return "", c.lost(r, err, sent.Load())

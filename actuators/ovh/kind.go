@@ -198,6 +198,8 @@ type actuator struct {
 	seen   map[int64]sighting // tasks
 	before map[int64]earlier  // a frontend before our last write
 	staged []string           // zones that the last look at pendingChanges named
+	zones  []string           // of the service
+	asked  bool               // zones is the answer, or the key may not ask
 }
 
 var _ actuators.Actuator = (*actuator)(nil)

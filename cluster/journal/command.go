@@ -127,7 +127,7 @@ func readers() map[fsm.Kind]reader {
 func observeOut(c fsm.Observe) *journalv1.Observe {
 	return &journalv1.Observe{
 		Master: string(c.Master), Base: uint64(c.Base), Revision: uint64(c.Revision), Address: string(c.Address),
-		Epoch: uint64(c.Epoch), As: uint32(c.As), Evidence: c.Evidence, Term: uint64(c.Term),
+		Epoch: uint64(c.Epoch), As: uint32(c.As), Evidence: c.Evidence, Term: uint64(c.Term), SeenNs: int64(c.Seen),
 		Values: each(c.Values, func(v fsm.Value) *journalv1.Value {
 			return &journalv1.Value{Step: v.Step, Value: v.Value, Wanted: v.Wanted}
 		}),
@@ -141,7 +141,7 @@ func observeIn(m *journalv1.Observe) fsm.Command {
 	return fsm.Observe{
 		Master: fsm.MasterID(m.GetMaster()), Base: fsm.Number(m.GetBase()), Revision: fsm.Revision(m.GetRevision()),
 		Address: fsm.Address(m.GetAddress()), Epoch: fsm.Epoch(m.GetEpoch()), As: fsm.ObservedAs(small(m.GetAs())),
-		Evidence: m.GetEvidence(), Term: fsm.Term(m.GetTerm()),
+		Evidence: m.GetEvidence(), Term: fsm.Term(m.GetTerm()), Seen: time.Duration(m.GetSeenNs()),
 		Values: each(m.GetValues(), func(v *journalv1.Value) fsm.Value {
 			return fsm.Value{Step: v.GetStep(), Value: v.GetValue(), Wanted: v.GetWanted()}
 		}),
@@ -154,7 +154,7 @@ func observeIn(m *journalv1.Observe) fsm.Command {
 func settleOut(c fsm.Settle) *journalv1.Settle {
 	m := &journalv1.Settle{
 		Action: string(c.Action), Token: uint64(c.Token), To: uint32(c.To), Effect: uint32(c.Effect), AfterNs: int64(c.After),
-		Reason: c.Reason, Doubt: c.Doubt, Checkpoint: c.Checkpoint, Requests: c.Requests,
+		Reason: c.Reason, Doubt: c.Doubt, Checkpoint: c.Checkpoint, Requests: c.Requests, FirstNs: int64(c.First),
 		Settings: each(c.Settings, func(w fsm.SettingWrite) *journalv1.SettingWrite {
 			return &journalv1.SettingWrite{Key: w.Key, Value: w.Value}
 		}),
@@ -169,7 +169,7 @@ func settleIn(m *journalv1.Settle) fsm.Command {
 	c := fsm.Settle{
 		Action: fsm.ActionID(m.GetAction()), Token: fsm.Token(m.GetToken()), To: fsm.Phase(small(m.GetTo())),
 		Effect: fsm.Effect(small(m.GetEffect())), After: time.Duration(m.GetAfterNs()), Reason: m.GetReason(),
-		Doubt: m.GetDoubt(), Checkpoint: m.GetCheckpoint(), Requests: m.GetRequests(),
+		Doubt: m.GetDoubt(), Checkpoint: m.GetCheckpoint(), Requests: m.GetRequests(), First: time.Duration(m.GetFirstNs()),
 		Settings: each(m.GetSettings(), func(w *journalv1.SettingWrite) fsm.SettingWrite {
 			return fsm.SettingWrite{Key: w.GetKey(), Value: w.GetValue()}
 		}),

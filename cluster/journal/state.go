@@ -37,7 +37,7 @@ func failoverOut(f fsm.Failover) *journalv1.Failover {
 	return &journalv1.Failover{
 		Id: failoverIDOut(f.ID), From: string(f.From), To: string(f.To), Epoch: uint64(f.Epoch), As: uint32(f.As),
 		Evidence: f.Evidence, Revision: uint64(f.Revision), Term: uint64(f.Term), Index: f.Index, Node: string(f.Node),
-		ClockNs: int64(f.Clock), WallNs: wall(f.Wall),
+		ClockNs: int64(f.Clock), WallNs: wall(f.Wall), SeenNs: int64(f.Seen),
 		Actions: each(f.Actions, func(a fsm.ActionID) string { return string(a) }),
 	}
 }
@@ -47,7 +47,7 @@ func failoverIn(m *journalv1.Failover) fsm.Failover {
 		ID: failoverIDIn(m.GetId()), From: fsm.Address(m.GetFrom()), To: fsm.Address(m.GetTo()), Epoch: fsm.Epoch(m.GetEpoch()),
 		As: fsm.ObservedAs(small(m.GetAs())), Evidence: m.GetEvidence(), Revision: fsm.Revision(m.GetRevision()),
 		Term: fsm.Term(m.GetTerm()), Index: m.GetIndex(), Node: fsm.NodeID(m.GetNode()),
-		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()),
+		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Seen: time.Duration(m.GetSeenNs()),
 		Actions: each(m.GetActions(), func(a string) fsm.ActionID { return fsm.ActionID(a) }),
 	}
 }
@@ -60,7 +60,7 @@ func actionOut(a fsm.Action) *journalv1.Action {
 		Effect: uint32(a.Effect), Attempts: int64(a.Attempts), Limit: int64(a.Limit), NotBeforeNs: int64(a.NotBefore),
 		Doubt: a.Doubt, Careful: a.Careful, Reason: a.Reason, Checkpoint: a.Checkpoint, On: string(a.On), Rounds: int64(a.Rounds),
 		History: each(a.History, attemptOut), CreatedNs: int64(a.Created), ChangedNs: int64(a.Changed),
-		CreatedWallNs: wall(a.CreatedWall), ChangedWallNs: wall(a.ChangedWall), Index: a.Index, Mend: a.Mend,
+		CreatedWallNs: wall(a.CreatedWall), ChangedWallNs: wall(a.ChangedWall), Index: a.Index, Mend: a.Mend, ClaimedNs: int64(a.Claimed),
 	}
 }
 
@@ -72,7 +72,7 @@ func actionIn(m *journalv1.Action) fsm.Action {
 		Effect: fsm.Effect(small(m.GetEffect())), Attempts: int(m.GetAttempts()), Limit: int(m.GetLimit()), NotBefore: fsm.Clock(m.GetNotBeforeNs()),
 		Doubt: m.GetDoubt(), Careful: m.GetCareful(), Reason: m.GetReason(), Checkpoint: m.GetCheckpoint(), On: fsm.ActionID(m.GetOn()), Rounds: int(m.GetRounds()),
 		History: each(m.GetHistory(), attemptIn), Created: fsm.Clock(m.GetCreatedNs()), Changed: fsm.Clock(m.GetChangedNs()),
-		CreatedWall: unwall(m.GetCreatedWallNs()), ChangedWall: unwall(m.GetChangedWallNs()), Index: m.GetIndex(), Mend: m.GetMend(),
+		CreatedWall: unwall(m.GetCreatedWallNs()), ChangedWall: unwall(m.GetChangedWallNs()), Index: m.GetIndex(), Mend: m.GetMend(), Claimed: fsm.Clock(m.GetClaimedNs()),
 	}
 }
 
@@ -80,6 +80,7 @@ func attemptOut(a fsm.Attempt) *journalv1.Attempt {
 	return &journalv1.Attempt{
 		Token: uint64(a.Token), Term: uint64(a.Term), Node: string(a.Node), Outcome: uint32(a.Outcome), Doubt: a.Doubt,
 		Reason: a.Reason, Requests: a.Requests, ClockNs: int64(a.Clock), WallNs: wall(a.Wall),
+		ClaimedNs: int64(a.Claimed), FirstNs: int64(a.First),
 	}
 }
 
@@ -87,6 +88,7 @@ func attemptIn(m *journalv1.Attempt) fsm.Attempt {
 	return fsm.Attempt{
 		Token: fsm.Token(m.GetToken()), Term: fsm.Term(m.GetTerm()), Node: fsm.NodeID(m.GetNode()), Outcome: fsm.Phase(small(m.GetOutcome())),
 		Doubt: m.GetDoubt(), Reason: m.GetReason(), Requests: m.GetRequests(), Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()),
+		Claimed: fsm.Clock(m.GetClaimedNs()), First: time.Duration(m.GetFirstNs()),
 	}
 }
 

@@ -305,7 +305,10 @@ type Observe struct {
 	// Term of the proposer, for the claims.
 	Term uint64 `protobuf:"varint,9,opt,name=term,proto3" json:"term,omitempty"`
 	// Claims of first-stage steps.
-	Claims        []*Ride `protobuf:"bytes,10,rep,name=claims,proto3" json:"claims,omitempty"`
+	Claims []*Ride `protobuf:"bytes,10,rep,name=claims,proto3" json:"claims,omitempty"`
+	// Nanoseconds since the proposer first saw the address named at the epoch;
+	// 0: not known.
+	SeenNs        int64 `protobuf:"varint,11,opt,name=seen_ns,json=seenNs,proto3" json:"seen_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,6 +411,13 @@ func (x *Observe) GetClaims() []*Ride {
 		return x.Claims
 	}
 	return nil
+}
+
+func (x *Observe) GetSeenNs() int64 {
+	if x != nil {
+		return x.SeenNs
+	}
+	return 0
 }
 
 // Value is fsm.Value.
@@ -717,7 +727,10 @@ type Settle struct {
 	// Effects inside the log.
 	Settings []*SettingWrite `protobuf:"bytes,10,rep,name=settings,proto3" json:"settings,omitempty"`
 	// Ids that the provider gave its answers.
-	Requests      []string `protobuf:"bytes,11,rep,name=requests,proto3" json:"requests,omitempty"`
+	Requests []string `protobuf:"bytes,11,rep,name=requests,proto3" json:"requests,omitempty"`
+	// Nanoseconds from the claim's log clock to the request that could change
+	// the object; 0: none left.
+	FirstNs       int64 `protobuf:"varint,12,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -827,6 +840,13 @@ func (x *Settle) GetRequests() []string {
 		return x.Requests
 	}
 	return nil
+}
+
+func (x *Settle) GetFirstNs() int64 {
+	if x != nil {
+		return x.FirstNs
+	}
+	return 0
 }
 
 // Refresh is fsm.Refresh.
@@ -1272,7 +1292,7 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\aPutSpec\x12$\n" +
 	"\x04spec\x18\x01 \x01(\v2\x10.journal.v1.SpecR\x04spec\x12\x1f\n" +
 	"\vif_revision\x18\x02 \x01(\x04R\n" +
-	"ifRevision\"\x96\x02\n" +
+	"ifRevision\"\xaf\x02\n" +
 	"\aObserve\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1a\n" +
@@ -1284,7 +1304,8 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x06values\x18\b \x03(\v2\x11.journal.v1.ValueR\x06values\x12\x12\n" +
 	"\x04term\x18\t \x01(\x04R\x04term\x12(\n" +
 	"\x06claims\x18\n" +
-	" \x03(\v2\x10.journal.v1.RideR\x06claims\"I\n" +
+	" \x03(\v2\x10.journal.v1.RideR\x06claims\x12\x17\n" +
+	"\aseen_ns\x18\v \x01(\x03R\x06seenNs\"I\n" +
 	"\x05Value\x12\x12\n" +
 	"\x04step\x18\x01 \x01(\tR\x04step\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12\x16\n" +
@@ -1303,7 +1324,7 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\aRelease\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x18\n" +
-	"\aexpired\x18\x03 \x01(\bR\aexpired\"\xc8\x02\n" +
+	"\aexpired\x18\x03 \x01(\bR\aexpired\"\xe3\x02\n" +
 	"\x06Settle\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x0e\n" +
@@ -1318,7 +1339,8 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\arefresh\x18\t \x01(\v2\x13.journal.v1.RefreshR\arefresh\x124\n" +
 	"\bsettings\x18\n" +
 	" \x03(\v2\x18.journal.v1.SettingWriteR\bsettings\x12\x1a\n" +
-	"\brequests\x18\v \x03(\tR\brequests\"L\n" +
+	"\brequests\x18\v \x03(\tR\brequests\x12\x19\n" +
+	"\bfirst_ns\x18\f \x01(\x03R\afirstNs\"L\n" +
 	"\aRefresh\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x15\n" +

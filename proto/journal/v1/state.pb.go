@@ -527,7 +527,10 @@ type Failover struct {
 	// Wall clock, nanoseconds since 1970.
 	WallNs int64 `protobuf:"varint,12,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
 	// Ids of its actions in the order of the plan.
-	Actions       []string `protobuf:"bytes,13,rep,name=actions,proto3" json:"actions,omitempty"`
+	Actions []string `protobuf:"bytes,13,rep,name=actions,proto3" json:"actions,omitempty"`
+	// Nanoseconds from the first sight of the new address to the acceptance; 0:
+	// not known.
+	SeenNs        int64 `protobuf:"varint,14,opt,name=seen_ns,json=seenNs,proto3" json:"seen_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +656,13 @@ func (x *Failover) GetActions() []string {
 	return nil
 }
 
+func (x *Failover) GetSeenNs() int64 {
+	if x != nil {
+		return x.SeenNs
+	}
+	return 0
+}
+
 // Action is fsm.Action.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -715,7 +725,9 @@ type Action struct {
 	// Raft index of the entry that changed it last.
 	Index uint64 `protobuf:"varint,29,opt,name=index,proto3" json:"index,omitempty"`
 	// Whether it may write over a human's edit.
-	Mend          bool `protobuf:"varint,30,opt,name=mend,proto3" json:"mend,omitempty"`
+	Mend bool `protobuf:"varint,30,opt,name=mend,proto3" json:"mend,omitempty"`
+	// Log clock of the current or last claim in nanoseconds; 0: not kept.
+	ClaimedNs     int64 `protobuf:"varint,31,opt,name=claimed_ns,json=claimedNs,proto3" json:"claimed_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -960,6 +972,13 @@ func (x *Action) GetMend() bool {
 	return false
 }
 
+func (x *Action) GetClaimedNs() int64 {
+	if x != nil {
+		return x.ClaimedNs
+	}
+	return 0
+}
+
 // Attempt is fsm.Attempt.
 type Attempt struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -980,7 +999,12 @@ type Attempt struct {
 	// Log clock in nanoseconds.
 	ClockNs int64 `protobuf:"varint,8,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
 	// Wall clock, nanoseconds since 1970.
-	WallNs        int64 `protobuf:"varint,9,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	WallNs int64 `protobuf:"varint,9,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Log clock of the claim in nanoseconds; 0: not kept.
+	ClaimedNs int64 `protobuf:"varint,10,opt,name=claimed_ns,json=claimedNs,proto3" json:"claimed_ns,omitempty"`
+	// Nanoseconds from that to the request that could change the object; 0: none
+	// left.
+	FirstNs       int64 `protobuf:"varint,11,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1074,6 +1098,20 @@ func (x *Attempt) GetClockNs() int64 {
 func (x *Attempt) GetWallNs() int64 {
 	if x != nil {
 		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Attempt) GetClaimedNs() int64 {
+	if x != nil {
+		return x.ClaimedNs
+	}
+	return 0
+}
+
+func (x *Attempt) GetFirstNs() int64 {
+	if x != nil {
+		return x.FirstNs
 	}
 	return 0
 }
@@ -1864,7 +1902,7 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"FailoverID\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"\xc0\x02\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\xd9\x02\n" +
 	"\bFailover\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.journal.v1.FailoverIDR\x02id\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
@@ -1879,7 +1917,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	" \x01(\tR\x04node\x12\x19\n" +
 	"\bclock_ns\x18\v \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\f \x01(\x03R\x06wallNs\x12\x18\n" +
-	"\aactions\x18\r \x03(\tR\aactions\"\xce\x06\n" +
+	"\aactions\x18\r \x03(\tR\aactions\x12\x17\n" +
+	"\aseen_ns\x18\x0e \x01(\x03R\x06seenNs\"\xed\x06\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12(\n" +
 	"\x03for\x18\x02 \x01(\v2\x16.journal.v1.FailoverIDR\x03for\x12\x14\n" +
@@ -1916,7 +1955,9 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x0fcreated_wall_ns\x18\x1b \x01(\x03R\rcreatedWallNs\x12&\n" +
 	"\x0fchanged_wall_ns\x18\x1c \x01(\x03R\rchangedWallNs\x12\x14\n" +
 	"\x05index\x18\x1d \x01(\x04R\x05index\x12\x12\n" +
-	"\x04mend\x18\x1e \x01(\bR\x04mend\"\xdf\x01\n" +
+	"\x04mend\x18\x1e \x01(\bR\x04mend\x12\x1d\n" +
+	"\n" +
+	"claimed_ns\x18\x1f \x01(\x03R\tclaimedNs\"\x99\x02\n" +
 	"\aAttempt\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x12\n" +
@@ -1926,7 +1967,11 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x1a\n" +
 	"\brequests\x18\a \x03(\tR\brequests\x12\x19\n" +
 	"\bclock_ns\x18\b \x01(\x03R\aclockNs\x12\x17\n" +
-	"\awall_ns\x18\t \x01(\x03R\x06wallNs\">\n" +
+	"\awall_ns\x18\t \x01(\x03R\x06wallNs\x12\x1d\n" +
+	"\n" +
+	"claimed_ns\x18\n" +
+	" \x01(\x03R\tclaimedNs\x12\x19\n" +
+	"\bfirst_ns\x18\v \x01(\x03R\afirstNs\">\n" +
 	"\x06Object\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12$\n" +
 	"\x04held\x18\x02 \x03(\v2\x10.journal.v1.HoldR\x04held\"\x8c\x01\n" +

@@ -386,9 +386,15 @@ type Failover struct {
 	// How it stands.
 	State FailoverState `protobuf:"varint,17,opt,name=state,proto3,enum=pointsman.v1.FailoverState" json:"state,omitempty"`
 	// Its actions by stage and step.
-	Actions       []*Action `protobuf:"bytes,18,rep,name=actions,proto3" json:"actions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Actions []*Action `protobuf:"bytes,18,rep,name=actions,proto3" json:"actions,omitempty"`
+	// Time from the promotion to the acceptance, by the clock of the node that
+	// accepted: the promotion is the first moment that this node knew of any
+	// Sentinel naming the new address at this config-epoch. What another node
+	// told it came later by that report's way. Unset when it is not known: the
+	// Sentinels named the address before the node asked them.
+	PromotedBefore *durationpb.Duration `protobuf:"bytes,19,opt,name=promoted_before,json=promotedBefore,proto3" json:"promoted_before,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Failover) Reset() {
@@ -547,6 +553,13 @@ func (x *Failover) GetActions() []*Action {
 	return nil
 }
 
+func (x *Failover) GetPromotedBefore() *durationpb.Duration {
+	if x != nil {
+		return x.PromotedBefore
+	}
+	return nil
+}
+
 // Action is one step of one failover: the unit of the action log. A refresh of
 // a staged target, shared by the actions that stand on it, is an action too.
 type Action struct {
@@ -602,7 +615,9 @@ type Action struct {
 	// Wall time of that, for display only.
 	SettledTime *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=settled_time,json=settledTime,proto3" json:"settled_time,omitempty"`
 	// Log index of its last change.
-	Index         uint64 `protobuf:"varint,24,opt,name=index,proto3" json:"index,omitempty"`
+	Index uint64 `protobuf:"varint,24,opt,name=index,proto3" json:"index,omitempty"`
+	// Log clock of the last claim; unset before the first.
+	ClaimedAt     *durationpb.Duration `protobuf:"bytes,25,opt,name=claimed_at,json=claimedAt,proto3" json:"claimed_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -805,6 +820,13 @@ func (x *Action) GetIndex() uint64 {
 	return 0
 }
 
+func (x *Action) GetClaimedAt() *durationpb.Duration {
+	if x != nil {
+		return x.ClaimedAt
+	}
+	return nil
+}
+
 // Gate is one thing that a pending action waits for.
 type Gate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -891,9 +913,15 @@ type Attempt struct {
 	// Log clock when it was settled.
 	SettledAt *durationpb.Duration `protobuf:"bytes,9,opt,name=settled_at,json=settledAt,proto3" json:"settled_at,omitempty"`
 	// Wall time of that, for display only.
-	SettledTime   *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=settled_time,json=settledTime,proto3" json:"settled_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SettledTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=settled_time,json=settledTime,proto3" json:"settled_time,omitempty"`
+	// Log clock when it was claimed.
+	ClaimedAt *durationpb.Duration `protobuf:"bytes,11,opt,name=claimed_at,json=claimedAt,proto3" json:"claimed_at,omitempty"`
+	// Time from claimed_at until the request that could change the object left,
+	// by the claimant's clock; unset when none left. An attempt that waits for
+	// the provider and ends later has it where it began to wait.
+	FirstRequestAfter *durationpb.Duration `protobuf:"bytes,12,opt,name=first_request_after,json=firstRequestAfter,proto3" json:"first_request_after,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Attempt) Reset() {
@@ -996,11 +1024,25 @@ func (x *Attempt) GetSettledTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Attempt) GetClaimedAt() *durationpb.Duration {
+	if x != nil {
+		return x.ClaimedAt
+	}
+	return nil
+}
+
+func (x *Attempt) GetFirstRequestAfter() *durationpb.Duration {
+	if x != nil {
+		return x.FirstRequestAfter
+	}
+	return nil
+}
+
 var File_pointsman_v1_failover_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x05\n" +
+	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x06\n" +
 	"\bFailover\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06master\x18\x02 \x01(\tR\x06master\x12\x16\n" +
@@ -1022,7 +1064,8 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"settled_at\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\tsettledAt\x12=\n" +
 	"\fsettled_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime\x121\n" +
 	"\x05state\x18\x11 \x01(\x0e2\x1b.pointsman.v1.FailoverStateR\x05state\x12.\n" +
-	"\aactions\x18\x12 \x03(\v2\x14.pointsman.v1.ActionR\aactions\"\x8f\x06\n" +
+	"\aactions\x18\x12 \x03(\v2\x14.pointsman.v1.ActionR\aactions\x12B\n" +
+	"\x0fpromoted_before\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x0epromotedBefore\"\xc9\x06\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfailover\x18\x02 \x01(\tR\bfailover\x12\x14\n" +
@@ -1052,11 +1095,13 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
 	"settled_at\x18\x16 \x01(\v2\x19.google.protobuf.DurationR\tsettledAt\x12=\n" +
 	"\fsettled_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime\x12\x14\n" +
-	"\x05index\x18\x18 \x01(\x04R\x05index\"\x83\x01\n" +
+	"\x05index\x18\x18 \x01(\x04R\x05index\x128\n" +
+	"\n" +
+	"claimed_at\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\tclaimedAt\"\x83\x01\n" +
 	"\x04Gate\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.pointsman.v1.GateKindR\x04kind\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x127\n" +
-	"\tremaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xe4\x02\n" +
+	"\tremaining\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"\xe9\x03\n" +
 	"\aAttempt\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x17\n" +
@@ -1070,7 +1115,10 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
 	"settled_at\x18\t \x01(\v2\x19.google.protobuf.DurationR\tsettledAt\x12=\n" +
 	"\fsettled_time\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime*c\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime\x128\n" +
+	"\n" +
+	"claimed_at\x18\v \x01(\v2\x19.google.protobuf.DurationR\tclaimedAt\x12I\n" +
+	"\x13first_request_after\x18\f \x01(\v2\x19.google.protobuf.DurationR\x11firstRequestAfter*c\n" +
 	"\fFailoverKind\x12\x1d\n" +
 	"\x19FAILOVER_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15FAILOVER_KIND_ADVANCE\x10\x01\x12\x19\n" +
@@ -1141,23 +1189,27 @@ var file_pointsman_v1_failover_proto_depIdxs = []int32{
 	10, // 4: pointsman.v1.Failover.settled_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: pointsman.v1.Failover.state:type_name -> pointsman.v1.FailoverState
 	6,  // 6: pointsman.v1.Failover.actions:type_name -> pointsman.v1.Action
-	2,  // 7: pointsman.v1.Action.state:type_name -> pointsman.v1.ActionState
-	3,  // 8: pointsman.v1.Action.effect:type_name -> pointsman.v1.ActionEffect
-	7,  // 9: pointsman.v1.Action.gates:type_name -> pointsman.v1.Gate
-	8,  // 10: pointsman.v1.Action.history:type_name -> pointsman.v1.Attempt
-	9,  // 11: pointsman.v1.Action.planned_at:type_name -> google.protobuf.Duration
-	9,  // 12: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
-	10, // 13: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
-	4,  // 14: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
-	9,  // 15: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
-	2,  // 16: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
-	9,  // 17: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
-	10, // 18: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	9,  // 7: pointsman.v1.Failover.promoted_before:type_name -> google.protobuf.Duration
+	2,  // 8: pointsman.v1.Action.state:type_name -> pointsman.v1.ActionState
+	3,  // 9: pointsman.v1.Action.effect:type_name -> pointsman.v1.ActionEffect
+	7,  // 10: pointsman.v1.Action.gates:type_name -> pointsman.v1.Gate
+	8,  // 11: pointsman.v1.Action.history:type_name -> pointsman.v1.Attempt
+	9,  // 12: pointsman.v1.Action.planned_at:type_name -> google.protobuf.Duration
+	9,  // 13: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
+	10, // 14: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
+	9,  // 15: pointsman.v1.Action.claimed_at:type_name -> google.protobuf.Duration
+	4,  // 16: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
+	9,  // 17: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
+	2,  // 18: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
+	9,  // 19: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
+	10, // 20: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
+	9,  // 21: pointsman.v1.Attempt.claimed_at:type_name -> google.protobuf.Duration
+	9,  // 22: pointsman.v1.Attempt.first_request_after:type_name -> google.protobuf.Duration
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_failover_proto_init() }
