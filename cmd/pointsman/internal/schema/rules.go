@@ -126,13 +126,13 @@ func oneof(out object, o protoreflect.OneofDescriptor) error {
 	if err != nil {
 		return err
 	}
-	var choices, any []any
+	var choices, each []any
 	for i := range o.Fields().Len() {
 		one := object{"required": []string{string(o.Fields().Get(i).Name())}}
-		choices, any = append(choices, one), append(any, one)
+		choices, each = append(choices, one), append(each, one)
 	}
 	if !rules.GetRequired() {
-		choices = append(choices, object{"not": object{"anyOf": any}})
+		choices = append(choices, object{"not": object{"anyOf": each}})
 	}
 	out["oneOf"] = choices
 	return nil

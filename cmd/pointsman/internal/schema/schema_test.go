@@ -55,8 +55,8 @@ func checkWord(root, s map[string]any, word string, rule, v any, path string) er
 			if known[name] != nil {
 				continue
 			}
-			more, any := rule.(map[string]any)
-			if !any {
+			more, open := rule.(map[string]any)
+			if !open {
 				return wrong("%s is unknown", name)
 			}
 			if err := check(root, more, value, path+"."+name); err != nil {
