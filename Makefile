@@ -101,13 +101,17 @@ generate: need-go $(BUF) $(PLUGINS) ## write the Go code and the OpenAPI documen
 notices: need-go ## write THIRD_PARTY_NOTICES.md anew
 	$(GO) run ./test/layout/notices
 
+# The comments of the .proto files that `pointsman config schema` shows.
+COMMENTS := cmd/pointsman/internal/schema/comments.json
+
 docs: need-go $(BUF) ## write docs/cli.md, api.md, config.md and errors.md anew
-	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out docs
+	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out docs -comments $(COMMENTS)
 
 # docs/metrics.md is held against what is registered by tests of api and coordinator.
 docs-check: need-go $(BUF)
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
-	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out "$$fresh"; \
+	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out "$$fresh" -comments "$$fresh/comments.json"; \
+	cmp "$$fresh/comments.json" $(COMMENTS) || { echo "$(COMMENTS) is not current; run: make docs" >&2; exit 1; }; \
 	for page in "$$fresh"/*.md; do \
 		cmp "$$page" docs/$$(basename "$$page") || { echo "docs/$$(basename "$$page") is not current; run: make docs" >&2; exit 1; }; \
 	done

@@ -51,10 +51,10 @@ func (c *classes) play(t *testing.T) {
 	go func() {
 		defer close(over)
 		for range c.switches {
-			c.sleep(pick(c.draw, 300*time.Millisecond, 3*time.Second, 3*time.Second, 25*time.Second))
+			c.sleep(c.one(300*time.Millisecond, 3*time.Second, 3*time.Second, 25*time.Second))
 			if l := c.leading(); l != nil && c.chance(60) {
 				l.exec.Warm(l.ctx, "cache")
-				c.sleep(pick(c.draw, time.Second, 6*time.Second))
+				c.sleep(c.one(time.Second, 6*time.Second))
 			}
 			c.mu.Lock()
 			c.truth++

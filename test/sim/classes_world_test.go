@@ -77,6 +77,12 @@ func (c *classes) sleep(most time.Duration) {
 	time.Sleep(d)
 }
 
+func (c *classes) one(of ...time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return pick(c.draw, of...)
+}
+
 func (c *classes) chance(percent int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

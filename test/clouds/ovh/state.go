@@ -149,11 +149,13 @@ func (s *Sim) age(svc *service, f Frontend) {
 	svc.olds[f.FrontendID] = olds
 }
 
-// forget lets go of cleared edits that no lag can show any more.
+// forget lets go of cleared edits that no lag can show any more. Those of a task
+// that has not ended stay: it gives them back if it fails.
 func (svc *service) forget(zone string, lag time.Duration) {
 	asOf := time.Now().Add(-lag)
 	svc.edits[zone] = slices.DeleteFunc(svc.edits[zone], func(e edit) bool {
-		return !e.cleared.IsZero() && !e.cleared.After(asOf) && e.taken != 0
+		open := slices.ContainsFunc(svc.queue, func(t *task) bool { return t.ID == e.taken })
+		return !e.cleared.IsZero() && !e.cleared.After(asOf) && e.taken != 0 && !open
 	})
 }
 

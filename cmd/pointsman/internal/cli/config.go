@@ -19,7 +19,7 @@ import (
 
 func (a *App) configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Check and write node files and specs", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(a.configValidate(), a.configPrint(), a.configInit())
+	cmd.AddCommand(a.configValidate(), a.configPrint(), a.configSchema(), a.configInit())
 	return cmd
 }
 

@@ -110,7 +110,7 @@ func downAfterCheck(m *pointsmanv1.Master) Check {
 		return Warns("down-after", m.GetId(), "down-after-milliseconds is below 2000 at "+strings.Join(hasty, ", ")+": a second, needless failover may follow the first",
 			"sentinel down-after-milliseconds NAME 5000 on each Sentinel")
 	case seen == 0:
-		return Warns("down-after", m.GetId(), "no Sentinel has told its down-after-milliseconds", "pointsman masters show "+m.GetId())
+		return Skips("down-after", m.GetId(), "the coordinators have not read down-after-milliseconds yet", "pointsman doctor --dial asks each Sentinel")
 	}
 	return ok("down-after", m.GetId(), "%d ms", seen)
 }
