@@ -27,8 +27,7 @@ const (
 	costLook   = 5
 	costPost   = 3 // look for running refreshes, post
 	costFollow = 1
-	// keptBack is the part of a bucket that patient requests (warming up, looks
-	// for drift) leave to the others, one in so many.
+	// keptBack is the part of a bucket that is kept for what is urgent, one in so many.
 	keptBack = 3
 )
 
@@ -62,16 +61,30 @@ func (b *budget) fill() {
 	b.at = now
 }
 
-// take takes n tokens, or the whole bucket if it is smaller, if above that a
-// floor is left. It says how many, or how long until it could.
-func (b *budget) take(n int, patiently bool) (taken int, left time.Duration) {
+// manner is how much of a bucket a request leaves to the others. What may be
+// left waiting needs more in the bucket than what may not: else it would take
+// each token before the other has enough.
+type manner uint8
+
+const (
+	atOnce    manner = iota // takes what there is
+	afresh                  // a deed that has failed often: only out of a bucket that is a part full
+	patiently               // warming up, looks for drift: leaves that part, and a deed
+)
+
+// take takes n tokens, or the whole bucket if it is smaller. It says how many,
+// or how long until it could.
+func (b *budget) take(n int, m manner) (taken int, left time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fill()
 	want := min(float64(n), b.burst)
 	need := want
-	if patiently {
-		need = min(want+b.burst/keptBack, b.burst)
+	switch m {
+	case afresh:
+		need = max(want, b.burst/keptBack)
+	case patiently:
+		need = min(want+max(b.burst/keptBack, costAct), b.burst)
 	}
 	if missing := need - b.tokens; missing > 0 {
 		return 0, time.Duration(missing/b.rate*float64(time.Second)) + time.Millisecond
@@ -104,7 +117,11 @@ func (b *budget) Wait(ctx context.Context) error {
 		return nil
 	}
 	for {
-		taken, left := b.take(1, isPatient(ctx))
+		m := atOnce
+		if isPatient(ctx) {
+			m = patiently
+		}
+		taken, left := b.take(1, m)
 		if taken > 0 {
 			return nil
 		}
@@ -148,14 +165,14 @@ func (g *grant) close() {
 
 // admit takes the tokens of a whole attempt, or says how long until there are
 // enough. An effect inside the log needs none.
-func (t *tools) admit(target fsm.TargetSpec, n int, patiently bool) (*grant, time.Duration) {
+func (t *tools) admit(target fsm.TargetSpec, n int, m manner) (*grant, time.Duration) {
 	if target.ID == "" || n == 0 {
 		return nil, 0
 	}
 	t.mu.Lock()
 	b := t.budget(target)
 	t.mu.Unlock()
-	taken, left := b.take(n, patiently)
+	taken, left := b.take(n, m)
 	if taken == 0 {
 		return nil, left
 	}

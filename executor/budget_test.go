@@ -57,3 +57,35 @@ func TestOneWarmUpLookAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestWarmingUpStarvesNoDeed: one token at a time, as soon as it may, for ever;
+// a deed, a first one or one that failed often, gets its whole grant all the same.
+func TestWarmingUpStarvesNoDeed(t *testing.T) {
+	for _, rate := range []int{6, 12, 20, 30, 60, 120, 6000} {
+		for _, m := range []manner{atOnce, afresh} {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBudget(rate)
+				ctx, cancel := context.WithCancel(patient(t.Context()))
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					for b.Wait(ctx) == nil {
+					}
+				}()
+				defer func() { cancel(); <-over }()
+				time.Sleep(time.Hour)
+				began := time.Now()
+				for {
+					taken, left := b.take(costAct, m)
+					if taken > 0 {
+						break
+					}
+					time.Sleep(left)
+					if time.Since(began) > 10*time.Minute {
+						t.Fatalf("rate %d, manner %d: nothing in ten minutes", rate, m)
+					}
+				}
+			})
+		}
+	}
+}

@@ -147,11 +147,11 @@ func (d *drift) begin(ctx context.Context, a fsm.Action) (began bool, left time.
 		return false, 0
 	}
 	share := d.shares[a.Target.ID]
-	taken, left := share.take(costLook, false)
+	taken, left := share.take(costLook, atOnce)
 	if taken == 0 {
 		return false, left
 	}
-	g, left := d.tools.admit(a.Target, costLook, true)
+	g, left := d.tools.admit(a.Target, costLook, patiently)
 	if left > 0 {
 		share.give(taken)
 		return false, left

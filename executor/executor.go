@@ -220,7 +220,11 @@ func (e *Executor) due(term fsm.Term, state fsm.State, a fsm.Action) (job, time.
 // admitted makes a job of do once the target's budget covers all of it. What
 // has failed often leaves a part of the rate to what has not.
 func (e *Executor) admitted(a fsm.Action, do func(context.Context), acts bool, n int) (job, time.Duration) {
-	g, left := e.tools.admit(a.Target, n, a.Attempts > fsm.LetPass)
+	m := atOnce
+	if a.Phase == fsm.Pending && a.Attempts > fsm.LetPass {
+		m = afresh
+	}
+	g, left := e.tools.admit(a.Target, n, m)
 	if left > 0 {
 		return job{}, left
 	}

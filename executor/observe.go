@@ -141,7 +141,7 @@ func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Obse
 			if !ok {
 				continue // it must be read before its claim
 			}
-			g, left := e.tools.admit(target, cost(step), false)
+			g, left := e.tools.admit(target, cost(step), atOnce)
 			if left > 0 {
 				continue
 			}

@@ -23,7 +23,8 @@ type master struct {
 	id         string
 	candidates []string
 	truth      string // the master that the Sentinels will agree on
-	epoch      uint64
+	epoch      uint64 // the highest that was given out
+	stands     uint64 // that of the truth
 	says       [sentinelsEach]saying
 	roles      map[string]string
 	switching  bool
@@ -60,7 +61,7 @@ type news struct {
 func newRedis(masters []masterPlan) *redis {
 	r := &redis{masters: map[string]*master{}, changed: make(chan struct{})}
 	for _, m := range masters {
-		made := &master{id: m.ID, candidates: m.Candidates, truth: m.Candidates[0], epoch: 1, roles: map[string]string{}}
+		made := &master{id: m.ID, candidates: m.Candidates, truth: m.Candidates[0], epoch: 1, stands: 1, roles: map[string]string{}}
 		for i := range made.says {
 			made.says[i] = says(fmt.Sprintf("run-%s-%d", m.ID, i), made.truth, 1)
 		}
@@ -123,7 +124,7 @@ func (r *redis) switchTo(e event) {
 	r.change(e.Master, func(m *master) {
 		m.epoch++
 		old := m.truth
-		m.truth = e.Address
+		m.truth, m.stands = e.Address, m.epoch
 		mine = promotion{e.Address, m.epoch}
 		m.promoted = append(m.promoted, mine)
 		m.news = append(m.news, news{Epoch: m.epoch, At: time.Now(), Lag: e.Lag})
@@ -143,6 +144,10 @@ func (r *redis) switchTo(e event) {
 	}
 	r.change(e.Master, func(m *master) { m.switching = m.epoch > mine.Epoch && m.switching; m.says[e.Sentinel].leads = false })
 }
+
+// hello is what a Sentinel that has missed it hears of the truth. Between the two
+// promotions of a conflict that is still the master before.
+func (m *master) hello() promotion { return promotion{m.truth, m.stands} }
 
 // tell is a hello: a Sentinel takes a higher epoch only.
 func (m *master) tell(i int, p promotion) {
@@ -167,7 +172,7 @@ func (r *redis) conflict(e event) {
 	r.change(e.Master, func(m *master) {
 		second = promotion{e.Address, first.Epoch}
 		m.promoted = append(m.promoted, second)
-		m.truth = second.Address
+		m.truth, m.stands = second.Address, second.Epoch
 		m.roles[first.Address], m.roles[second.Address] = sentinel.RoleSlave, sentinel.RoleMaster
 		for i := range m.says {
 			if i != e.Sentinel {
@@ -189,7 +194,7 @@ func (r *redis) returned(e event) {
 		m.says[e.Sentinel].address, m.says[e.Sentinel].epoch = m.older(m.says[e.Sentinel].epoch)
 	})
 	time.Sleep(e.Lag)
-	r.change(e.Master, func(m *master) { m.tell(e.Sentinel, promotion{m.truth, m.epoch}) })
+	r.change(e.Master, func(m *master) { m.tell(e.Sentinel, m.hello()) })
 	time.Sleep(10 * time.Second)
 	r.change(e.Master, func(m *master) {
 		if e.Address != m.truth {
@@ -201,7 +206,7 @@ func (r *redis) returned(e event) {
 // wiped plays Sentinels that all lost their files: epochs begin again.
 func (r *redis) wiped(e event) {
 	r.change(e.Master, func(m *master) {
-		m.epoch, m.wiped = 1, true
+		m.epoch, m.stands, m.wiped = 1, 1, true
 		for i := range m.says {
 			m.says[i] = says(fmt.Sprintf("again-%s-%d", m.id, i), m.truth, 1)
 		}

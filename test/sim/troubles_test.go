@@ -15,7 +15,7 @@ func (r *redis) forgotten(e event) {
 	r.change(e.Master, func(m *master) {
 		m.epoch++
 		old := m.truth
-		m.truth = e.Address
+		m.truth, m.stands = e.Address, m.epoch
 		m.promoted = append(m.promoted, promotion{old, m.epoch}, promotion{e.Address, m.epoch})
 		m.roles[old], m.roles[e.Address] = sentinel.RoleUnreachable, sentinel.RoleMaster
 		m.says[e.Sentinel].epoch, m.says[e.Sentinel].address = m.epoch, old
@@ -24,7 +24,7 @@ func (r *redis) forgotten(e event) {
 	r.change(e.Master, func(m *master) {
 		for i := range m.says {
 			if i != e.Sentinel {
-				m.tell(i, promotion{m.truth, m.epoch})
+				m.tell(i, m.hello())
 			}
 		}
 	})
@@ -44,7 +44,7 @@ func (r *redis) seeded(e event) {
 		m.says[e.Sentinel] = says(fmt.Sprintf("seeded-%s-%d-%d", m.id, e.Sentinel, m.epoch), m.candidates[0], 0)
 	})
 	time.Sleep(e.Lag)
-	r.change(e.Master, func(m *master) { m.tell(e.Sentinel, promotion{m.truth, m.epoch}) })
+	r.change(e.Master, func(m *master) { m.tell(e.Sentinel, m.hello()) })
 }
 
 // flap plays a Sentinel whose word comes and goes, and is an older one at times.
@@ -59,14 +59,14 @@ func (r *redis) flap(e event) {
 				s.seen = true
 				s.address, s.epoch = m.older(s.epoch)
 			case 2:
-				m.tell(e.Sentinel, promotion{m.truth, m.epoch})
+				m.tell(e.Sentinel, m.hello())
 			}
 		})
 		time.Sleep(e.Lag)
 	}
 	r.change(e.Master, func(m *master) {
 		m.says[e.Sentinel].seen = true
-		m.tell(e.Sentinel, promotion{m.truth, m.epoch})
+		m.tell(e.Sentinel, m.hello())
 	})
 }
 
