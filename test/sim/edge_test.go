@@ -77,6 +77,9 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		defer func() { // when the first is through, whatever came of it
 			a.answered = time.Now()
+			e.mu.Lock()
+			e.pending++ // not before: a first one that hangs for good has no second
+			e.mu.Unlock()
 			e.run.graves.Go(func() {
 				defer cancel()
 				e.again(again, a, after)
@@ -99,7 +102,6 @@ func (e *edge) note(a arrival) (after time.Duration) {
 	e.arrivals = append(e.arrivals, a)
 	if a.method != http.MethodGet && len(e.twice) > 0 {
 		after, e.twice = e.twice[0], e.twice[1:]
-		e.pending++
 	}
 	return after
 }
