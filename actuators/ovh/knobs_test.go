@@ -69,7 +69,7 @@ func table() map[string][]turned {
 			{"6", func(k *k) { k.RatePerMinute = 6 }, done, ""}, {"1", func(k *k) { k.RatePerMinute = 1 }, open, "429"},
 		},
 		"TimeDelay": append(spans(func(k *k) *time.Duration { return &k.TimeDelay }, time.Second, 4*time.Second),
-			turned{"6s", func(k *k) { k.TimeDelay = 6 * time.Second }, open, "provider's time"}),
+			turned{"6s", func(k *k) { k.TimeDelay = 6 * time.Second }, open, "deadline exceeded"}),
 		"TimeForm": {
 			{"number", func(k *k) { k.TimeForm = cloud.TimeNumber }, done, ""},
 			{"html", func(k *k) { k.TimeForm = cloud.TimeHTML }, open, "provider's time"},
