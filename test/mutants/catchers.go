@@ -66,7 +66,7 @@ func ofTheLog() map[planted.Name]pair {
 		// Nothing that the simulation proposes is wrong when it is done twice; a client's write is.
 		planted.NoDedupe:      {test(fsm, "TestRepeatedCommandGetsFirstAnswer"), test(cluster, "TestDedupe")},
 		planted.ClaimAnyTerm:  {test(fsm, "TestG2_ClaimOfAnotherTermIsRefused"), test(cluster, "TestClaimsStayHome")},
-		planted.SettleAnyTerm: {test(fsm, "TestLife_SettleAndReleaseNameTheToken"), objects(16)},
+		planted.SettleAnyTerm: {test(fsm, "TestLife_SettleAndReleaseNameTheToken"), objects(16, 19, 73)},
 		// Both places of an identity are lost together in the simulation, and seldom; here each is lost alone.
 		planted.StoreUnidentified: {catcher{}, test(cluster, "TestSwappedStore")},
 		planted.NoWriteDeadline:   {test(cluster, "TestWriteDeadline"), test(cluster, "TestLeaderDiskHangs")},

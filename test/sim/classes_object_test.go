@@ -45,9 +45,6 @@ func (k deedKind) Read(ctx context.Context, _ actuators.Subject) (r actuators.Re
 		c.mu.Lock()
 		r = actuators.Reading{At: time.Now(), Body: [2]string{c.value, fmt.Sprint("v", c.version)}}
 		c.mu.Unlock()
-		k.p.mu.Lock()
-		k.p.seen, k.p.looked = r.Body.([2]string)[0], r.At
-		k.p.mu.Unlock()
 	})
 	return r, err
 }
@@ -73,14 +70,14 @@ type request struct {
 	version string
 }
 
-func (k deedKind) Act(ctx context.Context, w actuators.Work, _ actuators.Sight) (out actuators.Outcome, err error) {
+func (k deedKind) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (out actuators.Outcome, err error) {
 	if ctx.Err() != nil {
 		return out, context.Cause(ctx)
 	}
 	k.p.acting.Add(1)
 	defer k.p.acting.Add(-1)
 	r := request{id: w.Action.ID, token: w.Action.Token, value: string(w.Action.Value), version: w.Action.Version}
-	k.leaves(r)
+	k.leaves(r, seen.Reading)
 	fate := k.p.c.answer()
 	if dead := k.p.call("act", func() { err = k.p.c.carry(ctx, r, fate) }); dead != nil {
 		return out, actuators.InDoubt(dead)
@@ -89,13 +86,17 @@ func (k deedKind) Act(ctx context.Context, w actuators.Work, _ actuators.Sight) 
 }
 
 // leaves judges a request before its first byte: it has its claim (G2), with the
-// version that was read before (G4), within its span, and a young look that
-// showed neither what it writes nor something newer (G4).
-func (k deedKind) leaves(r request) {
-	c := k.p.c
+// version that was read before (G4), within its span, and a look that was
+// young, but for a pause since, and showed neither what it writes nor something
+// newer (G4).
+func (k deedKind) leaves(r request, look actuators.Reading) {
+	c, oldest := k.p.c, executor.DefaultConfig().WarmFor
 	k.p.mu.Lock()
-	seen, looked := k.p.seen, k.p.looked
+	if k.p.thawed != nil {
+		oldest += k.p.fate.span
+	}
 	k.p.mu.Unlock()
+	seen := look.Body.([2]string)[0]
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g, ok := c.grants[r.token]
@@ -110,8 +111,8 @@ func (k deedKind) leaves(r request) {
 	if c.class == fsm.Blind {
 		return
 	}
-	switch age := time.Since(looked); {
-	case age > executor.DefaultConfig().WarmFor:
+	switch age := time.Since(look.At); {
+	case age > oldest:
 		c.failed("look before", "%s writes %q, its last look is %s old", k.p.id(), r.value, age)
 	case seen == r.value, newer(seen, r.value):
 		c.failed("look before", "%s writes %q, its look showed %q", k.p.id(), r.value, seen)

@@ -209,8 +209,6 @@ type proc struct {
 	dead   bool
 	frozen fsm.State
 	thawed chan struct{} // set while and after it stands still
-	seen   string        // the last look's value
-	looked time.Time
 }
 
 var _ executor.Journal = (*proc)(nil)
