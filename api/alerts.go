@@ -27,8 +27,13 @@ const (
 	critical = pointsmanv1.AlertSeverity_ALERT_SEVERITY_CRITICAL
 )
 
+// clockNow is the log clock as the node counts it on, or of the last entry where
+// that is later.
+func clockNow(state fsm.State, st Status) fsm.Clock { return max(st.Clock, state.Clock()) }
+
 // clusterAlerts says what is wrong with the cluster as a whole.
 func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alerts []*pointsmanv1.Alert) {
+	now := clockNow(state, st)
 	if st.Leader == "" {
 		alerts = append(alerts, &pointsmanv1.Alert{
 			Code: AlertNoLeader, Severity: critical, Subject: string(st.Node),
@@ -53,15 +58,15 @@ func clusterAlerts(state fsm.State, st Status, nodes []*pointsmanv1.Node) (alert
 	}
 	alerts = append(alerts, reachAlerts(st, nodes)...)
 	for _, d := range state.Drifts() {
-		alerts = append(alerts, driftAlert(state, d))
+		alerts = append(alerts, driftAlert(now, d))
 	}
 	for _, a := range state.Open() {
 		switch {
 		case a.Phase == fsm.Stuck:
-			alerts = append(alerts, stuckAlert(state, a))
+			alerts = append(alerts, stuckAlert(now, a))
 		case a.Doubt:
 			alerts = append(alerts, &pointsmanv1.Alert{
-				Code: AlertDoubt, Severity: warning, Subject: string(a.ID), Age: span(state.Clock() - a.Changed),
+				Code: AlertDoubt, Severity: warning, Subject: string(a.ID), Age: span(now - a.Changed),
 				Message: "a request got no clear answer and no read has resolved it yet",
 			})
 		}
@@ -85,20 +90,20 @@ func reachAlerts(st Status, nodes []*pointsmanv1.Node) (alerts []*pointsmanv1.Al
 	return alerts
 }
 
-func driftAlert(state fsm.State, d fsm.Drift) *pointsmanv1.Alert {
+func driftAlert(now fsm.Clock, d fsm.Drift) *pointsmanv1.Alert {
 	what := "nothing is done about it: mend it by hand, or set drift: repair on the master"
 	if d.Repair != "" {
 		what = "repaired by " + string(d.Repair)
 	}
 	return &pointsmanv1.Alert{
-		Code: AlertDrifted, Severity: warning, Subject: string(d.Object), Age: span(state.Clock() - d.Clock),
+		Code: AlertDrifted, Severity: warning, Subject: string(d.Object), Age: span(now - d.Clock),
 		Message: fmt.Sprintf("is not as %s left it (%s); %s", d.Action, d.Found, what),
 	}
 }
 
-func stuckAlert(state fsm.State, a fsm.Action) *pointsmanv1.Alert {
+func stuckAlert(now fsm.Clock, a fsm.Action) *pointsmanv1.Alert {
 	return &pointsmanv1.Alert{
-		Code: AlertStuck, Severity: critical, Subject: string(a.ID), Age: span(state.Clock() - a.Changed),
+		Code: AlertStuck, Severity: critical, Subject: string(a.ID), Age: span(now - a.Changed),
 		Message: "waits for a human (retry or abandon): " + a.Reason,
 	}
 }

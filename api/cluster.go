@@ -32,7 +32,7 @@ func (s clusterService) GetCluster(ctx context.Context, req *pointsmanv1.GetClus
 		LeaderId:       string(st.Leader),
 		Nodes:          nodes,
 		Quorum:         st.Leader != "",
-		LogClock:       span(max(st.Clock, state.Clock())),
+		LogClock:       span(clockNow(state, st)),
 		SpecRevision:   uint64(state.Spec().Revision),
 		CommandVersion: votersRead(state, st),
 		Masters:        uint32(len(state.Spec().Masters)),

@@ -9,6 +9,7 @@ func (s *Server) masterMessage(state fsm.State, spec fsm.MasterSpec) *pointsmanv
 	now, known := state.Master(spec.ID)
 	sight := s.cfg.Sights.See(spec.ID)
 	last := fsm.FailoverID{Master: spec.ID, Number: now.Number}
+	clock := clockNow(state, s.cfg.Log.Status())
 	m := &pointsmanv1.Master{
 		Id:          string(spec.ID),
 		Address:     string(now.Address),
@@ -28,12 +29,12 @@ func (s *Server) masterMessage(state fsm.State, spec fsm.MasterSpec) *pointsmanv
 			m.OpenActions++
 		}
 		if a.Phase == fsm.Stuck {
-			m.Alerts = append(m.Alerts, stuckAlert(state, a))
+			m.Alerts = append(m.Alerts, stuckAlert(clock, a))
 		}
 	}
 	for _, d := range state.Drifts() {
 		if a, ok := state.Action(d.Action); ok && a.For.Master == spec.ID {
-			m.Alerts = append(m.Alerts, driftAlert(state, d))
+			m.Alerts = append(m.Alerts, driftAlert(clock, d))
 		}
 	}
 	if f, ok := state.Failover(last); ok {
