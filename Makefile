@@ -60,7 +60,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: need-go ## build bin/pointsman and bin/pointsman-lab
-	$(BUILD) -o bin/ ./cmd/...
+	$(BUILD) -o bin/ ./cmd/pointsman ./cmd/pointsman-lab
 
 demo: build need-redis ## two failovers on real Redis, a leader killed in mid-deed, and the proof (ARGS=...)
 	bin/pointsman-lab demo $(ARGS)
