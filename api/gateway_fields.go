@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/pointsman/pointsman/internal/near"
 )
 
 // maxProblems bounds what is told about one body.
@@ -122,45 +124,11 @@ func unknownName(sort, name string, d protoreflect.MessageDescriptor) string {
 	for i := range d.Fields().Len() {
 		names = append(names, d.Fields().Get(i).JSONName())
 	}
-	if near := nearest(name, names); near != "" {
-		return fmt.Sprintf("unknown %s; did you mean %q?", sort, near)
+	if meant := near.Word(name, names); meant != "" {
+		return fmt.Sprintf("unknown %s; did you mean %q?", sort, meant)
 	}
 	if len(names) == 0 {
 		return fmt.Sprintf("unknown %s; there is none here", sort)
 	}
 	return fmt.Sprintf("unknown %s; there are %s", sort, strings.Join(names, ", "))
-}
-
-// nearest is the name with the fewest changed letters, at most a third of the
-// longer one; empty when none is near.
-func nearest(given string, names []string) string {
-	best, least := "", len(given)+1
-	for _, n := range names {
-		d := distance(strings.ToLower(given), strings.ToLower(n))
-		if d <= max(len(given), len(n))/3+1 && d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance counts the inserted, removed and changed bytes between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }

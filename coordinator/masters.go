@@ -1,8 +1,6 @@
 package coordinator
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -61,54 +59,7 @@ func accessOf(user, password string, t *pointsmanv1.ClientTls) (a sentinel.Acces
 	}
 	if t != nil {
 		a.ID += "|" + t.GetCa() + "|" + t.GetCert() + "|" + t.GetServerName()
-		a.TLS, err = tlsOf(t)
+		a.TLS, err = config.ClientTLS(t)
 	}
 	return a, err
-}
-
-func tlsOf(t *pointsmanv1.ClientTls) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.GetServerName()}
-	if t.GetCa() != "" {
-		pem, err := resolve(t.GetCa())
-		if err != nil {
-			return nil, err
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM([]byte(pem)) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM form", t.GetCa())
-		}
-	}
-	if t.GetCert() == "" {
-		return c, nil
-	}
-	if _, err := keyPair(t); err != nil {
-		return nil, err
-	}
-	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return keyPair(t) }
-	return c, nil
-}
-
-// keyPair is read anew for each handshake, so that a renewed one is used.
-func keyPair(t *pointsmanv1.ClientTls) (*tls.Certificate, error) {
-	cert, err := resolve(t.GetCert())
-	if err != nil {
-		return nil, err
-	}
-	key, err := resolve(t.GetKey())
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		return nil, fmt.Errorf("%s and %s are not a certificate and its key", t.GetCert(), t.GetKey())
-	}
-	return &pair, nil
-}
-
-func resolve(ref string) (string, error) {
-	s, err := config.ParseSecret(ref)
-	if err != nil {
-		return "", err
-	}
-	return s.Resolve()
 }

@@ -222,3 +222,21 @@ func TestG6_LostAnswersChangeTheValueOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestG4_FencedWithoutAVersionSendsNothing: where the look before the claim was
+// refused, the claim names no version; a look that works afterwards is no
+// reason to write without one. The next claim names its own.
+func TestG4_FencedWithoutAVersionSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := ofClass(t, fsm.Fenced)
+		o.blindEye, o.blink = actuators.Permanent(errLost), 1
+		l := o.lead(t, 1, nil)
+		defer l.stop()
+		l.sees(1)
+		a, _ := o.until(t, "cache/1/do", fsm.Done, time.Minute)
+		if a.Attempts != 2 || len(o.requests()) != 1 || o.requests()[0].version == "" {
+			t.Fatalf("%d attempts, requests %+v", a.Attempts, o.requests())
+		}
+		o.fair(t, first)
+	})
+}

@@ -27,6 +27,7 @@ type outside struct {
 	ignore   int           // requests still to be answered well, without effect
 	refuse   error         // what every write gets
 	blindEye error         // what every read gets
+	blink    int           // after so many of them no more; 0: for ever
 	slow     time.Duration // of each answer
 	meddle   func(*outside)
 }
@@ -123,7 +124,13 @@ func (d deed) Read(ctx context.Context, _ actuators.Subject) (r actuators.Readin
 	})
 	d.o.w.mu.Lock()
 	defer d.o.w.mu.Unlock()
-	return r, errors.Join(err, d.o.blindEye)
+	err = errors.Join(err, d.o.blindEye)
+	if d.o.blink > 0 {
+		if d.o.blink--; d.o.blink == 0 {
+			d.o.blindEye = nil
+		}
+	}
+	return r, err
 }
 
 func (d deed) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {

@@ -99,7 +99,7 @@ type posted struct {
 // out are asked for one by one.
 func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators.Sight) (out actuators.Outcome, err error) {
 	var last task
-	_ = json.Unmarshal(w.Action.Checkpoint, &last) // none before the first post
+	_ = json.Unmarshal(w.Action.Checkpoint, &last) // none before the first post; what cannot be read asks for all zones too
 	var body struct {
 		Zone string `json:"zone,omitempty"`
 	}

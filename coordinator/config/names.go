@@ -67,40 +67,6 @@ func shortEnums(enum protoreflect.EnumDescriptor) string {
 	return strings.Join(names, ", ")
 }
 
-// nearest finds the name that was probably meant: one that begins with what was
-// written, or of which at most a third of the letters differ.
-func nearest(name string, names []string) (string, bool) {
-	best, least := "", 0
-	for _, candidate := range names {
-		d := distance(name, candidate)
-		near := d <= (max(len(name), len(candidate))+1)/3 || len(name) >= 3 && strings.HasPrefix(candidate, name)
-		if near && (best == "" || d < least) {
-			best, least = candidate, d
-		}
-	}
-	return best, best != ""
-}
-
-// distance is Levenshtein's: letters inserted, removed or replaced.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
-}
-
 // refused says what a field takes and what stands there instead.
 func refused(f found) string {
 	switch {

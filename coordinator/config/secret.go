@@ -163,3 +163,13 @@ func eachField(m protoreflect.Message, path string, visit func(string, protorefl
 		return true
 	})
 }
+
+// ResolveSecret reads what a reference names, as Resolve does; empty text is
+// none, and resolves to nothing.
+func ResolveSecret(ref string) (string, error) {
+	s, err := ParseSecret(ref)
+	if err != nil {
+		return "", err
+	}
+	return s.Resolve()
+}

@@ -6,6 +6,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/pointsman/pointsman/internal/near"
 )
 
 // walker goes over the YAML tree with the message's descriptor beside it. It
@@ -73,9 +75,9 @@ func (w *walker) unknown(key *yaml.Node, desc protoreflect.MessageDescriptor, pa
 	seen[key.Value] = at(key)
 	names := fieldNames(desc)
 	message := fmt.Sprintf("unknown field; known are %s", strings.Join(names, ", "))
-	if near, ok := nearest(key.Value, names); ok {
-		message = fmt.Sprintf("unknown field; did you mean %q?", near)
-		w.touch(desc, path, near)
+	if meant := near.Word(key.Value, names); meant != "" {
+		message = fmt.Sprintf("unknown field; did you mean %q?", meant)
+		w.touch(desc, path, meant)
 	}
 	w.tell(Problem{Path: full, Message: message, at: at(key)})
 }

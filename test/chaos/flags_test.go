@@ -32,6 +32,6 @@ const runWithin = 6 * time.Minute
 func small() []string {
 	return []string{
 		"leader killed", "leader paused over a newer failover", "quorum lost and back", "provider trouble", "store damaged",
-		"one-way cut between coordinators",
+		"one-way cut between coordinators", "disk hangs",
 	}
 }

@@ -48,7 +48,7 @@ func (r *run) heal(ctx context.Context) error {
 	if err := r.l.WaitReady(ctx); err != nil {
 		return fmt.Errorf("after the faults were taken away: %w", err)
 	}
-	return nil
+	return r.l.Nodes.WaitCaughtUp(ctx)
 }
 
 func (r *run) healRedis(ctx context.Context) error {

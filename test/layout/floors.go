@@ -21,12 +21,13 @@ type room struct {
 func plan() []room {
 	below := []string{"internal/planted"}
 	ground := append([]string{"fsm", "proto"}, below...)
-	middle := append([]string{"actuators", "client"}, ground...)
+	middle := append([]string{"actuators", "client", "internal/near"}, ground...)
 	upper := append([]string{"sentinel", "cluster", "executor", "leases", "api", "webhook"}, middle...)
 	roof := append([]string{"coordinator", "actuators/*", "deploy"}, upper...)
 	return []room{
 		// 0
 		{name: "internal/planted", only: []string{}},
+		{name: "internal/near", only: []string{}},
 		// 1
 		{name: "fsm", may: below, only: []string{"github.com/hashicorp/go-immutable-radix/v2"}},
 		{name: "proto"},

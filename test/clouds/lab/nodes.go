@@ -180,6 +180,36 @@ func (n *Nodes) WaitLeader(ctx context.Context) (leader *Node, err error) {
 	return leader, err
 }
 
+// WaitCaughtUp waits until every node has applied what any of them had applied
+// when it began. A node that was away may need 10.24 s for that: raft waits so
+// long before it sends to it again (replication.go, failureWait doubled ten
+// times), though its heartbeats go on, and it answers no linearizable read.
+func (n *Nodes) WaitCaughtUp(ctx context.Context) error {
+	applied := func(ctx context.Context) (least, most uint64, err error) {
+		for i, node := range n.all {
+			_, self, err := node.stale(ctx)
+			if err != nil {
+				return 0, 0, err
+			}
+			if most = max(most, self.AppliedIndex); i == 0 || self.AppliedIndex < least {
+				least = self.AppliedIndex
+			}
+		}
+		return least, most, nil
+	}
+	_, goal, err := applied(ctx)
+	if err != nil {
+		return err
+	}
+	return Until(ctx, waitReady, "every node at one index", func(ctx context.Context) error {
+		least, _, err := applied(ctx)
+		if err == nil && least < goal {
+			err = fmt.Errorf("a node is at index %d, others at %d", least, goal)
+		}
+		return err
+	})
+}
+
 func (n *Nodes) agreed(ctx context.Context) (*Node, error) {
 	names := map[string]int{}
 	for _, node := range n.all {

@@ -97,14 +97,10 @@ func TestPrint(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
+func TestUnknown(t *testing.T) {
 	words := []string{"list", "show", "watch", "retry", "abandon"}
-	for given, want := range map[string]string{
-		"lst": "list", "shwo": "show", "wacth": "watch", "aband": "abandon", "RETRY": "retry", "completely": "", "": "",
-	} {
-		if got := Nearest(given, words); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
-		}
+	if e := Explain(Unknown("word", "shwo", words)); !strings.Contains(e.Next, `did you mean "show"?`) {
+		t.Errorf("got %q", e.Next)
 	}
 	if e := Explain(Unknown("word", "zzzzzz", words)); !strings.Contains(e.Next, "one of: list, show") {
 		t.Errorf("got %q", e.Next)

@@ -3,8 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net"
 	"time"
 
@@ -26,45 +24,11 @@ type login struct {
 
 func loginOf(user, password string, t *pointsmanv1.ClientTls) (l login, err error) {
 	l.user = user
-	if l.password, err = resolve(password); err != nil || t == nil {
+	if l.password, err = config.ResolveSecret(password); err != nil || t == nil {
 		return l, err
 	}
-	l.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.GetServerName()}
-	if t.GetCa() != "" {
-		pem, err := resolve(t.GetCa())
-		if err != nil {
-			return l, err
-		}
-		l.tls.RootCAs = x509.NewCertPool()
-		if !l.tls.RootCAs.AppendCertsFromPEM([]byte(pem)) {
-			return l, fmt.Errorf("%s holds no certificate in PEM form", t.GetCa())
-		}
-	}
-	if t.GetCert() == "" {
-		return l, nil
-	}
-	cert, err := resolve(t.GetCert())
-	if err != nil {
-		return l, err
-	}
-	key, err := resolve(t.GetKey())
-	if err != nil {
-		return l, err
-	}
-	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		return l, fmt.Errorf("%s and %s are not a certificate and its key", t.GetCert(), t.GetKey())
-	}
-	l.tls.Certificates = []tls.Certificate{pair}
-	return l, nil
-}
-
-func resolve(ref string) (string, error) {
-	s, err := config.ParseSecret(ref)
-	if err != nil {
-		return "", err
-	}
-	return s.Resolve()
+	l.tls, err = config.ClientTLS(t)
+	return l, err
 }
 
 // nobody is the same server without a user: what anyone who reaches it may do.
