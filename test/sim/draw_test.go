@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -37,6 +38,34 @@ func (d drawer) knobs() {
 		d.p.ReadLag = d.span(100*time.Millisecond, 3*time.Second)
 	}
 	d.p.Knobs = k
+}
+
+// unsettled draws the knobs whose zero is the plain behaviour, for half the
+// seeds. It has a stream of its own, so that knobs that are added here leave
+// the other decisions of a seed as they were.
+func (d drawer) unsettled() {
+	d.r = rand.New(rand.NewPCG(d.p.Seed, 0x6b6e6f6273))
+	if d.chance(50) {
+		return
+	}
+	k := &d.p.Knobs
+	k.TimeDelay, k.TimeOutStatus = pick(d.r, 0, 0, 100*time.Millisecond, 2*time.Second), pick(d.r, 0, 0, 401, 403, 408)
+	if d.chance(10) {
+		k.ErrorForm = ovh.FormBare
+	}
+	k.NarrowRules = d.chance(20)
+	k.Details = pick(d.r, ovh.DetailsNone, ovh.DetailsText, ovh.DetailsOdd)
+	k.NumericCode = pick(d.r, 0, 0, 460)
+	k.QueryID = pick(d.r, ovh.QueryIDNew, ovh.QueryIDOld, ovh.QueryIDNone)
+	k.PutReplaces, k.ShuffleFields = d.chance(10), d.chance(30)
+	k.PendingCounts = pick(d.r, ovh.CountEdits, ovh.CountObjects, ovh.CountNet)
+	k.PendingZones = pick(d.r, ovh.PendingSome, ovh.PendingEvery, ovh.PendingAll)
+	k.TaskLag = pick(d.r, 0, 0, 300*time.Millisecond, 3*time.Second)
+	k.SecondStatus = pick(d.r, 0, 0, 423, 400)
+	k.RefreshZones = pick(d.r, ovh.RefreshEvery, ovh.RefreshAsAll, ovh.RefreshUnlisted, ovh.RefreshFirst)
+	k.RateFirst = pick(d.r, ovh.RateAtOnce, ovh.RateStall, ovh.RateReset)
+	k.RateForm = pick(d.r, ovh.RateJSON, ovh.RateHTML, ovh.RateEmpty)
+	k.RateRetryAfter = pick(d.r, "", "1", "30", "soon")
 }
 
 // clocks draws rates that are at most 5 % apart.

@@ -80,6 +80,7 @@ func draw(seed uint64) *plan {
 	p.Rate = pick(d.r, 120, 600, 6000)
 	d.masters()
 	d.knobs()
+	d.unsettled()
 	d.clocks()
 	end := d.switches()
 	for range d.r.IntN(6) {
