@@ -49,7 +49,7 @@ func (d drawer) unsettled() {
 		return
 	}
 	k := &d.p.Knobs
-	k.TimeDelay, k.TimeOutStatus = pick(d.r, 0, 0, 100*time.Millisecond, 2*time.Second), pick(d.r, 0, 0, 401, 403, 408)
+	k.TimeDelay, k.TimeOutStatus = pick(d.r, 0, 0, 100*time.Millisecond, time.Second), pick(d.r, 0, 0, 401, 403, 408)
 	if d.chance(10) {
 		k.ErrorForm = ovh.FormBare
 	}
