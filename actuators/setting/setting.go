@@ -17,9 +17,6 @@ import (
 // Name is the kind's name in the spec.
 const Name = "setting"
 
-// MaxTemplate bounds a template, in bytes.
-const MaxTemplate = 4096
-
 // maxWanted bounds how much of a value is shown to people, in bytes.
 const maxWanted = 256
 
@@ -52,27 +49,12 @@ func (Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Problem
 	return actuators.Planned{Object: fsm.SettingObject(msg.GetKey()), Class: fsm.InLog}, problems
 }
 
-// dryRun finds what a failover from any candidate to any other would meet.
 func dryRun(source string, in actuators.StepInput) error {
-	t, err := compile(source)
+	t, err := actuators.ParseTemplate(source)
 	if err != nil {
 		return err
 	}
-	tried := in.Candidates
-	if len(tried) == 0 {
-		tried = []fsm.Candidate{{Address: "192.0.2.1:6379", Zone: "zone"}}
-	}
-	for _, from := range tried {
-		for _, to := range tried {
-			f := actuators.Facts{
-				Failover: fsm.FailoverID{Master: in.Master, Number: 1}, From: from.Address, To: to.Address, Epoch: 1, Zone: to.Zone,
-			}
-			if _, err := execute(t, f); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return t.DryRun(in)
 }
 
 // wanted is an action's value.
@@ -87,11 +69,11 @@ func (Kind) Render(step fsm.Step, facts actuators.Facts) (fsm.Value, error) {
 	if err := proto.Unmarshal(step.Params, &msg); err != nil {
 		return fsm.Value{}, actuators.Permanent(fmt.Errorf("read step %s: %w", step.Name, err))
 	}
-	t, err := compile(msg.GetValue())
+	t, err := actuators.ParseTemplate(msg.GetValue())
 	if err != nil {
 		return fsm.Value{}, actuators.Permanent(fmt.Errorf("parse value of step %s: %w", step.Name, err))
 	}
-	value, err := execute(t, facts)
+	value, err := t.Execute(facts)
 	if err != nil {
 		return fsm.Value{}, actuators.Permanent(fmt.Errorf("render value of step %s: %w", step.Name, err))
 	}

@@ -85,7 +85,7 @@ func TestPlanRefuses(t *testing.T) {
 		"loop":              {input("k", "{{range 1000000000}}{{end}}"), []string{"value"}},
 		"loop inside":       {input("k", "{{if .New}}{{range 9}}x{{end}}{{end}}"), []string{"value"}},
 		"calls itself":      {input("k", `{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`), []string{"value"}},
-		"template too long": {input("k", strings.Repeat("x", setting.MaxTemplate+1)), []string{"value"}},
+		"template too long": {input("k", strings.Repeat("x", actuators.MaxTemplate+1)), []string{"value"}},
 		"value too long":    {input("k", `{{printf "%70000d" .Epoch}}`), []string{"value"}},
 		"both at once":      {input("k//", "{{.Nope}}"), []string{"key", "value"}},
 		"a target":          {actuators.StepInput{Target: "lb", Message: &pb.SettingStep{Key: "k", Value: "v"}}, []string{""}},

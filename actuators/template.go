@@ -1,4 +1,4 @@
-package setting
+package actuators
 
 import (
 	"errors"
@@ -8,9 +8,11 @@ import (
 	"text/template"
 	"text/template/parse"
 
-	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 )
+
+// MaxTemplate bounds a template, in bytes.
+const MaxTemplate = 4096
 
 // Errors of templates.
 var (
@@ -33,7 +35,7 @@ type Fields struct {
 	Epoch                 uint64 // Sentinel's config-epoch
 }
 
-func fields(f actuators.Facts) Fields {
+func fields(f Facts) Fields {
 	newHost, newPort := split(f.To)
 	oldHost, oldPort := split(f.From)
 	return Fields{
@@ -52,9 +54,14 @@ func split(a fsm.Address) (host, port string) {
 	return host, port
 }
 
-// compile parses a template and refuses what could take long. A field that does
-// not exist is found by execute.
-func compile(source string) (*template.Template, error) {
+// Template is a value that a failover fills in. It is immutable and may be used
+// concurrently.
+type Template struct{ t *template.Template }
+
+// ParseTemplate parses a template and refuses what could take long: ErrEmpty,
+// ErrTooLong, ErrLoop, or what text/template says of its syntax. A field that
+// does not exist is found by Execute; see DryRun.
+func ParseTemplate(source string) (*Template, error) {
 	if source == "" {
 		return nil, ErrEmpty
 	}
@@ -68,15 +75,40 @@ func compile(source string) (*template.Template, error) {
 	if len(t.Templates()) > 1 {
 		return nil, ErrLoop
 	}
-	return t, plain(t.Root)
+	if err := plain(t.Root); err != nil {
+		return nil, err
+	}
+	return &Template{t}, nil
 }
 
-func execute(t *template.Template, f actuators.Facts) (string, error) {
+// Execute fills in the facts of one failover. It returns ErrTooLong for more
+// than fsm.MaxValueBytes, and an error for a field that does not exist.
+func (t *Template) Execute(f Facts) (string, error) {
 	var out bounded
-	if err := t.Execute(&out, fields(f)); err != nil {
+	if err := t.t.Execute(&out, fields(f)); err != nil {
 		return "", err
 	}
 	return out.String(), nil
+}
+
+// DryRun finds what a failover of a step's master would meet, from any candidate
+// to any other.
+func (t *Template) DryRun(in StepInput) error {
+	tried := in.Candidates
+	if len(tried) == 0 {
+		tried = []fsm.Candidate{{Address: "192.0.2.1:6379", Zone: "zone"}}
+	}
+	for _, from := range tried {
+		for _, to := range tried {
+			f := Facts{
+				Failover: fsm.FailoverID{Master: in.Master, Number: 1}, From: from.Address, To: to.Address, Epoch: 1, Zone: to.Zone,
+			}
+			if _, err := t.Execute(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // bounded refuses more than a setting's value may hold.
