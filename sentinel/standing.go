@@ -39,23 +39,20 @@ func (j *judge) standing() {
 	if !j.acc.Known {
 		return
 	}
-	if j.v.Switching && j.v.Began.After(j.next.moved) {
-		j.out.Standing, j.out.Why = Coming, "the Sentinels have begun a failover"
-		return
-	}
 	accepted := func(r Report) bool { return r.Epoch == j.acc.Epoch && r.Address == j.acc.Address && !r.Failover }
 	down := j.count(func(r Report) bool { return accepted(r) && hasFlag(r, "s_down") })
 	agreed := slices.ContainsFunc(j.usable, func(r Report) bool { return accepted(r) && hasFlag(r, "o_down") })
 	up := j.count(func(r Report) bool { return accepted(r) && !hasFlag(r, "s_down") && !hasFlag(r, "o_down") })
+	isDown, isUp := down >= j.majority() || agreed, up >= j.majority()
+	isDown = isDown && j.stood(DownFor, "down %s", j.acc.Address) // it stands while a switch is tried, too
+	isUp = isUp && j.stood(CalmFor, "calm %s", j.acc.Address)
 	switch {
-	case down >= j.majority() || agreed:
-		if j.stood(DownFor, "down %s", j.acc.Address) {
-			j.out.Standing, j.out.Why = Down, "the Sentinels see "+j.acc.Address+" down and no failover is under way"
-		}
-	case up >= j.majority():
-		if j.stood(CalmFor, "calm %s", j.acc.Address) {
-			j.out.Standing = Calm
-		}
+	case j.v.Switching && j.v.Began.After(j.next.moved):
+		j.out.Standing, j.out.Why = Coming, "the Sentinels have begun a failover"
+	case isDown:
+		j.out.Standing, j.out.Why = Down, "the Sentinels see "+j.acc.Address+" down and no failover is under way"
+	case isUp && down < j.majority() && !agreed:
+		j.out.Standing = Calm
 	}
 }
 
