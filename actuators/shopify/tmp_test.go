@@ -1,0 +1,3 @@
+package shopify_test
+import "time"
+const actSpan = 5*time.Second
