@@ -36,9 +36,10 @@ func plan() []room {
 		// 2
 		{name: "cluster", may: ground},
 		{name: "actuators", may: ground},
+		{name: "actuators/wire", may: append([]string{"actuators"}, ground...)},
 		{name: "client", may: ground},
 		// 3
-		{name: "actuators", family: true, may: middle},
+		{name: "actuators", family: true, may: append([]string{"actuators/wire"}, middle...)},
 		{name: "executor", may: middle},
 		{name: "leases", may: middle},
 		{name: "api", may: middle},
