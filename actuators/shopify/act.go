@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 )
 
 // mutation writes all of a step's metafields: Shopify carries it out as a whole
@@ -16,7 +17,7 @@ const mutation = `mutation PointsmanSet($metafields: [MetafieldsSetInput!]!) { `
 func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
 	wrap := func(err error, ids []string) error {
 		e := actuators.Explain(fmt.Errorf("act on %s: %w", w.Action.Step.Object, err))
-		e.Requests = ids
+		e.Requests = append(ids, e.Requests...)
 		return &e
 	}
 	if ctx.Err() != nil {
@@ -39,11 +40,11 @@ func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sig
 	switch {
 	case err != nil:
 	case data.Set == nil:
-		err = actuators.InDoubt(fmt.Errorf("write metafields: no word of what was done: %w", ErrAnswer))
+		err = actuators.InDoubt(fmt.Errorf("write metafields: no word of what was done: %w", wire.ErrAnswer))
 	case len(data.Set.UserErrors) > 0:
 		err = a.client.refusedBy(data.Set.UserErrors)
 	case len(data.Set.Metafields) != len(fields):
-		err = actuators.InDoubt(fmt.Errorf("write metafields: %d of %d are told as written: %w", len(data.Set.Metafields), len(fields), ErrAnswer))
+		err = actuators.InDoubt(fmt.Errorf("write metafields: %d of %d are told as written: %w", len(data.Set.Metafields), len(fields), wire.ErrAnswer))
 	}
 	if err != nil {
 		return actuators.Outcome{}, wrap(err, said.ids)

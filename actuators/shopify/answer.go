@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"strings"
-	"unicode"
+	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 )
 
 // statusError is a refusal by HTTP status.
@@ -36,18 +38,21 @@ func unauthorized(err error) bool {
 
 // understand decodes an answer or says what it means for the object. A broken
 // body counts only where the status has not said all.
-func (c *client) understand(r call, resp *http.Response, body []byte, broken error) (said, error) {
+func (c *client) understand(r call, resp *wire.Answer) (said, error) {
 	var a answer
-	malformed := json.Unmarshal(body, &a)
-	s := said{ids: nonempty(c.quote(resp.Header.Get("X-Request-Id")))}
+	malformed := json.Unmarshal(resp.Body, &a)
+	s := said{ids: nonempty(c.quote(resp.ID))}
 	if at := resp.Header.Get("X-Shopify-Api-Version"); at != "" {
 		c.answered(at)
 		if at != c.version {
 			s.warning = fmt.Sprintf("Shopify answered by API version %s, asked was %s: name a version that it serves", c.quote(at), c.version)
 		}
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+	if !resp.OK() {
 		return s, c.refuse(r, resp, a)
+	}
+	if spent := a.Extensions.Cost.Requested; !r.mutates && spent > 0 {
+		c.readCost.Store(int64(math.Ceil(spent)))
 	}
 	list := a.list()
 	if len(s.ids) == 0 {
@@ -56,7 +61,7 @@ func (c *client) understand(r call, resp *http.Response, body []byte, broken err
 	if len(list) > 0 {
 		return s, c.explain(r, resp, a, list)
 	}
-	err := errors.Join(broken, malformed)
+	err := errors.Join(resp.Broken, malformed)
 	if err == nil && (len(a.Data) == 0 || string(bytes.TrimSpace(a.Data)) == "null") {
 		err = errors.New("no data")
 	}
@@ -66,7 +71,7 @@ func (c *client) understand(r call, resp *http.Response, body []byte, broken err
 	if err == nil {
 		return s, nil
 	}
-	err = fmt.Errorf("%s: %w: %s", r.name, ErrAnswer, c.quote(err.Error()))
+	err = fmt.Errorf("%s: %w: %s", r.name, wire.ErrAnswer, c.quote(err.Error()))
 	if r.mutates {
 		return s, actuators.InDoubt(err)
 	}
@@ -75,12 +80,12 @@ func (c *client) understand(r call, resp *http.Response, body []byte, broken err
 
 // refuse explains a status. What is not in Shopify's own form may be a proxy's
 // passing trouble.
-func (c *client) refuse(r call, resp *http.Response, a answer) error {
-	e := &statusError{call: r.name, status: resp.StatusCode, message: c.quote(a.text()), ours: len(a.Errors) > 0}
+func (c *client) refuse(r call, resp *wire.Answer, a answer) error {
+	e := &statusError{call: r.name, status: resp.Status, message: c.quote(a.text()), ours: len(a.Errors) > 0}
 	out := &actuators.Error{Err: e, After: retryAfter(resp.Header)}
-	switch status := resp.StatusCode; {
+	switch status := resp.Status; {
 	case status == http.StatusTooManyRequests: // not carried out
-		out.After = max(out.After, a.Extensions.Cost.wait())
+		out.After = max(out.After, c.untilPasses(r, a.Extensions.Cost))
 		if out.After == 0 {
 			out.After = throttledDelay
 		}
@@ -104,13 +109,13 @@ func (c *client) refuse(r call, resp *http.Response, a answer) error {
 }
 
 // explain tells what the errors inside a 200 mean: the gravest decides.
-func (c *client) explain(r call, resp *http.Response, a answer, list errorList) error {
+func (c *client) explain(r call, resp *wire.Answer, a answer, list errorList) error {
 	text := fmt.Errorf("%s: %s", r.name, c.quote(list.String()))
 	out := &actuators.Error{Err: text, After: retryAfter(resp.Header), Doubt: r.mutates}
 	switch {
 	case list.has("THROTTLED"): // not carried out
 		out.Doubt = false
-		out.After = max(out.After, a.Extensions.Cost.wait())
+		out.After = max(out.After, c.untilPasses(r, a.Extensions.Cost))
 		if out.After == 0 {
 			out.After = throttledDelay
 		}
@@ -126,6 +131,15 @@ func (c *client) explain(r call, resp *http.Response, a answer, list errorList) 
 		out.Err = fmt.Errorf("%w (Shopify does not take this query: does the API version fit this release?)", text)
 	}
 	return out
+}
+
+// untilPasses is how long a throttled call has to wait, together with the read
+// that the next attempt at a write begins with.
+func (c *client) untilPasses(r call, spent cost) time.Duration {
+	if !r.mutates {
+		return spent.wait(0)
+	}
+	return spent.wait(float64(c.readCost.Load()))
 }
 
 // userError is a MetafieldsSetUserError. Any of them means that nothing was stored.
@@ -171,32 +185,13 @@ func nonempty(id string) []string {
 	return []string{id}
 }
 
-// quote makes somebody else's words fit for a log: short, one line, no secret.
+// quote makes somebody else's words fit for a log: short, one line, no secret,
+// neither of this target nor anything that has the form of one of Shopify's.
 func (c *client) quote(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, c.hide(cut(text, 16*MaxMessage)))
-	return cut(strings.TrimSpace(text), MaxMessage)
-}
-
-// hide takes secrets out of text: those of this target, and whatever has the
-// form of a secret of Shopify's.
-func (c *client) hide(text string) string {
 	for _, s := range c.login.secrets() {
 		if s != "" {
 			text = strings.ReplaceAll(text, s, "***")
 		}
 	}
-	return regexp.MustCompile(`shp[a-z]{1,3}_[A-Za-z0-9_-]{6,}`).ReplaceAllString(text, "***")
-}
-
-// hideIn keeps an error as it is unless it shows a secret.
-func (c *client) hideIn(err error) error {
-	if text := c.hide(err.Error()); text != err.Error() {
-		return errors.New(text)
-	}
-	return err
+	return c.wire.Quote(regexp.MustCompile(`shp[a-z]{1,3}_[A-Za-z0-9_-]{6,}`).ReplaceAllString(text, "***"))
 }

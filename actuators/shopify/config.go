@@ -1,11 +1,11 @@
 package shopify
 
 import (
-	"context"
 	"errors"
-	"net"
 	"os"
 	"time"
+
+	"github.com/pointsman/pointsman/actuators/wire"
 )
 
 // Names of the kind in the spec.
@@ -18,18 +18,8 @@ const (
 
 // Bounds.
 const (
-	// RequestTimeout bounds one request, its answer included.
-	RequestTimeout = 5 * time.Second
-	// DialTimeout bounds making a connection.
-	DialTimeout = 2 * time.Second
-	// MaxBody bounds an answer's body, in bytes: 25 values of 128 KB fit, as Shopify bounds them, with their escapes.
-	MaxBody = 8 << 20
-	// MaxRetryAfter bounds how long the provider may tell us to stay away.
-	MaxRetryAfter = 10 * time.Minute
-	// MaxMessage bounds what an error quotes of an answer, in bytes.
-	MaxMessage = 300
-	// MaxSecret bounds a token or a client secret, in bytes.
-	MaxSecret = 4 << 10
+	// MaxToken bounds a granted token, in bytes.
+	MaxToken = 4 << 10
 	// MaxDigest bounds a digest, in bytes. Shopify publishes no length; what has been seen is 64 characters.
 	MaxDigest = 256
 	// MaxValues is the most metafields of one call.
@@ -56,7 +46,7 @@ const (
 const (
 	// tokenLife is believed where the answer names none: short, since a refusal costs an attempt.
 	tokenLife = time.Hour
-	// refreshBefore is how long before its end a token is replaced by a read or a probe; a write uses what is there.
+	// refreshBefore is how long before its end, at most in its last quarter, a token is replaced by a read or a probe; a write uses what is there.
 	refreshBefore = 30 * time.Minute
 	// minLife is the least that a token must have left to be used.
 	minLife = 10 * time.Second
@@ -64,8 +54,6 @@ const (
 
 // Errors.
 var (
-	// ErrReference is returned when a secret reference does not resolve.
-	ErrReference = errors.New("secret does not resolve")
 	// ErrToken is returned when what a reference holds is no access token.
 	ErrToken = errors.New("not an access token")
 	// ErrNotDue is returned by Act when what was seen does not call for a write.
@@ -76,24 +64,17 @@ var (
 	ErrStale = errors.New("changed before the write arrived (STALE_OBJECT); nothing was stored")
 	// ErrOverwrite is returned for a comparison that would compare nothing.
 	ErrOverwrite = errors.New("a write without comparison is never sent")
-	// ErrAnswer is returned when an answer is not what the API describes.
-	ErrAnswer = errors.New("answer not understood")
-	// ErrBody is returned when an answer's body exceeds MaxBody.
-	ErrBody = errors.New("answer too large")
 	// ErrValue is returned when an action's value or version cannot be read.
 	ErrValue = errors.New("value not understood")
 )
 
 // Config is what a Kind may be made with. The zero Config is what a server uses.
 type Config struct {
-	Dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: TCP with DialTimeout; a simulation without sockets sets it
-	Getenv func(string) string                                                  // nil: os.Getenv
+	Dial   wire.Dialer         // nil: TCP; a simulation without sockets sets it
+	Getenv func(string) string // nil: os.Getenv
 }
 
 func (c Config) withDefaults() Config {
-	if c.Dial == nil {
-		c.Dial = (&net.Dialer{Timeout: DialTimeout, KeepAlive: 15 * time.Second}).DialContext
-	}
 	if c.Getenv == nil {
 		c.Getenv = os.Getenv
 	}

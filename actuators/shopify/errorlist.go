@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pointsman/pointsman/actuators/wire"
 )
 
 // answer is the frame of every answer. errors is a list where GraphQL answered,
@@ -128,44 +130,38 @@ func rejected(code string) bool {
 type cost struct {
 	Requested float64 `json:"requestedQueryCost"`
 	Throttle  struct {
+		Most      float64 `json:"maximumAvailable"`
 		Available float64 `json:"currentlyAvailable"`
 		Restore   float64 `json:"restoreRate"` // points per second
 	} `json:"throttleStatus"`
 }
 
-// wait is when the request would pass; 0: not known.
-func (c cost) wait() time.Duration {
-	if c.Throttle.Restore <= 0 || c.Requested <= c.Throttle.Available {
+// wait is when the request would pass; 0: not known. before is the cost of what
+// will be sent before it: waiting for the write alone, the read that comes first
+// would take its points each time, for ever.
+func (c cost) wait(before float64) time.Duration {
+	needs := min(c.Requested+before, max(c.Throttle.Most, c.Requested))
+	if c.Throttle.Restore <= 0 || needs <= c.Throttle.Available {
 		return 0
 	}
-	return seconds((c.Requested - c.Throttle.Available) / c.Throttle.Restore)
+	return seconds((needs - c.Throttle.Available) / c.Throttle.Restore)
 }
 
-// seconds rounds up to a millisecond, within MaxRetryAfter.
+// seconds rounds up to a millisecond, within wire.MaxRetryAfter.
 func seconds(s float64) time.Duration {
 	if math.IsNaN(s) || s <= 0 {
 		return 0
 	}
-	if s > MaxRetryAfter.Seconds() {
-		return MaxRetryAfter
+	if s > wire.MaxRetryAfter.Seconds() {
+		return wire.MaxRetryAfter
 	}
 	return time.Duration(math.Ceil(s*1000)) * time.Millisecond
 }
 
-// retryAfter reads seconds, which may have a fraction. A date, which Shopify
-// does not send, is held against the answer's own Date.
+// retryAfter reads seconds, which may have a fraction here; else what HTTP says.
 func retryAfter(h http.Header) time.Duration {
-	given := strings.TrimSpace(h.Get("Retry-After"))
-	if s, err := strconv.ParseFloat(given, 64); err == nil {
+	if s, err := strconv.ParseFloat(strings.TrimSpace(h.Get("Retry-After")), 64); err == nil {
 		return seconds(s)
 	}
-	until, err := http.ParseTime(given)
-	if err != nil {
-		return 0
-	}
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return seconds(until.Sub(now).Seconds())
+	return wire.RetryAfter(h)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -110,14 +111,14 @@ func (v *view) detail() string {
 		case !found:
 			parts = append(parts, at+" is not there")
 		case s.ours:
-			parts = append(parts, fmt.Sprintf("%s = %q by %s", at, cut(s.words.Value, MaxMessage), cut(s.words.Failover, MaxMessage)))
+			parts = append(parts, fmt.Sprintf("%s = %q by %s", at, wire.Cut(s.words.Value, wire.MaxMessage), wire.Cut(s.words.Failover, wire.MaxMessage)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s = %q", at, cut(s.text, MaxMessage)))
+			parts = append(parts, fmt.Sprintf("%s = %q", at, wire.Cut(s.text, wire.MaxMessage)))
 		}
 	}
 	text := strings.Join(parts, ", ")
 	if v.warning != "" {
 		text = v.warning + "; " + text
 	}
-	return cut(text, fsm.MaxReasonBytes/2)
+	return wire.Cut(text, fsm.MaxReasonBytes/2)
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -55,25 +56,24 @@ func (k *Kind) CheckTarget(msg proto.Message) []actuators.Problem {
 	case strings.Contains(t.GetShop(), "@"): // not quoted: it holds a password
 		p.add("shop", "%s", privateApp)
 	case !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,99}\.myshopify\.com$`).MatchString(t.GetShop()):
-		p.add("shop", "%q is not a shop's permanent name, such as example.myshopify.com", cut(t.GetShop(), MaxMessage))
+		p.add("shop", "%q is not a shop's permanent name, such as example.myshopify.com", wire.Cut(t.GetShop(), wire.MaxMessage))
 	}
 	if !regexp.MustCompile(`^20[0-9]{2}-(01|04|07|10)$`).MatchString(t.GetApiVersion()) {
-		p.add("api_version", "%q is not a quarterly version, such as 2026-10", cut(t.GetApiVersion(), MaxMessage))
+		p.add("api_version", "%q is not a quarterly version, such as 2026-10", wire.Cut(t.GetApiVersion(), wire.MaxMessage))
 	}
 	checkEndpoint(&p, t.GetEndpoint())
-	reference := regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$`)
 	const want = "want file:/PATH, env:NAME or credential:NAME" // what stands there may be a token: not quoted
 	grant := t.GetClientCredentials()
 	switch {
 	case (t.GetToken() == "") == (grant == nil):
 		p.add("", "want one of token and client_credentials")
-	case grant == nil && !reference.MatchString(t.GetToken()):
+	case grant == nil && !wire.IsReference(t.GetToken()):
 		p.add("token", want)
 	case grant != nil:
 		if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`).MatchString(grant.GetClientId()) {
 			p.add("client_credentials.client_id", "want 1 to 128 letters, digits, '_' or '-'")
 		}
-		if !reference.MatchString(grant.GetClientSecret()) {
+		if !wire.IsReference(grant.GetClientSecret()) {
 			p.add("client_credentials.client_secret", want)
 		}
 	}
@@ -111,7 +111,7 @@ func (k *Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Prob
 		p.add("", "target %q is not of kind shopify", in.Target)
 	}
 	if !regexp.MustCompile(`^[A-Za-z0-9_-]{3,255}$`).MatchString(msg.GetNamespace()) {
-		p.add("namespace", "%q is not 3 to 255 letters, digits, '_' or '-'", cut(msg.GetNamespace(), MaxMessage))
+		p.add("namespace", "%q is not 3 to 255 letters, digits, '_' or '-'", wire.Cut(msg.GetNamespace(), wire.MaxMessage))
 	}
 	if n := len(msg.GetValues()); n == 0 || n > MaxValues {
 		p.add("values", "%d values; one call writes 1 to %d", n, MaxValues)
@@ -177,11 +177,12 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	if base == "" {
 		base = "https://" + msg.GetShop()
 	}
-	c := newClient(k.config, base, msg.GetApiVersion(), budget)
+	c := &client{version: msg.GetApiVersion()}
 	var err error
 	if c.login, err = k.config.login(&msg, c); err != nil {
 		return nil, fmt.Errorf("target %s: %w", target.ID, err)
 	}
+	c.wire = wire.New(wire.Config{Base: base, Dial: k.config.Dial, Budget: budget, Secrets: c.login.secrets()})
 	c.answered = func(version string) { k.versions.note(target.ID, msg.GetApiVersion(), version) }
 	return &actuator{client: c, target: target.ID}, nil
 }
@@ -195,7 +196,4 @@ type actuator struct {
 var _ actuators.Actuator = (*actuator)(nil)
 
 // Close drops idle connections. The actuator stays usable.
-func (a *actuator) Close() error {
-	a.client.http.CloseIdleConnections()
-	return nil
-}
+func (a *actuator) Close() error { return a.client.wire.Close() }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
@@ -30,18 +31,18 @@ type login interface {
 func (c Config) login(t *pb.ShopifyTarget, client *client) (login, error) {
 	grant := t.GetClientCredentials()
 	if grant == nil {
-		text, err := c.secret(t.GetToken())
-		if err == nil {
-			err = checkToken(text)
-		}
+		text, err := wire.Secret(t.GetToken(), c.Getenv)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", reference(t.GetToken()), err)
+			return nil, err
+		}
+		if err := checkToken(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.GetToken(), err)
 		}
 		return static(text), nil
 	}
-	text, err := c.secret(grant.GetClientSecret())
+	text, err := wire.Secret(grant.GetClientSecret(), c.Getenv)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", reference(grant.GetClientSecret()), err)
+		return nil, err
 	}
 	return &granted{id: grant.GetClientId(), secret: text, client: client, lock: make(chan struct{}, 1)}, nil
 }
@@ -86,7 +87,8 @@ type granted struct {
 
 	mu      sync.Mutex // guards what follows
 	current string
-	until   time.Time // with its monotonic part
+	renew   time.Time // from then on a read gets another one
+	until   time.Time // with its monotonic part, as renew
 	past    string    // the one before, to be hidden too
 }
 
@@ -103,15 +105,15 @@ func (g *granted) forget() bool {
 	return true
 }
 
-// left is the token and how long it will be taken.
-func (g *granted) left() (string, time.Duration) {
+// good is the token, whether it will be taken, and whether it is still young.
+func (g *granted) good() (token string, taken, young bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.current, time.Until(g.until)
+	return g.current, time.Until(g.until) > minLife, time.Now().Before(g.renew)
 }
 
 func (g *granted) token(ctx context.Context, early bool) (string, error) {
-	if t, left := g.left(); left > refreshBefore || left > minLife && !early {
+	if t, taken, young := g.good(); taken && (young || !early) {
 		return t, nil
 	}
 	select {
@@ -120,38 +122,37 @@ func (g *granted) token(ctx context.Context, early bool) (string, error) {
 		return "", context.Cause(ctx)
 	}
 	defer func() { <-g.lock }()
-	t, left := g.left()
-	if left > refreshBefore || left > minLife && !early {
+	t, taken, young := g.good()
+	if taken && (young || !early) {
 		return t, nil // somebody else was quicker
 	}
 	fresh, err := g.ask(ctx)
-	if err != nil && left > minLife { // the old one still does
+	if err != nil && taken { // the old one still does
 		return t, nil //nolint:nilerr // asked again at the next read
 	}
 	return fresh, err
 }
 
 func (g *granted) ask(ctx context.Context) (string, error) {
-	if err := g.client.pace(ctx); err != nil {
-		return "", err
-	}
 	began := time.Now()
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {g.id}, "client_secret": {g.secret}}
-	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	resp, body, _, err := g.client.post(ctx, "/admin/oauth/access_token", header, []byte(form.Encode()), false)
+	a, err := g.client.wire.Send(ctx, wire.Call{
+		Method: http.MethodPost, Path: "/admin/oauth/access_token", Body: form.Encode(), ReadOnly: true,
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+	})
 	if err != nil {
-		return "", fmt.Errorf("get an access token: %w", g.client.hideIn(err))
+		return "", fmt.Errorf("get an access token: %w", err)
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return "", g.refused(resp, body)
+	if !a.OK() {
+		return "", g.refused(a)
 	}
 	var given struct {
 		Token   string   `json:"access_token"`
 		Seconds *float64 `json:"expires_in"`
 	}
-	err = json.Unmarshal(body, &given)
-	if given.Token == "" || len(given.Token) > MaxSecret || checkToken(given.Token) != nil {
-		return "", fmt.Errorf("get an access token: %w (%t)", ErrAnswer, err == nil)
+	_ = json.Unmarshal(a.Body, &given) // what is not as described is missing
+	if given.Token == "" || len(given.Token) > MaxToken || checkToken(given.Token) != nil {
+		return "", fmt.Errorf("get an access token: none is given: %w", wire.ErrAnswer)
 	}
 	life := tokenLife
 	if given.Seconds != nil {
@@ -160,22 +161,22 @@ func (g *granted) ask(ctx context.Context) (string, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.past, g.current, g.until = g.current, given.Token, began.Add(life)
+	g.renew = g.until.Add(-min(refreshBefore, life/4))
 	return given.Token, nil
 }
 
 // refused explains a refusal of the grant. Nothing was changed, whatever it says.
-func (g *granted) refused(resp *http.Response, body []byte) error {
+func (g *granted) refused(a *wire.Answer) error {
 	var oauth struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	_ = json.Unmarshal(body, &oauth) // a page of HTML says nothing that we quote
+	_ = json.Unmarshal(a.Body, &oauth) // a page of HTML says nothing that we quote
 	text := g.client.quote(strings.TrimSpace(oauth.Error + " " + oauth.Description))
 	out := &actuators.Error{
-		Err: &statusError{call: "get an access token", status: resp.StatusCode, message: text}, After: retryAfter(resp.Header),
-		Requests: nonempty(g.client.quote(resp.Header.Get("X-Request-Id"))),
+		Err: &statusError{call: "get an access token", status: a.Status, message: text}, After: retryAfter(a.Header), Requests: nonempty(g.client.quote(a.ID)),
 	}
-	switch status := resp.StatusCode; {
+	switch status := a.Status; {
 	case status == http.StatusTooManyRequests:
 		out.After = max(out.After, throttledDelay)
 	case status == http.StatusPaymentRequired, status == http.StatusLocked:

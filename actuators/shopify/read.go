@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -40,7 +41,7 @@ func (a *actuator) Read(ctx context.Context, s actuators.Subject) (actuators.Rea
 	r.Requests, err = a.readInto(ctx, v)
 	if err != nil {
 		e := actuators.Explain(fmt.Errorf("read %s: %w", s.Step.Object, err))
-		e.Requests = r.Requests
+		e.Requests = append(r.Requests, e.Requests...)
 		return r, &e
 	}
 	r.Body = v
@@ -72,7 +73,7 @@ func (a *actuator) readInto(ctx context.Context, v *view) ([]string, error) {
 	}
 	v.warning = said.warning
 	if json.Unmarshal(data.Installation["id"], &v.owner) != nil || v.owner == "" || len(v.owner) > MaxDigest {
-		return said.ids, fmt.Errorf("id of the app's installation: %w", ErrAnswer)
+		return said.ids, fmt.Errorf("id of the app's installation: %w", wire.ErrAnswer)
 	}
 	for i, key := range v.keys {
 		var m *struct {
@@ -83,10 +84,10 @@ func (a *actuator) readInto(ctx context.Context, v *view) ([]string, error) {
 		err := json.Unmarshal(raw, &m)
 		switch {
 		case !answered || err != nil:
-			return said.ids, fmt.Errorf("metafield %s: %w", key, ErrAnswer)
+			return said.ids, fmt.Errorf("metafield %s: %w", key, wire.ErrAnswer)
 		case m == nil:
 		case m.Value == nil || m.Digest == nil || *m.Digest == "" || len(*m.Digest) > MaxDigest:
-			return said.ids, fmt.Errorf("metafield %s lacks value or digest: %w", key, ErrAnswer)
+			return said.ids, fmt.Errorf("metafield %s lacks value or digest: %w", key, wire.ErrAnswer)
 		default:
 			s := stored{digest: *m.Digest, text: *m.Value}
 			s.words, s.by, s.ours = parseWords(s.text)

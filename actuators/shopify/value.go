@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -27,7 +28,7 @@ func (v wanted) String() string {
 	for _, key := range v.keys() {
 		parts = append(parts, fmt.Sprintf("%s.%s = %q", v.Namespace, key, v.Values[key]))
 	}
-	return cut(strings.Join(parts, ", "), fsm.MaxReasonBytes)
+	return wire.Cut(strings.Join(parts, ", "), fsm.MaxReasonBytes)
 }
 
 func wantedOf(a fsm.Action) (wanted, error) {
@@ -76,12 +77,4 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
-}
-
-// cut shortens text to a number of bytes, at a rune's start.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "")
 }

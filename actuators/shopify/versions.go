@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -27,7 +28,7 @@ func (v *versions) note(t fsm.TargetID, asked, answered string) {
 		delete(v.differs, t)
 		return
 	}
-	v.differs[t] = difference{asked, cut(answered, 32)}
+	v.differs[t] = difference{asked, wire.Cut(answered, 32)}
 }
 
 func (v *versions) desc() *prometheus.Desc {

@@ -26,7 +26,7 @@ const (
 	addressA, addressB = "10.0.1.20:6379", "10.0.2.20:6379"
 	namespace          = "pointsman"
 	key, otherKey      = "redis_connection", "zone"
-	token              = "shpat_canarytokenvalue"
+	accessToken        = "shpat_canarytokenvalue"
 	clientID           = "canaryclient"
 	clientSecret       = "shpss_canarysecret"
 	cluster            = actuatortest.Cluster
@@ -48,11 +48,11 @@ type lab struct {
 
 func static(l *lab, dir string) {
 	path := filepath.Join(dir, "token")
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(accessToken+"\n"), 0o600); err != nil {
 		panic(err)
 	}
 	l.spec.Token = "file:" + path
-	l.sim.AddToken(token)
+	l.sim.AddToken(accessToken)
 }
 
 func granted(l *lab, dir string) {
@@ -110,7 +110,7 @@ func (l *lab) setDown(down bool) {
 func (l *lab) world() actuatortest.World {
 	return actuatortest.World{
 		Kind: l.kind, Name: shopify.Name, Target: l.target, Message: l.step, TargetOf: l.spec, A: addressA, B: addressB,
-		Secrets: []string{token, clientSecret, "shpat_granted"}, Outside: l, Late: l,
+		Secrets: []string{accessToken, clientSecret, "shpat_granted"}, Outside: l, Late: l,
 	}
 }
 
@@ -161,7 +161,7 @@ func (l *lab) Break(f actuatortest.Fault) {
 		actuatortest.Hang:       {Do: cloud.DoHang},
 		actuatortest.HangAfter:  {Do: cloud.DoHang, When: cloud.After},
 		actuatortest.Garble:     {Do: cloud.DoTruncate, When: cloud.After},
-		actuatortest.Refuse:     {Status: 403, Message: "token " + token + " may not do that"},
+		actuatortest.Refuse:     {Status: 403, Message: "token " + accessToken + " may not do that"},
 		actuatortest.TooMany:    {Status: 429, RetryAfter: fmt.Sprintf("%.1f", actuatortest.RetryAfter.Seconds())},
 		actuatortest.FailRead:   {Status: 503, HTML: true},
 	}

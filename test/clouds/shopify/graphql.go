@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vektah/gqlparser/v2"
@@ -19,16 +20,29 @@ import (
 //go:embed testdata/schema.graphql
 var schemaText string
 
-// loadSchemas reads the types, and what versions before 2026-07 lack of them.
-func loadSchemas() (out schemas, err error) {
-	if out.now, err = gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: schemaText}); err != nil {
-		return out, fmt.Errorf("types of the simulator: %w", err)
+// schemas are the types by what a version has of them, read at their first use.
+type schemas struct{ now, before202607 func() (*ast.Schema, error) }
+
+func newSchemas() schemas {
+	load := func(text string) func() (*ast.Schema, error) {
+		return sync.OnceValues(func() (*ast.Schema, error) {
+			return gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: text})
+		})
 	}
-	older := strings.Replace(schemaText, "  sizeInBytes: Int!\n", "", 1)
-	if out.before202607, err = gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: older}); err != nil {
-		return out, fmt.Errorf("older types of the simulator: %w", err)
+	return schemas{now: load(schemaText), before202607: load(strings.Replace(schemaText, "  sizeInBytes: Int!\n", "", 1))}
+}
+
+// of are the types of one version.
+func (s schemas) of(version string) *ast.Schema {
+	load := s.now
+	if version < "2026-07" {
+		load = s.before202607
 	}
-	return out, nil
+	types, err := load()
+	if err != nil {
+		panic(fmt.Sprintf("types of the simulator: %v", err)) // testdata/schema.graphql is wrong
+	}
+	return types
 }
 
 // graphRequest is the body of a GraphQL request.
@@ -117,10 +131,7 @@ func (s *Sim) version(q *request) (string, *reply) {
 
 // understood parses and validates a query by the types of a version.
 func (s *Sim) understood(q *request, version string) (*ast.OperationDefinition, map[string]any, map[string]any) {
-	types := s.schemas.now
-	if version < "2026-07" {
-		types = s.schemas.before202607
-	}
+	types := s.schemas.of(version)
 	doc, errs := gqlparser.LoadQueryWithRules(types, q.sent.Query, rules.NewDefaultRules())
 	if len(errs) > 0 {
 		return nil, nil, invalid(errs[0], q.call)

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // Bounds and their defaults.
@@ -67,9 +65,6 @@ type Sim struct {
 	pipes    *pipes // nil before the first DialPipe
 }
 
-// schemas are the types by what a version has of them.
-type schemas struct{ now, before202607 *ast.Schema }
-
 // New makes a shop without metafields and tokens. Close it.
 func New(c Config) (*Sim, error) {
 	if c.Shop == "" {
@@ -84,12 +79,8 @@ func New(c Config) (*Sim, error) {
 	if err := c.Knobs.Validate(); err != nil {
 		return nil, fmt.Errorf("simulator config: %w", err)
 	}
-	all, err := loadSchemas()
-	if err != nil {
-		return nil, err
-	}
 	return &Sim{
-		config: c, started: time.Now(), schemas: all, done: make(chan struct{}), knobs: *c.Knobs,
+		config: c, started: time.Now(), schemas: newSchemas(), done: make(chan struct{}), knobs: *c.Knobs,
 		held: map[int64]chan bool{}, tokens: map[string]time.Time{}, apps: map[string]string{}, fields: map[place]*metafield{},
 		points: float64(c.Knobs.Bucket), filled: time.Now(),
 		journal: journal{writes: ring{bound: DefaultJournalWrites}, reads: ring{bound: DefaultJournalReads}, waiters: map[*waiter]struct{}{}},
