@@ -119,10 +119,10 @@ func (l errorList) requestIDs(c *client) (out []string) {
 }
 
 // rejected are the codes of queries that do not fit the schema. They begin with
-// a small letter, those of execution are in capitals; of those one is about the
+// a small letter, those of execution are in capitals; of those two are about the
 // query too.
 func rejected(code string) bool {
-	return code != "" && code[0] >= 'a' && code[0] <= 'z' || code == "MAX_COST_EXCEEDED"
+	return code != "" && code[0] >= 'a' && code[0] <= 'z' || code == "MAX_COST_EXCEEDED" || code == "INVALID_VARIABLE"
 }
 
 // cost is what an answer says of the rate. The numbers are the shop's plan's,
