@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,7 +69,8 @@ func (r *run) healRedis(ctx context.Context) error {
 }
 
 // rejoin makes a replica of every node that calls itself master without being
-// it, as an operator would, instead of waiting some 10 s until a Sentinel does.
+// it, as an operator would, instead of waiting some 10 s until a Sentinel does,
+// and waits until no Sentinel is about to do so any more.
 func (r *run) rejoin(ctx context.Context) error {
 	return lab.Until(ctx, healedWithin, "one redis master", func(ctx context.Context) error {
 		master, err := r.l.Redis.Master(ctx)
@@ -89,7 +91,7 @@ func (r *run) rejoin(ctx context.Context) error {
 				missing = errors.Join(fmt.Errorf("%s was a second master", n.Address), err)
 			}
 		}
-		return missing
+		return cmp.Or(missing, r.l.Redis.Converted(ctx))
 	})
 }
 
