@@ -70,7 +70,9 @@ test: need-go need-redis ## all tests, then those that kill the process at each 
 	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
 
 sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 FROM=1)
-	$(GO) test $(VCS) ./test/sim -run '^TestSim$$' -timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)
+	@mkdir -p bin
+	$(GO) test $(VCS) -c -o bin/sim.test ./test/sim
+	cd test/sim && ../../bin/sim.test -test.run '^TestSim$$' -test.timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)
 
 chaos: need-go need-redis ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" KILLS=60 MATRIX=FILE)
 	@mkdir -p bin

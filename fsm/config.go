@@ -47,20 +47,27 @@ func (c PutMember) apply(s State, e Entry) (State, Answer) {
 }
 
 // PutSpec replaces the spec. IfRevision names the revision that it was made
-// from. Spec.Revision is set from the log.
+// from. Spec.Revision and Spec.Applied are set from the log. Open actions keep
+// the step and target that they were accepted with.
 type PutSpec struct {
 	Spec       Spec
 	IfRevision Revision
+	Keep       int // former specs to keep, at most MaxFormerSpecs; 0, as entries of older builds have it: the replaced one is forgotten
+	Reason     string
 }
 
 // Kind implements Command.
 func (PutSpec) Kind() Kind { return KindPutSpec }
 
-func (c PutSpec) apply(s State, _ Entry) (State, Answer) {
+func (c PutSpec) apply(s State, e Entry) (State, Answer) {
 	if err := s.CheckSpec(c); err != nil {
 		return refused(s, err)
 	}
-	c.Spec.Revision = s.spec.Revision + 1
+	c.Spec.Revision, c.Spec.Applied = s.spec.Revision+1, Applied{}
+	if c.Keep > 0 {
+		s = s.keepSpec(c.Keep)
+		c.Spec.Applied = Applied{Actor: e.Actor, Reason: cut(c.Reason), Index: e.Index, Clock: s.clock, Wall: e.Wall}
+	}
 	for _, old := range s.spec.Masters {
 		if _, kept := c.Spec.Master(old.ID); !kept {
 			s = s.dropMaster(old.ID)

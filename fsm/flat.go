@@ -9,6 +9,7 @@ type Flat struct {
 	Term       Term
 	Clock      Clock
 	Spec       Spec
+	Formers    []FormerSpec
 	Masters    []Master
 	Failovers  []Failover
 	Actions    []Action
@@ -24,6 +25,7 @@ type Flat struct {
 func (s State) Flatten() Flat {
 	return Flat{
 		Cluster: s.cluster, Generation: s.generation, Index: s.index, Term: s.term, Clock: s.clock, Spec: s.spec,
+		Formers:   s.FormerSpecs(),
 		Masters:   values(s.masters, nil),
 		Failovers: values(s.failovers, nil),
 		Actions:   values(s.actions, nil),
@@ -40,6 +42,9 @@ func (s State) Flatten() Flat {
 func Unflatten(f Flat) State {
 	s := New()
 	s.cluster, s.generation, s.index, s.term, s.clock, s.spec = f.Cluster, f.Generation, f.Index, f.Term, f.Clock, f.Spec
+	for _, v := range f.Formers {
+		s.formers, _, _ = s.formers.Insert(v.Revision.key(), v)
+	}
 	for _, m := range f.Masters {
 		s.masters, _, _ = s.masters.Insert([]byte(m.ID), m)
 	}

@@ -17,6 +17,7 @@ type State struct {
 	clock      Clock
 	spec       Spec
 
+	formers   *iradix.Tree[FormerSpec] // by revision
 	masters   *iradix.Tree[Master]
 	failovers *iradix.Tree[Failover]
 	actions   *iradix.Tree[Action]
@@ -167,6 +168,7 @@ type Member struct {
 // New is the state before the first entry.
 func New() State {
 	return State{
+		formers:   iradix.New[FormerSpec](),
 		masters:   iradix.New[Master](),
 		failovers: iradix.New[Failover](),
 		actions:   iradix.New[Action](),

@@ -43,7 +43,7 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 	case fsm.PutMember:
 		return &journalv1.PutMember{Member: memberOut(c.Member)}, nil
 	case fsm.PutSpec:
-		return &journalv1.PutSpec{Spec: specOut(c.Spec), IfRevision: uint64(c.IfRevision)}, nil
+		return &journalv1.PutSpec{Spec: specOut(c.Spec), IfRevision: uint64(c.IfRevision), Keep: int64(c.Keep), Reason: c.Reason}, nil
 	case fsm.Observe:
 		return observeOut(c), nil
 	case fsm.Claim:
@@ -93,7 +93,7 @@ func readers() map[fsm.Kind]reader {
 			return fsm.PutMember{Member: memberIn(m.GetMember())}
 		}),
 		fsm.KindPutSpec: reading(func(m *journalv1.PutSpec) fsm.Command {
-			return fsm.PutSpec{Spec: specIn(m.GetSpec()), IfRevision: fsm.Revision(m.GetIfRevision())}
+			return fsm.PutSpec{Spec: specIn(m.GetSpec()), IfRevision: fsm.Revision(m.GetIfRevision()), Keep: int(m.GetKeep()), Reason: m.GetReason()}
 		}),
 		fsm.KindObserve: reading(observeIn),
 		fsm.KindClaim: reading(func(m *journalv1.Claim) fsm.Command {

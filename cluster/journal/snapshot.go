@@ -120,6 +120,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 		}}},
 		{Piece: &journalv1.Record_Spec{Spec: specOut(f.Spec)}},
 	}
+	for _, v := range f.Formers {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Former{Former: formerOut(v)}})
+	}
 	for _, v := range f.Masters {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Master{Master: masterOut(v)}})
 	}
@@ -240,6 +243,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Generation = uint16(h.GetGeneration())
 	case *journalv1.Record_Spec:
 		f.Spec = specIn(p.Spec)
+	case *journalv1.Record_Former:
+		f.Formers = append(f.Formers, formerIn(p.Former))
 	case *journalv1.Record_Master:
 		f.Masters = append(f.Masters, masterIn(p.Master))
 	case *journalv1.Record_Failover:

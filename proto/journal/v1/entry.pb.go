@@ -234,7 +234,11 @@ type PutSpec struct {
 	// The whole spec; its revision is set by the log.
 	Spec *Spec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	// Revision that it was made from.
-	IfRevision    uint64 `protobuf:"varint,2,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"`
+	IfRevision uint64 `protobuf:"varint,2,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"`
+	// Former specs to keep; 0: none is added.
+	Keep int64 `protobuf:"varint,3,opt,name=keep,proto3" json:"keep,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +285,20 @@ func (x *PutSpec) GetIfRevision() uint64 {
 		return x.IfRevision
 	}
 	return 0
+}
+
+func (x *PutSpec) GetKeep() int64 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *PutSpec) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Observe is fsm.Observe.
@@ -1288,11 +1306,13 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\vInitCluster\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\"7\n" +
 	"\tPutMember\x12*\n" +
-	"\x06member\x18\x01 \x01(\v2\x12.journal.v1.MemberR\x06member\"P\n" +
+	"\x06member\x18\x01 \x01(\v2\x12.journal.v1.MemberR\x06member\"|\n" +
 	"\aPutSpec\x12$\n" +
 	"\x04spec\x18\x01 \x01(\v2\x10.journal.v1.SpecR\x04spec\x12\x1f\n" +
 	"\vif_revision\x18\x02 \x01(\x04R\n" +
-	"ifRevision\"\xaf\x02\n" +
+	"ifRevision\x12\x12\n" +
+	"\x04keep\x18\x03 \x01(\x03R\x04keep\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xaf\x02\n" +
 	"\aObserve\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1a\n" +

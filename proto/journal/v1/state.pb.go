@@ -40,6 +40,7 @@ type Record struct {
 	//	*Record_Member
 	//	*Record_Answer
 	//	*Record_Drift
+	//	*Record_Former
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -181,6 +182,15 @@ func (x *Record) GetDrift() *Drift {
 	return nil
 }
 
+func (x *Record) GetFormer() *FormerSpec {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Former); ok {
+			return x.Former
+		}
+	}
+	return nil
+}
+
 type isRecord_Piece interface {
 	isRecord_Piece()
 }
@@ -240,6 +250,11 @@ type Record_Drift struct {
 	Drift *Drift `protobuf:"bytes,11,opt,name=drift,proto3,oneof"`
 }
 
+type Record_Former struct {
+	// A spec that another one replaced. It stands behind the spec.
+	Former *FormerSpec `protobuf:"bytes,12,opt,name=former,proto3,oneof"`
+}
+
 func (*Record_Header) isRecord_Piece() {}
 
 func (*Record_Spec) isRecord_Piece() {}
@@ -261,6 +276,8 @@ func (*Record_Member) isRecord_Piece() {}
 func (*Record_Answer) isRecord_Piece() {}
 
 func (*Record_Drift) isRecord_Piece() {}
+
+func (*Record_Former) isRecord_Piece() {}
 
 // Header is what a state has once.
 type Header struct {
@@ -1868,7 +1885,7 @@ var File_journal_v1_state_proto protoreflect.FileDescriptor
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\x92\x04\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\xc4\x04\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -1881,7 +1898,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x06member\x18\t \x01(\v2\x12.journal.v1.MemberH\x00R\x06member\x12*\n" +
 	"\x06answer\x18\n" +
 	" \x01(\v2\x10.journal.v1.KeptH\x00R\x06answer\x12)\n" +
-	"\x05drift\x18\v \x01(\v2\x11.journal.v1.DriftH\x00R\x05driftB\a\n" +
+	"\x05drift\x18\v \x01(\v2\x11.journal.v1.DriftH\x00R\x05drift\x120\n" +
+	"\x06former\x18\f \x01(\v2\x16.journal.v1.FormerSpecH\x00R\x06formerB\a\n" +
 	"\x05piece\"\x87\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
@@ -2060,8 +2078,9 @@ var file_journal_v1_state_proto_goTypes = []any{
 	(*Granted)(nil),    // 14: journal.v1.Granted
 	(*Drift)(nil),      // 15: journal.v1.Drift
 	(*Spec)(nil),       // 16: journal.v1.Spec
-	(*Step)(nil),       // 17: journal.v1.Step
-	(*TargetSpec)(nil), // 18: journal.v1.TargetSpec
+	(*FormerSpec)(nil), // 17: journal.v1.FormerSpec
+	(*Step)(nil),       // 18: journal.v1.Step
+	(*TargetSpec)(nil), // 19: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
@@ -2075,19 +2094,20 @@ var file_journal_v1_state_proto_depIdxs = []int32{
 	11, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
 	12, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
 	15, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
-	3,  // 11: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	3,  // 12: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	17, // 13: journal.v1.Action.step:type_name -> journal.v1.Step
-	18, // 14: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	6,  // 15: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	8,  // 16: journal.v1.Object.held:type_name -> journal.v1.Hold
-	13, // 17: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	14, // 18: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	17, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
+	3,  // 12: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	3,  // 13: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	18, // 14: journal.v1.Action.step:type_name -> journal.v1.Step
+	19, // 15: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	6,  // 16: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	8,  // 17: journal.v1.Object.held:type_name -> journal.v1.Hold
+	13, // 18: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	14, // 19: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -2108,6 +2128,7 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Member)(nil),
 		(*Record_Answer)(nil),
 		(*Record_Drift)(nil),
+		(*Record_Former)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
