@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,20 +193,5 @@ func TestProbe(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestSampleOfTheDocs: the targets and steps in docs/targets/linode.md are as the
-// kind takes them.
-func TestSampleOfTheDocs(t *testing.T) {
-	text, err := os.ReadFile("../../docs/targets/linode.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	words := regexp.MustCompile(`[a-z_]+:`).FindAllString(regexp.MustCompile("(?s)```yaml\n(.*?)```").FindString(string(text)), -1)
-	for _, want := range []string{"linode_nodebalancer:", "token:", "nodebalancer:", "config:", "node:", "backends:"} {
-		if !slices.Contains(words, want) {
-			t.Errorf("the sample of the docs lacks %s", want)
-		}
 	}
 }

@@ -8,19 +8,18 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pointsman/pointsman/actuators/wire"
+	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 )
 
 // Parts of a marker, in characters.
 const (
-	clusterPart = 8
-	masterPart  = 11 // longer ids stand by head and digest, which are just as long
-	headPart    = 5
+	masterPart = 11 // longer ids stand by head and digest, which are just as long
+	headPart   = 5
 )
 
-// marker says who wrote a node last. It is the whole of its label. The ids of
-// masters have neither '.' nor '_' (proto/pointsman/v1/spec.proto), so it can be
+// marker says who wrote a node last: what actuators.Marker says, in a form that
+// fits a label and is the whole of it. The ids of masters have neither '.' nor '_' (proto/pointsman/v1/spec.proto), so it can be
 // taken apart, and no short id looks like a digest.
 type marker struct {
 	cluster string // first eight characters of its id
@@ -31,7 +30,7 @@ type marker struct {
 func (m marker) String() string { return fmt.Sprintf("pm.%s.%s.%d", m.cluster, m.master, m.number) }
 
 func markerOf(c fsm.ClusterID, f fsm.FailoverID) marker {
-	return marker{cluster: wire.Cut(string(c), clusterPart), master: short(f.Master), number: f.Number}
+	return marker{cluster: actuators.MarkerOf(c, f).Cluster, master: short(f.Master), number: f.Number}
 }
 
 // short is a master's id, or five characters of it and 25 bits of its digest.

@@ -1,6 +1,7 @@
 package linode_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,6 +30,7 @@ func answers() map[string]cloud.Fault {
 		"no nodes":   {Status: 200, Body: `{"data":null,"page":1,"pages":1,"results":0}`},
 		"odd nodes":  {Status: 200, Body: `{"data":[{"id":"x"}]}`},
 		"no ids":     {Status: 200, Body: `{"data":[{"label":"x"}]}`},
+		"half ids":   {Status: 200, Body: `{"data":[{"id":501,"label":"redis-master","address":"` + backendA + `","mode":"accept"},{"label":"x"}]}`},
 		"many pages": {Status: 200, Body: `{"data":[],"pages":1000000}`},
 		"redirect":   {Status: 307, Headers: map[string]string{"Location": "http://elsewhere.example/v4/"}},
 		"busy":       {Status: 400, Reason: "Linode busy."},
@@ -196,6 +198,39 @@ func TestRebuiltNodeIsNamed(t *testing.T) {
 	})
 }
 
+// TestPageInPlaceOfTheNode: a list without the node and a proxy's 404 are not
+// Linode's word that it is gone; nor is a list alone, which may be old.
+func TestPageInPlaceOfTheNode(t *testing.T) {
+	for _, faults := range [][]cloud.Fault{
+		{{Path: pathOfNodes, Status: 200, Body: `{"data":[],"pages":1}`}, {Path: pathOfNode, Status: 404, HTML: true}},
+		{{Path: pathOfNodes, Status: 200, Body: `{"data":[],"pages":1}`, Count: 5}},
+	} {
+		inBubble(t, privateNetwork, func(r *rig) {
+			for _, f := range faults {
+				r.add(f)
+			}
+			w, e := r.ride(1, patience)
+			w.sound(e, 0)
+			if e != done || r.sim.Hits() < 2 {
+				t.Errorf("%s after %d hits: %s", e, r.sim.Hits(), w.reason)
+			}
+		})
+	}
+}
+
+// TestLimitWithoutRetryAfter: X-RateLimit-Reset says when to come again.
+func TestLimitWithoutRetryAfter(t *testing.T) {
+	inBubble(t, privateNetwork, func(r *rig) {
+		work := r.work(1, addressB)
+		seen := r.look(work)
+		r.add(answers()["limited"]) // until 90 s after the bubble's beginning
+		_, err := r.tool.Act(context.Background(), work, seen)
+		if x := actuators.Explain(err); x.After != 90*time.Second || x.Doubt || x.Permanent {
+			t.Errorf("%v: after %s", err, x.After)
+		}
+	})
+}
+
 // TestStuckPolicy: with foreign: stuck a node without our marker is not written.
 func TestStuckPolicy(t *testing.T) {
 	inBubble(t, privateNetwork, func(r *rig) {
@@ -238,6 +273,9 @@ func TestDrift(t *testing.T) {
 			work.Action.Phase, work.Action.Mend = fsm.Claimed, true
 			if s := r.look(work); want == actuators.Foreign && s.Verdict != actuators.Absent && !strings.Contains(edit, "mode") {
 				t.Errorf("%s: a repair finds %s, %s", edit, s.Verdict, s.Detail)
+			}
+			if s := r.look(work); edit == `{"weight":7}` && !strings.Contains(s.Detail, "weight 100 → 7") {
+				t.Errorf("%s: %s", edit, s.Detail)
 			}
 		})
 	}

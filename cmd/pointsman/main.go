@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
@@ -17,8 +18,9 @@ import (
 // line here.
 func kinds() actuators.Kinds {
 	return actuators.Kinds{
-		"ovh_iplb": ovh.New(ovh.Config{}),
-		"setting":  setting.Kind{},
+		"linode_nodebalancer": linode.New(linode.Config{}),
+		"ovh_iplb":            ovh.New(ovh.Config{}),
+		"setting":             setting.Kind{},
 	}
 }
 

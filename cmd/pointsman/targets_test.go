@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pointsman/pointsman/coordinator"
+	"github.com/pointsman/pointsman/coordinator/config"
+)
+
+// TestTargetPages: each kind that acts outside has a page in docs/targets, and
+// the whole specs in there (blocks of YAML that begin with masters:) are as
+// apply takes them.
+func TestTargetPages(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/targets/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	titles := ""
+	shown := map[string]bool{}
+	for _, name := range pages {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		title, rest, _ := strings.Cut(string(text), "\n")
+		titles += title + "\n"
+		for _, block := range regexp.MustCompile("(?ms)^```yaml\n(masters:.*?)^```").FindAllStringSubmatch(rest, -1) {
+			spec, file, err := config.ParseSpec(name, []byte(block[1]))
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			compiled, problems := coordinator.Compile(spec, kinds())
+			for _, p := range problems {
+				t.Error(file.Locate(p))
+			}
+			for _, target := range compiled.Targets {
+				shown[target.Kind] = true
+			}
+		}
+	}
+	for kind := range kinds() {
+		if kind != "setting" && !strings.Contains(titles, "(`"+kind+"`)") {
+			t.Errorf("no page in docs/targets has (`%s`) in its title", kind)
+		}
+	}
+	for _, kind := range []string{"linode_nodebalancer", "ovh_iplb"} {
+		if !shown[kind] {
+			t.Errorf("no whole sample of %s in docs/targets", kind)
+		}
+	}
+}
