@@ -19,22 +19,24 @@ type Flat struct {
 	Members    []Member
 	Drifts     []Drift
 	Answers    []Kept
+	Conditions []Condition
 }
 
 // Flatten lists the state in key order, the same on every node.
 func (s State) Flatten() Flat {
 	return Flat{
 		Cluster: s.cluster, Generation: s.generation, Index: s.index, Term: s.term, Clock: s.clock, Spec: s.spec,
-		Formers:   s.FormerSpecs(),
-		Masters:   values(s.masters, nil),
-		Failovers: values(s.failovers, nil),
-		Actions:   values(s.actions, nil),
-		Objects:   values(s.objects, nil),
-		Refreshes: values(s.refreshes, nil),
-		Settings:  values(s.settings, nil),
-		Members:   values(s.members, nil),
-		Drifts:    values(s.drifts, nil),
-		Answers:   values(s.answers, nil),
+		Formers:    s.FormerSpecs(),
+		Masters:    values(s.masters, nil),
+		Failovers:  values(s.failovers, nil),
+		Actions:    values(s.actions, nil),
+		Objects:    values(s.objects, nil),
+		Refreshes:  values(s.refreshes, nil),
+		Settings:   values(s.settings, nil),
+		Members:    values(s.members, nil),
+		Drifts:     values(s.drifts, nil),
+		Answers:    values(s.answers, nil),
+		Conditions: values(s.conditions, nil),
 	}
 }
 
@@ -61,7 +63,7 @@ func Unflatten(f Flat) State {
 		s.refreshes, _, _ = s.refreshes.Insert([]byte(r.Target), r)
 	}
 	for _, v := range f.Settings {
-		s.settings, _, _ = s.settings.Insert([]byte(v.Key), v)
+		s = s.store(v)
 	}
 	for _, m := range f.Members {
 		s.members, _, _ = s.members.Insert([]byte(m.Node), m)
@@ -71,6 +73,9 @@ func Unflatten(f Flat) State {
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)
+	}
+	for _, c := range f.Conditions {
+		s.conditions, _, _ = s.conditions.Insert([]byte(c.Master), c)
 	}
 	return s
 }

@@ -24,6 +24,7 @@ const (
 	MaxSettings     = 10000            // keys
 	MaxKeyBytes     = 512              // of a setting's key
 	MaxValueBytes   = 64 << 10         // of a setting's value
+	MaxStoredBytes  = 64 << 20         // of all settings' keys and values; a plan's write is never refused for it
 	MaxMembers      = 64               // nodes ever met
 	MaxReasonBytes  = 2048             // of any reason or detail; longer ones are cut
 	MaxAnswers      = 100000           // kept for repeated command ids
