@@ -18,7 +18,7 @@ type Settle struct {
 	Effect     Effect        // when done
 	After      time.Duration // when pending: not before, from now
 	Reason     string
-	Doubt      bool // a request got no clear answer; cleared by done and by waiting, which both follow a read
+	Doubt      bool           // a request got no clear answer; cleared by done and by waiting, which both follow a read
 	Checkpoint []byte         // of the provider's task; with Pending: what the next attempt goes on from, where there is any
 	Partial    bool           // with Pending: a part was carried out already, so that a later join would not be covered by it
 	Refresh    *Refresh       // when waiting: the staged value needs a refresh
