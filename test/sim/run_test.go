@@ -69,7 +69,6 @@ type run struct {
 	right                                      time.Duration // from then to traffic where it belongs
 	figures                                    *figures
 	crashes, retries, installs, loads, emptied atomic.Int64
-	shopWrites, shopRefused                    atomic.Int64
 	fails                                      []failure
 }
 

@@ -175,8 +175,7 @@ func (r *run) shopped(state fsm.State) {
 	if !p.Sound() || p.Dropped > 0 || p.Repeats > 0 {
 		r.fail("shop", "%+v", p)
 	}
-	r.shopWrites.Add(int64(p.Changes))
-	r.shopRefused.Add(int64(p.Refused))
+	r.figures.Shops, r.figures.ShopChanges, r.figures.ShopRefused = 1, p.Changes, p.Refused
 	for _, m := range r.plan.Masters {
 		stands, _ := state.Master(fsm.MasterID(m.ID))
 		if stands.Number == 0 {
