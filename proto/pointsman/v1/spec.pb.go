@@ -771,6 +771,7 @@ type Step struct {
 	//
 	//	*Step_OvhIplb
 	//	*Step_Setting
+	//	*Step_Octavia
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -880,6 +881,15 @@ func (x *Step) GetSetting() *SettingStep {
 	return nil
 }
 
+func (x *Step) GetOctavia() *OctaviaStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Octavia); ok {
+			return x.Octavia
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -894,9 +904,16 @@ type Step_Setting struct {
 	Setting *SettingStep `protobuf:"bytes,17,opt,name=setting,proto3,oneof"`
 }
 
+type Step_Octavia struct {
+	// Points a listener of an OpenStack Octavia load balancer at the new master.
+	Octavia *OctaviaStep `protobuf:"bytes,19,opt,name=octavia,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
+
+func (*Step_Octavia) isStep_Kind() {}
 
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
@@ -972,6 +989,7 @@ type Target struct {
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Target_OvhIplb
+	//	*Target_Octavia
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1037,6 +1055,15 @@ func (x *Target) GetOvhIplb() *OvhIplbTarget {
 	return nil
 }
 
+func (x *Target) GetOctavia() *OctaviaTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Octavia); ok {
+			return x.Octavia
+		}
+	}
+	return nil
+}
+
 type isTarget_Kind interface {
 	isTarget_Kind()
 }
@@ -1046,7 +1073,14 @@ type Target_OvhIplb struct {
 	OvhIplb *OvhIplbTarget `protobuf:"bytes,16,opt,name=ovh_iplb,json=ovhIplb,proto3,oneof"`
 }
 
+type Target_Octavia struct {
+	// A load balancer of OpenStack Octavia (OVH Public Cloud).
+	Octavia *OctaviaTarget `protobuf:"bytes,18,opt,name=octavia,proto3,oneof"`
+}
+
 func (*Target_OvhIplb) isTarget_Kind() {}
+
+func (*Target_Octavia) isTarget_Kind() {}
 
 var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
@@ -1109,7 +1143,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xd5\x04\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\x8c\x05\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1121,16 +1155,18 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\bon_newer\x18\x06 \x01(\x0e2\x15.pointsman.v1.OnNewerB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonNewer\x121\n" +
 	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
-	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asettingB\r\n" +
+	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x125\n" +
+	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctaviaB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xae\x01\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xe7\x01\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
-	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplbB\r\n" +
+	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x127\n" +
+	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctaviaB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
 	"\x0fLeaderPlacement\x12 \n" +
 	"\x1cLEADER_PLACEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1182,7 +1218,9 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
 	(*OvhIplbStep)(nil),         // 16: pointsman.v1.OvhIplbStep
 	(*SettingStep)(nil),         // 17: pointsman.v1.SettingStep
-	(*OvhIplbTarget)(nil),       // 18: pointsman.v1.OvhIplbTarget
+	(*OctaviaStep)(nil),         // 18: pointsman.v1.OctaviaStep
+	(*OvhIplbTarget)(nil),       // 19: pointsman.v1.OvhIplbTarget
+	(*OctaviaTarget)(nil),       // 20: pointsman.v1.OctaviaTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1202,14 +1240,16 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	12, // 14: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
 	16, // 15: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
 	17, // 16: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	15, // 17: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	18, // 18: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	13, // 19: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	18, // 17: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
+	15, // 18: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	19, // 19: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	20, // 20: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	13, // 21: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1221,9 +1261,11 @@ func file_pointsman_v1_spec_proto_init() {
 	file_pointsman_v1_spec_proto_msgTypes[7].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
+		(*Step_Octavia)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
+		(*Target_Octavia)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
