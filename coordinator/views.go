@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -92,11 +93,12 @@ func roleIn(role pointsmanv1.RedisRole) string {
 
 // viewOut writes a view with ages instead of times: no two clocks are compared.
 func viewOut(node string, v sentinel.View, now time.Time) *pointsmanv1.MasterView {
-	out := &pointsmanv1.MasterView{Master: v.Master, Switching: v.Switching}
+	out := &pointsmanv1.MasterView{Master: v.Master, Switching: v.Switching, Began: age(v.Began, now)}
 	for _, r := range v.Reports {
 		m := &pointsmanv1.SentinelReport{
 			Address: r.Sentinel, RunId: r.RunID, Reachable: r.Seen, Master: r.Address, Epoch: r.Epoch,
 			KnownSentinels: uint32(min(max(r.OtherSentinels, 0), 1<<16)), Tilt: r.Tilt, Error: r.Err, Age: age(r.At, now), NodeId: by(r.Via, node),
+			Subscribed: r.Subscribed, DownAfterMs: uint64(max(r.DownAfter, 0).Milliseconds()),
 		}
 		if r.Flags != "" {
 			m.Flags = strings.Split(r.Flags, ",")
@@ -109,6 +111,7 @@ func viewOut(node string, v sentinel.View, now time.Time) *pointsmanv1.MasterVie
 	for _, r := range v.Roles {
 		out.Roles = append(out.Roles, &pointsmanv1.RoleReport{
 			Address: r.Address, Role: roleOut(r.Role), Error: r.Err, Age: age(r.At, now), NodeId: by(r.Via, node),
+			Master: r.Master, Link: r.Link, Offset: r.Offset,
 		})
 	}
 	return out
@@ -134,24 +137,34 @@ func age(at, now time.Time) *durationpb.Duration {
 // viewIn reads a peer's view as taken now, less the ages that it names.
 func viewIn(m *pointsmanv1.MasterView, now time.Time) sentinel.View {
 	v := sentinel.View{Master: m.GetMaster(), Switching: m.GetSwitching(), At: now}
+	if m.GetBegan() != nil {
+		v.Began = now.Add(-m.GetBegan().AsDuration())
+	}
 	for _, r := range m.GetSentinels() {
 		flags := slices.Clone(r.GetFlags())
 		leads := slices.Contains(flags, flagFailover)
 		v.Reports = append(v.Reports, sentinel.Report{
 			Sentinel: r.GetAddress(), RunID: r.GetRunId(), Address: r.GetMaster(), Epoch: r.GetEpoch(), Seen: r.GetReachable(),
 			Err: r.GetError(), At: now.Add(-r.GetAge().AsDuration()), Tilt: r.GetTilt(), OtherSentinels: int(r.GetKnownSentinels()),
+			Subscribed: r.GetSubscribed(), DownAfter: time.Duration(min(r.GetDownAfterMs(), math.MaxInt32)) * time.Millisecond,
 			Failover: leads, Flags: strings.Join(slices.DeleteFunc(flags, func(f string) bool { return f == flagFailover }), ","),
 		})
 	}
 	for _, r := range m.GetRoles() {
-		v.Roles = append(v.Roles, sentinel.Role{Address: r.GetAddress(), Role: roleIn(r.GetRole()), Err: r.GetError(), At: now.Add(-r.GetAge().AsDuration())})
+		v.Roles = append(v.Roles, sentinel.Role{
+			Address: r.GetAddress(), Role: roleIn(r.GetRole()), Err: r.GetError(), At: now.Add(-r.GetAge().AsDuration()),
+			Master: r.GetMaster(), Link: r.GetLink(), Offset: r.GetOffset(),
+		})
 	}
 	return v
 }
 
+// beganApart is more than the ages of one beginning differ by from report to report.
+const beganApart = 100 * time.Millisecond
+
 // differs reports whether a peer sees something else than before, ages aside.
 func differs(a, b sentinel.View) bool {
-	return a.Switching != b.Switching ||
+	return a.Switching != b.Switching || b.Began.Sub(a.Began) > beganApart ||
 		!slices.EqualFunc(a.Reports, b.Reports, func(x, y sentinel.Report) bool {
 			return x.Address == y.Address && x.Epoch == y.Epoch && x.Seen == y.Seen && x.Failover == y.Failover
 		}) ||

@@ -25,16 +25,17 @@ const (
 	KindPutSetting
 	KindDeleteSetting
 	KindNoteDrift
+	KindNoteState // later than the first release: gated by what the members read
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
 // Kinds lists every kind that this release reads.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
-	for k := KindInitCluster; k <= KindNoteDrift; k++ {
+	for k := KindInitCluster; k <= KindNoteState; k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds
@@ -103,7 +104,9 @@ func (s State) Apply(e Entry) (State, Answer) {
 		}
 	}
 	next, answer := e.Command.apply(s, e)
-	if answer.Refusal != 0 {
+	if answer.Refusal == 0 {
+		next = next.restated(e)
+	} else {
 		next = s // a refusal changes nothing
 	}
 	answer.Index = e.Index

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -373,7 +374,10 @@ type MasterView struct {
 	// What each Redis node says.
 	Roles []*RoleReport `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
 	// True while votes, a selected replica or a failover under way were seen.
-	Switching     bool `protobuf:"varint,4,opt,name=switching,proto3" json:"switching,omitempty"`
+	Switching bool `protobuf:"varint,4,opt,name=switching,proto3" json:"switching,omitempty"`
+	// Time since a failover was last seen to begin, before any promotion; absent:
+	// none was.
+	Began         *durationpb.Duration `protobuf:"bytes,5,opt,name=began,proto3" json:"began,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -434,6 +438,13 @@ func (x *MasterView) GetSwitching() bool {
 		return x.Switching
 	}
 	return false
+}
+
+func (x *MasterView) GetBegan() *durationpb.Duration {
+	if x != nil {
+		return x.Began
+	}
+	return nil
 }
 
 // ReportViewResponse acknowledges a report.
@@ -522,7 +533,7 @@ var File_pointsman_v1_master_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\n" +
-	"!pointsman/v1/master_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/health.proto\x1a\x19pointsman/v1/master.proto\"\xb4\x01\n" +
+	"!pointsman/v1/master_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/health.proto\x1a\x19pointsman/v1/master.proto\"\xb4\x01\n" +
 	"\x12ListMastersRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -545,14 +556,15 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12#\n" +
 	"\rspec_revision\x18\x04 \x01(\x04R\fspecRevision\x12=\n" +
 	"\amasters\x18\x05 \x03(\v2\x18.pointsman.v1.MasterViewB\t\xbaH\x06\x92\x01\x03\x10\x80 R\amasters\x120\n" +
-	"\x06health\x18\x06 \x01(\v2\x18.pointsman.v1.NodeHealthR\x06health\"\xce\x01\n" +
+	"\x06health\x18\x06 \x01(\v2\x18.pointsman.v1.NodeHealthR\x06health\"\xff\x01\n" +
 	"\n" +
 	"MasterView\x12\"\n" +
 	"\x06master\x18\x01 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12D\n" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
-	"\tswitching\x18\x04 \x01(\bR\tswitching\"\xdf\x01\n" +
+	"\tswitching\x18\x04 \x01(\bR\tswitching\x12/\n" +
+	"\x05began\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05began\"\xdf\x01\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
@@ -592,8 +604,9 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*NodeHealth)(nil),          // 10: pointsman.v1.NodeHealth
 	(*SentinelReport)(nil),      // 11: pointsman.v1.SentinelReport
 	(*RoleReport)(nil),          // 12: pointsman.v1.RoleReport
-	(*Handover)(nil),            // 13: pointsman.v1.Handover
-	(*ProbeReport)(nil),         // 14: pointsman.v1.ProbeReport
+	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
+	(*Handover)(nil),            // 14: pointsman.v1.Handover
+	(*ProbeReport)(nil),         // 15: pointsman.v1.ProbeReport
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	7,  // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
@@ -606,20 +619,21 @@ var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	10, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
 	11, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
 	12, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
-	8,  // 10: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	13, // 11: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
-	14, // 12: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
-	0,  // 13: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 14: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 15: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	1,  // 16: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 17: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 18: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	16, // [16:19] is the sub-list for method output_type
-	13, // [13:16] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
+	8,  // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	14, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
+	15, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
+	0,  // 14: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 15: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 16: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	1,  // 17: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 18: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 19: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	17, // [17:20] is the sub-list for method output_type
+	14, // [14:17] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }
