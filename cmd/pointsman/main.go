@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
@@ -20,11 +21,12 @@ import (
 func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
-		octavia.Name:       octavia.New(octavia.Config{}),
-		"ovh_iplb":         ovh.New(ovh.Config{}),
-		"setting":          setting.Kind{},
-		shopify.Name:       shop,
-		shopify.TargetName: shop,
+		"linode_nodebalancer": linode.New(linode.Config{}),
+		octavia.Name:          octavia.New(octavia.Config{}),
+		"ovh_iplb":            ovh.New(ovh.Config{}),
+		"setting":             setting.Kind{},
+		shopify.Name:          shop,
+		shopify.TargetName:    shop,
 	}
 }
 

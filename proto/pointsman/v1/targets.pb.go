@@ -476,6 +476,157 @@ func (x *SettingStep) GetValue() string {
 	return ""
 }
 
+// LinodeNodebalancerTarget is one Linode (Akamai) NodeBalancer.
+type LinodeNodebalancerTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reference to a personal access token with the scope
+	// nodebalancers:read_write: env:NAME, file:PATH or credential:NAME.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Id of the NodeBalancer.
+	Nodebalancer int64 `protobuf:"varint,2,opt,name=nodebalancer,proto3" json:"nodebalancer,omitempty"`
+	// Base URL of the API, version included. Default https://api.linode.com/v4.
+	Endpoint      string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinodeNodebalancerTarget) Reset() {
+	*x = LinodeNodebalancerTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinodeNodebalancerTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinodeNodebalancerTarget) ProtoMessage() {}
+
+func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinodeNodebalancerTarget.ProtoReflect.Descriptor instead.
+func (*LinodeNodebalancerTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LinodeNodebalancerTarget) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *LinodeNodebalancerTarget) GetNodebalancer() int64 {
+	if x != nil {
+		return x.Nodebalancer
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+// LinodeNodebalancerStep points the one node of a NodeBalancer's configuration
+// at the new master. Its label becomes the marker of Pointsman.
+type LinodeNodebalancerStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the configuration (the port) on the NodeBalancer.
+	Config int64 `protobuf:"varint,1,opt,name=config,proto3" json:"config,omitempty"`
+	// Id of the node: the only one in the configuration that takes traffic.
+	Node int64 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	// Private IPv4 address and port of the backend, for each candidate whose
+	// own address is another. A candidate that is left out stands for itself.
+	Backends map[string]string `protobuf:"bytes,3,rep,name=backends,proto3" json:"backends,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Id of the VPC subnet that the backends are in. Needed for addresses outside
+	// of Linode's own private network, 192.168.128.0/17.
+	Subnet int64 `protobuf:"varint,4,opt,name=subnet,proto3" json:"subnet,omitempty"`
+	// What to do with a node that carries no marker of ours. In YAML: stuck or
+	// adopt. Default adopt: naming the node in a spec is meant.
+	Foreign       Foreign `protobuf:"varint,5,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinodeNodebalancerStep) Reset() {
+	*x = LinodeNodebalancerStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinodeNodebalancerStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinodeNodebalancerStep) ProtoMessage() {}
+
+func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinodeNodebalancerStep.ProtoReflect.Descriptor instead.
+func (*LinodeNodebalancerStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LinodeNodebalancerStep) GetConfig() int64 {
+	if x != nil {
+		return x.Config
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetNode() int64 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetBackends() map[string]string {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
+}
+
+func (x *LinodeNodebalancerStep) GetSubnet() int64 {
+	if x != nil {
+		return x.Subnet
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetForeign() Foreign {
+	if x != nil {
+		return x.Foreign
+	}
+	return Foreign_FOREIGN_UNSPECIFIED
+}
+
 // OctaviaTarget is one load balancer of OpenStack Octavia, such as an OVH
 // Public Cloud Load Balancer.
 type OctaviaTarget struct {
@@ -497,7 +648,7 @@ type OctaviaTarget struct {
 
 func (x *OctaviaTarget) Reset() {
 	*x = OctaviaTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -509,7 +660,7 @@ func (x *OctaviaTarget) String() string {
 func (*OctaviaTarget) ProtoMessage() {}
 
 func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -522,7 +673,7 @@ func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaTarget.ProtoReflect.Descriptor instead.
 func (*OctaviaTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OctaviaTarget) GetCredentials() string {
@@ -577,7 +728,7 @@ type OctaviaStep struct {
 
 func (x *OctaviaStep) Reset() {
 	*x = OctaviaStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +740,7 @@ func (x *OctaviaStep) String() string {
 func (*OctaviaStep) ProtoMessage() {}
 
 func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +753,7 @@ func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaStep.ProtoReflect.Descriptor instead.
 func (*OctaviaStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OctaviaStep) GetListener() string {
@@ -677,7 +828,25 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\vSettingStep\x12\x9f\x01\n" +
 	"\x03key\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01\xba\x01}\n" +
 	"\x03key\x12@must be words of letters, digits, '.', '_' and '-' joined by '/'\x1a4this.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x12!\n" +
-	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value\"\x9b\x05\n" +
+	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value\"\x8e\x03\n" +
+	"\x18LinodeNodebalancerTarget\x12\xc5\x01\n" +
+	"\x05token\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x05token\x12.\n" +
+	"\fnodebalancer\x18\x02 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\fnodebalancer\x12z\n" +
+	"\bendpoint\x18\x03 \x01(\tB^\xbaH[\xba\x01U\n" +
+	"\x0flinode_endpoint\x12\x16must be an http(s) URL\x1a*this.matches('^https?://') && this.isUri()\xd8\x01\x01R\bendpoint\"\xdb\x02\n" +
+	"\x16LinodeNodebalancerStep\x12\"\n" +
+	"\x06config\x18\x01 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\x06config\x12\x1e\n" +
+	"\x04node\x18\x02 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\x04node\x12d\n" +
+	"\bbackends\x18\x03 \x03(\v22.pointsman.v1.LinodeNodebalancerStep.BackendsEntryB\x14\xbaH\x11\x9a\x01\x0e\"\x05r\x03\x80\x02\x01*\x05r\x03\x80\x02\x01R\bbackends\x12\x1f\n" +
+	"\x06subnet\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06subnet\x129\n" +
+	"\aforeign\x18\x05 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
+	"\rBackendsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x05\n" +
 	"\rOctaviaTarget\x12\xd1\x01\n" +
 	"\vcredentials\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\vcredentials\x12\x81\x01\n" +
@@ -714,7 +883,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Foreign)(0),                     // 0: pointsman.v1.Foreign
 	(*OvhIplbTarget)(nil),            // 1: pointsman.v1.OvhIplbTarget
@@ -723,25 +892,30 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*ShopifyClientCredentials)(nil), // 4: pointsman.v1.ShopifyClientCredentials
 	(*ShopifyMetafieldsStep)(nil),    // 5: pointsman.v1.ShopifyMetafieldsStep
 	(*SettingStep)(nil),              // 6: pointsman.v1.SettingStep
-	(*OctaviaTarget)(nil),            // 7: pointsman.v1.OctaviaTarget
-	(*OctaviaStep)(nil),              // 8: pointsman.v1.OctaviaStep
-	nil,                              // 9: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 10: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 11: pointsman.v1.OctaviaStep.PoolsEntry
+	(*LinodeNodebalancerTarget)(nil), // 7: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 8: pointsman.v1.LinodeNodebalancerStep
+	(*OctaviaTarget)(nil),            // 9: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 10: pointsman.v1.OctaviaStep
+	nil,                              // 11: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 12: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 13: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 14: pointsman.v1.OctaviaStep.PoolsEntry
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	9,  // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	11, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	0,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
 	4,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	10, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	12, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	0,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	11, // 5: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
-	0,  // 6: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	13, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	0,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
+	14, // 7: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	0,  // 8: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -755,7 +929,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
