@@ -232,7 +232,7 @@ func (b *bench) drive(a fsm.Action) {
 				b.Fatalf("act on %s: %v", a.ID, err)
 			}
 			if a.Checkpoint = out.Checkpoint; out.Waiting {
-				b.followed(a, time.Now()) // the look after it tells what came of it
+				b.followed(&a, time.Now()) // the look after it tells what came of it
 			}
 		case actuators.Staged:
 			if s.Refresh == nil {
