@@ -241,35 +241,9 @@ func (s *Sim) putMembers(c *Call, pool string, body []byte, additive bool) error
 	}
 	err := s.change(b, []string{pool}, func(t *tree) error {
 		p := t.pools[pool]
-		old := map[string]Member{}
-		for _, m := range p.Members {
-			old[m.key()] = m
-		}
-		met := map[string]bool{}
-		var next []Member
-		for _, m := range r.Members {
-			if err := m.valid(); err != nil {
-				return err
-			}
-			fresh := m.fresh()
-			known, exists := old[fresh.key()]
-			switch {
-			case met[fresh.key()] && exists:
-				return refuse(http.StatusBadRequest, "Member %s:%d is given twice.", m.Address, m.Port)
-			case met[fresh.key()]:
-				return refuse(http.StatusConflict, "Another member on this pool is already using ip %s on protocol_port %d", m.Address, m.Port)
-			case exists:
-				fresh = m.over(known)
-			}
-			met[fresh.key()] = true
-			next = append(next, fresh)
-		}
-		if additive {
-			for _, m := range p.Members {
-				if !met[m.key()] {
-					next = append(next, m)
-				}
-			}
+		next, err := replaced(p.Members, r.Members, additive)
+		if err != nil {
+			return err
 		}
 		p.Members = next
 		t.pools[pool] = p
@@ -279,6 +253,39 @@ func (s *Sim) putMembers(c *Call, pool string, body []byte, additive bool) error
 		s.took(c)
 	}
 	return err
+}
+
+// replaced is what a list makes of a pool's members.
+func replaced(members []Member, list []memberBody, additive bool) (next []Member, err error) {
+	old, met := map[string]Member{}, map[string]bool{}
+	for _, m := range members {
+		old[m.key()] = m
+	}
+	for _, m := range list {
+		if err := m.valid(); err != nil {
+			return nil, err
+		}
+		fresh := m.fresh()
+		known, exists := old[fresh.key()]
+		switch {
+		case met[fresh.key()] && exists:
+			return nil, refuse(http.StatusBadRequest, "Member %s:%d is given twice.", m.Address, m.Port)
+		case met[fresh.key()]:
+			return nil, refuse(http.StatusConflict, "Another member on this pool is already using ip %s on protocol_port %d", m.Address, m.Port)
+		case exists:
+			fresh = m.over(known)
+		}
+		met[fresh.key()] = true
+		next = append(next, fresh)
+	}
+	if additive {
+		for _, m := range members {
+			if !met[m.key()] {
+				next = append(next, m)
+			}
+		}
+	}
+	return next, nil
 }
 
 func (s *Sim) postMember(c *Call, b *balancer, pool string, body []byte) (answer, error) {
