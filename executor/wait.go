@@ -140,6 +140,12 @@ func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 }
 
 func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
+	if p.Done && a.Step.Class != fsm.Trigger && t.Confirm != nil {
+		if why := t.Confirm(a); why != "" {
+			t.unconfirmed(ctx, a, why)
+			return
+		}
+	}
 	switch {
 	case p.Done, planted.Bug(planted.TaskUnfollowed):
 		crashAt(followed, a)

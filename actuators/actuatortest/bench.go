@@ -213,8 +213,12 @@ func (b *bench) drive(a fsm.Action) {
 			return
 		case actuators.Absent:
 			covered = false
-			if _, err := b.act(a, s); err != nil {
+			out, err := b.act(a, s)
+			if err != nil {
 				b.Fatalf("act on %s: %v", a.ID, err)
+			}
+			if a.Checkpoint = out.Checkpoint; out.Waiting && b.followed(a, time.Now()) {
+				return
 			}
 		case actuators.Staged:
 			if s.Refresh == nil {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/command"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
@@ -17,6 +18,7 @@ import (
 // line here.
 func kinds() actuators.Kinds {
 	return actuators.Kinds{
+		"command":  command.New(command.Config{}),
 		"ovh_iplb": ovh.New(ovh.Config{}),
 		"setting":  setting.Kind{},
 	}

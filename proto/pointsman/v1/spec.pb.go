@@ -771,6 +771,9 @@ type Step struct {
 	//
 	//	*Step_OvhIplb
 	//	*Step_Setting
+	//	*Step_Haproxy
+	//	*Step_Http
+	//	*Step_Command
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -880,6 +883,33 @@ func (x *Step) GetSetting() *SettingStep {
 	return nil
 }
 
+func (x *Step) GetHaproxy() *HaproxyStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Haproxy); ok {
+			return x.Haproxy
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetHttp() *HttpStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetCommand() *CommandStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -894,9 +924,30 @@ type Step_Setting struct {
 	Setting *SettingStep `protobuf:"bytes,17,opt,name=setting,proto3,oneof"`
 }
 
+type Step_Haproxy struct {
+	// Gives a server of an HAProxy the address of the new master.
+	Haproxy *HaproxyStep `protobuf:"bytes,22,opt,name=haproxy,proto3,oneof"`
+}
+
+type Step_Http struct {
+	// Posts a signed event.
+	Http *HttpStep `protobuf:"bytes,23,opt,name=http,proto3,oneof"`
+}
+
+type Step_Command struct {
+	// Runs a program on the leader's node.
+	Command *CommandStep `protobuf:"bytes,24,opt,name=command,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
+
+func (*Step_Haproxy) isStep_Kind() {}
+
+func (*Step_Http) isStep_Kind() {}
+
+func (*Step_Command) isStep_Kind() {}
 
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
@@ -972,6 +1023,9 @@ type Target struct {
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Target_OvhIplb
+	//	*Target_Haproxy
+	//	*Target_Http
+	//	*Target_Command
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1037,6 +1091,33 @@ func (x *Target) GetOvhIplb() *OvhIplbTarget {
 	return nil
 }
 
+func (x *Target) GetHaproxy() *HaproxyTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Haproxy); ok {
+			return x.Haproxy
+		}
+	}
+	return nil
+}
+
+func (x *Target) GetHttp() *HttpTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *Target) GetCommand() *CommandTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
 type isTarget_Kind interface {
 	isTarget_Kind()
 }
@@ -1046,7 +1127,28 @@ type Target_OvhIplb struct {
 	OvhIplb *OvhIplbTarget `protobuf:"bytes,16,opt,name=ovh_iplb,json=ovhIplb,proto3,oneof"`
 }
 
+type Target_Haproxy struct {
+	// The runtime API of an HAProxy.
+	Haproxy *HaproxyTarget `protobuf:"bytes,21,opt,name=haproxy,proto3,oneof"`
+}
+
+type Target_Http struct {
+	// An endpoint of yours.
+	Http *HttpTarget `protobuf:"bytes,22,opt,name=http,proto3,oneof"`
+}
+
+type Target_Command struct {
+	// A program on the nodes.
+	Command *CommandTarget `protobuf:"bytes,23,opt,name=command,proto3,oneof"`
+}
+
 func (*Target_OvhIplb) isTarget_Kind() {}
+
+func (*Target_Haproxy) isTarget_Kind() {}
+
+func (*Target_Http) isTarget_Kind() {}
+
+func (*Target_Command) isTarget_Kind() {}
 
 var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
@@ -1109,7 +1211,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xd5\x04\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xf1\x05\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1121,16 +1223,22 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\bon_newer\x18\x06 \x01(\x0e2\x15.pointsman.v1.OnNewerB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonNewer\x121\n" +
 	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
-	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asettingB\r\n" +
+	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x125\n" +
+	"\ahaproxy\x18\x16 \x01(\v2\x19.pointsman.v1.HaproxyStepH\x00R\ahaproxy\x12,\n" +
+	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
+	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xae\x01\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xd0\x02\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
-	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplbB\r\n" +
+	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x127\n" +
+	"\ahaproxy\x18\x15 \x01(\v2\x1b.pointsman.v1.HaproxyTargetH\x00R\ahaproxy\x12.\n" +
+	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
+	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
 	"\x0fLeaderPlacement\x12 \n" +
 	"\x1cLEADER_PLACEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1182,7 +1290,13 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
 	(*OvhIplbStep)(nil),         // 16: pointsman.v1.OvhIplbStep
 	(*SettingStep)(nil),         // 17: pointsman.v1.SettingStep
-	(*OvhIplbTarget)(nil),       // 18: pointsman.v1.OvhIplbTarget
+	(*HaproxyStep)(nil),         // 18: pointsman.v1.HaproxyStep
+	(*HttpStep)(nil),            // 19: pointsman.v1.HttpStep
+	(*CommandStep)(nil),         // 20: pointsman.v1.CommandStep
+	(*OvhIplbTarget)(nil),       // 21: pointsman.v1.OvhIplbTarget
+	(*HaproxyTarget)(nil),       // 22: pointsman.v1.HaproxyTarget
+	(*HttpTarget)(nil),          // 23: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),       // 24: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1202,14 +1316,20 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	12, // 14: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
 	16, // 15: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
 	17, // 16: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	15, // 17: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	18, // 18: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	13, // 19: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	18, // 17: pointsman.v1.Step.haproxy:type_name -> pointsman.v1.HaproxyStep
+	19, // 18: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	20, // 19: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	15, // 20: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	21, // 21: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	22, // 22: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
+	23, // 23: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	24, // 24: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	13, // 25: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1221,9 +1341,15 @@ func file_pointsman_v1_spec_proto_init() {
 	file_pointsman_v1_spec_proto_msgTypes[7].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
+		(*Step_Haproxy)(nil),
+		(*Step_Http)(nil),
+		(*Step_Command)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
+		(*Target_Haproxy)(nil),
+		(*Target_Http)(nil),
+		(*Target_Command)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
