@@ -32,17 +32,17 @@ func script(t *testing.T, dir, name, lines string) string {
 	return path
 }
 
-// real is a step over real processes.
-type real struct {
+// rig is a step over real processes.
+type rig struct {
 	tool actuators.Actuator
 	step fsm.Step
 	kind *command.Kind
 	dir  string
 }
 
-func newReal(t *testing.T, lines, check string, step *pb.CommandStep) real {
+func newRig(t *testing.T, lines, check string, step *pb.CommandStep) rig {
 	t.Helper()
-	r := real{kind: command.New(command.Config{Getenv: func(string) string { return secret }}), dir: t.TempDir()}
+	r := rig{kind: command.New(command.Config{Getenv: func(string) string { return secret }}), dir: t.TempDir()}
 	target := &pb.CommandTarget{Program: script(t, r.dir, "act", lines), Secrets: map[string]string{"API_TOKEN": "env:TOKEN"}}
 	if check != "" {
 		target.Check = script(t, r.dir, "check", check)
@@ -59,7 +59,7 @@ func newReal(t *testing.T, lines, check string, step *pb.CommandStep) real {
 	return r
 }
 
-func (r real) work(t *testing.T) actuators.Work {
+func (r rig) work(t *testing.T) actuators.Work {
 	t.Helper()
 	id := fsm.FailoverID{Master: "cache", Number: 7}
 	v, err := r.kind.Render(r.step, actuators.Facts{Failover: id, From: addressA, To: addressB, Epoch: 12, Zone: "par-b"})
@@ -71,7 +71,7 @@ func (r real) work(t *testing.T) actuators.Work {
 	}}
 }
 
-func (r real) act(t *testing.T, within time.Duration) (actuators.Outcome, error) {
+func (r rig) act(t *testing.T, within time.Duration) (actuators.Outcome, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
@@ -89,7 +89,7 @@ const patience = 20 * time.Second
 // gets the same words, and besides what the failover is about.
 func TestASentinelScriptIsTakenOverAsItIs(t *testing.T) {
 	t.Setenv("LEAKED", "into the program")
-	r := newReal(t, `printf '%s|' "$@" > "${0%/*}/args"; env | sort > "${0%/*}/env"; pwd > "${0%/*}/pwd"; cat > "${0%/*}/stdin"`, "",
+	r := newRig(t, `printf '%s|' "$@" > "${0%/*}/args"; env | sort > "${0%/*}/env"; pwd > "${0%/*}/pwd"; cat > "${0%/*}/stdin"`, "",
 		&pb.CommandStep{MasterName: "mymaster"})
 	out, err := r.act(t, patience)
 	if err != nil || len(out.Requests) != 1 || !strings.HasPrefix(out.Requests[0], "pid ") || out.Waiting {
@@ -149,7 +149,7 @@ func TestExits(t *testing.T) {
 		"much output, both ways": {`i=0; while [ $i -lt 2000 ]; do echo "line $i of many"; echo err >&2; i=$((i+1)); done; echo the end; exit 2`, true, false, 0, "the end"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := newReal(t, c.lines, "", &pb.CommandStep{}).act(t, patience)
+			_, err := newRig(t, c.lines, "", &pb.CommandStep{}).act(t, patience)
 			x := actuators.Explain(err)
 			if err == nil || x.Permanent != c.permanent || x.Doubt != c.doubt || x.After != c.after || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v: permanent %t, doubt %t, after %s", err, x.Permanent, x.Doubt, x.After)
@@ -177,7 +177,7 @@ func TestTheWholeGroupIsKilled(t *testing.T) {
 		"it leaves a child behind": {child + "exit 0", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newReal(t, c.lines, "", &pb.CommandStep{})
+			r := newRig(t, c.lines, "", &pb.CommandStep{})
 			began := time.Now()
 			_, err := r.act(t, 3*time.Second)
 			if actuators.Explain(err).Doubt != c.doubt || (err != nil) != c.doubt {
@@ -236,7 +236,7 @@ func TestWhoMayBeRun(t *testing.T) {
 		"somebody else's": {func(p string) error { return os.Chown(p, 12345, -1) }, "belongs to user 12345"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newReal(t, `touch "${0%/*}/ran"`, "", &pb.CommandStep{})
+			r := newRig(t, `touch "${0%/*}/ran"`, "", &pb.CommandStep{})
 			path := filepath.Join(r.dir, "act")
 			if err := c.spoil(path); errors.Is(err, syscall.EPERM) && name == "somebody else's" {
 				path, c.says = ownedByAnother(t), "belongs to user"
@@ -274,7 +274,7 @@ func ownedByAnother(t *testing.T) string {
 	return ""
 }
 
-func (r real) reopen(t *testing.T, path string) actuators.Actuator {
+func (r rig) reopen(t *testing.T, path string) actuators.Actuator {
 	t.Helper()
 	tool, err := r.kind.Open(fsm.TargetSpec{ID: "script", Params: encode(t, &pb.CommandTarget{Program: path})}, free{})
 	if err != nil {
@@ -302,7 +302,7 @@ func TestCheck(t *testing.T) {
 		"killed":           {"kill -9 $$", 0, "ended by signal: killed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newReal(t, "exit 0", c.check, &pb.CommandStep{})
+			r := newRig(t, "exit 0", c.check, &pb.CommandStep{})
 			reading, err := r.tool.Read(t.Context(), actuators.Subject{Step: r.step, Candidates: []fsm.Address{addressB}})
 			if c.verdict == 0 {
 				if x := actuators.Explain(err); err == nil || x.Permanent || x.Doubt || !strings.Contains(err.Error(), c.says) {

@@ -51,6 +51,7 @@ type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 type Config struct {
 	Base    string           // URL before each call's path, without slash at its end
 	Dial    Dialer           // nil: TCP with DialTimeout; a simulation without sockets sets it
+	Direct  bool             // no proxy of the environment: it would dial for us
 	TLS     *tls.Config      // nil: the system's roots
 	Budget  actuators.Budget // nil: none
 	Secrets []string         // never to be shown, whoever says them

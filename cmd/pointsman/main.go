@@ -9,6 +9,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/command"
+	"github.com/pointsman/pointsman/actuators/httpcall"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
@@ -19,6 +20,7 @@ import (
 func kinds() actuators.Kinds {
 	return actuators.Kinds{
 		"command":  command.New(command.Config{}),
+		"http":     httpcall.New(httpcall.Config{}),
 		"ovh_iplb": ovh.New(ovh.Config{}),
 		"setting":  setting.Kind{},
 	}
