@@ -2,6 +2,7 @@ package actuatortest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,7 @@ type World struct {
 	Secrets  []string       // planted in the credentials; must show up nowhere
 	Outside  Outside        // nil for an effect inside the log
 	Late     Late           // nil: the world cannot deliver late
+	Lacks    []Fault        // what this outside world cannot do
 	Unread   bool           // a keyed deed that nothing can read back: a clear answer is all
 }
 
@@ -112,6 +114,10 @@ func seenAgain(b *bench) bool {
 
 func unread(b *bench) bool { return outside(b) && b.world.Unread && b.step.Class == fsm.Keyed }
 
+func canSayTooMany(b *bench) bool {
+	return seenAgain(b) && !slices.Contains(b.world.Lacks, TooMany)
+}
+
 func canBeLate(b *bench) bool { return b.world.Late != nil && seenAgain(b) }
 
 func ofClass(c fsm.Class) func(*bench) bool {
@@ -149,7 +155,7 @@ func cases() []law {
 		{"no answer after the effect is doubt", seenAgain, doubtful(HangAfter, true)},
 		{"garbled answer is found by reading", seenAgain, garbled},
 		{"refusal is permanent", seenAgain, refusedForGood},
-		{"too many is for later", seenAgain, tooMany},
+		{"too many is for later", canSayTooMany, tooMany},
 		{"unreachable is not doubt", seenAgain, unreachable},
 		{"failed read is for later", seenAgain, failedRead},
 

@@ -44,6 +44,9 @@ func scriptCommands() map[string]command {
 		"failover":   onTape((*tape).scriptFailover), // failover MASTER ADDRESS [PROMOTED-BEFORE]
 		"settle":     onTape((*tape).scriptSettle),   // settle ACTION done|pending|stuck REASON [REQUEST-ID...]
 		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
+		"sees":       onTape((*tape).scriptSees),     // sees all|unseen REDIS|link REDIS WORD|silent SENTINEL|splits SENTINEL ADDRESS
+		"drift":      onTape((*tape).scriptDrift),    // drift ACTION none|WORDS: its object was found other than it was left
+		"lost":       onTape((*tape).scriptLost),     // lost NODE... : these do not reach the target
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
 		"request":    request,                        // request NODE METHOD PATH [BODY]: over HTTP
