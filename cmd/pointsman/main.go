@@ -8,7 +8,7 @@ import (
 	"syscall"
 
 	"github.com/pointsman/pointsman/actuators"
-	"github.com/pointsman/pointsman/actuators/command"
+	program "github.com/pointsman/pointsman/actuators/command"
 	"github.com/pointsman/pointsman/actuators/httpcall"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
@@ -21,7 +21,7 @@ import (
 func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
-		"command":          command.New(command.Config{}),
+		"command":          program.New(program.Config{}),
 		"http":             httpcall.New(httpcall.Config{}),
 		"ovh_iplb":         ovh.New(ovh.Config{}),
 		"setting":          setting.Kind{},
