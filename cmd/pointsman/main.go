@@ -10,6 +10,7 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 	program "github.com/pointsman/pointsman/actuators/command"
 	"github.com/pointsman/pointsman/actuators/httpcall"
+	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
@@ -21,12 +22,13 @@ import (
 func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
-		"command":          program.New(program.Config{}),
-		"http":             httpcall.New(httpcall.Config{}),
-		"ovh_iplb":         ovh.New(ovh.Config{}),
-		"setting":          setting.Kind{},
-		shopify.Name:       shop,
-		shopify.TargetName: shop,
+		"command":             program.New(program.Config{}),
+		"http":                httpcall.New(httpcall.Config{}),
+		"linode_nodebalancer": linode.New(linode.Config{}),
+		"ovh_iplb":            ovh.New(ovh.Config{}),
+		"setting":             setting.Kind{},
+		shopify.Name:          shop,
+		shopify.TargetName:    shop,
 	}
 }
 

@@ -49,6 +49,9 @@ func scriptCommands() map[string]command {
 		"lost":       onTape((*tape).scriptLost),     // lost NODE... : these do not reach the target
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
+		"web":        startWeb,                       // web NODE: its HTTP port, as $WEB, for the rest of the script
+		"tool":       tools,                          // tool NAME...: of this machine, installed where missing
+		"bufcurl":    bufCurl,                        // bufcurl PAGE: runs its lines with the buf of bin/tools
 		"request":    request,                        // request NODE METHOD PATH [BODY]: over HTTP
 		"sameanswer": sameAnswer,                     // sameanswer FILE FILE: the JSON of two answers
 		"reaches":    reaches,                        // reaches ADDRESS: poll until somebody listens

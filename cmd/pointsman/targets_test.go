@@ -1,68 +1,53 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
+	"github.com/pointsman/pointsman/coordinator"
+	"github.com/pointsman/pointsman/coordinator/config"
 )
 
-const planned = "# and in a plan:\n"
-
-// TestTargetPages: the sample of each page under docs/targets is a spec that
-// this program takes.
+// TestTargetPages: a kind's page in docs/targets has a whole spec (blocks of YAML
+// that begin with masters:), and all of those are as apply takes them.
 func TestTargetPages(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/targets/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := 0
-	for _, page := range pages {
-		text, err := os.ReadFile(page)
+	titles := ""
+	shown := map[string]bool{}
+	for _, name := range pages {
+		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
-			block, _, _ = strings.Cut(block, "```")
-			targets, steps, ok := strings.Cut(block, planned)
-			if !ok {
+		title, rest, _ := strings.Cut(string(text), "\n")
+		titles += title + "\n"
+		for _, block := range regexp.MustCompile("(?ms)^```yaml\n(masters:.*?)^```").FindAllStringSubmatch(rest, -1) {
+			spec, file, err := config.ParseSpec(name, []byte(block[1]))
+			if err != nil {
+				t.Error(err)
 				continue
 			}
-			found++
-			var plan strings.Builder
-			for line := range strings.Lines(steps) {
-				plan.WriteString("        " + line)
+			compiled, problems := coordinator.Compile(spec, kinds())
+			for _, p := range problems {
+				t.Error(file.Locate(p))
 			}
-			spec := filepath.Join(t.TempDir(), "spec.yaml")
-			if err := os.WriteFile(spec, []byte(targets+sampleMaster+plan.String()), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			var out bytes.Buffer
-			app := &cli.App{
-				In: strings.NewReader(""), Out: &out, Err: &out, Env: func(string) (string, bool) { return "", false },
-				Width: func() int { return 100 }, Kinds: kinds(), Version: "test",
-			}
-			if code := app.Run(t.Context(), []string{"spec", "validate", "-f", spec}); code != 0 {
-				t.Errorf("%s: exit %d: %s", page, code, &out)
+			for _, target := range compiled.Targets {
+				shown[target.Kind] = true
 			}
 		}
 	}
-	if found < 3 {
-		t.Errorf("%d pages with a sample", found)
+	for _, kind := range []string{"command", "http", "linode_nodebalancer", "ovh_iplb"} { // add yours
+		if !strings.Contains(titles, "(`"+kind+"`)") {
+			t.Errorf("no page in docs/targets has (`%s`) in its title", kind)
+		}
+		if !shown[kind] {
+			t.Errorf("no whole sample of %s in docs/targets", kind)
+		}
 	}
 }
-
-const sampleMaster = `
-masters:
-  - id: cache
-    sentinel: {name: mymaster, addresses: ["10.0.1.10:26379", "10.0.2.10:26379", "10.0.3.10:26379"]}
-    candidates:
-      - {address: "10.0.1.20:6379", zone: par-a}
-      - {address: "10.0.2.20:6379", zone: par-b}
-    plan:
-      - stage: cutover
-        steps:
-`

@@ -771,8 +771,8 @@ type Step struct {
 	//
 	//	*Step_OvhIplb
 	//	*Step_Setting
+	//	*Step_LinodeNodebalancer
 	//	*Step_ShopifyMetafields
-	//	*Step_Haproxy
 	//	*Step_Http
 	//	*Step_Command
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
@@ -884,19 +884,19 @@ func (x *Step) GetSetting() *SettingStep {
 	return nil
 }
 
-func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
+func (x *Step) GetLinodeNodebalancer() *LinodeNodebalancerStep {
 	if x != nil {
-		if x, ok := x.Kind.(*Step_ShopifyMetafields); ok {
-			return x.ShopifyMetafields
+		if x, ok := x.Kind.(*Step_LinodeNodebalancer); ok {
+			return x.LinodeNodebalancer
 		}
 	}
 	return nil
 }
 
-func (x *Step) GetHaproxy() *HaproxyStep {
+func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
 	if x != nil {
-		if x, ok := x.Kind.(*Step_Haproxy); ok {
-			return x.Haproxy
+		if x, ok := x.Kind.(*Step_ShopifyMetafields); ok {
+			return x.ShopifyMetafields
 		}
 	}
 	return nil
@@ -934,14 +934,14 @@ type Step_Setting struct {
 	Setting *SettingStep `protobuf:"bytes,17,opt,name=setting,proto3,oneof"`
 }
 
+type Step_LinodeNodebalancer struct {
+	// Points a node of a Linode NodeBalancer at the new master.
+	LinodeNodebalancer *LinodeNodebalancerStep `protobuf:"bytes,18,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
+}
+
 type Step_ShopifyMetafields struct {
 	// Writes app-data metafields of a Shopify shop.
 	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
-}
-
-type Step_Haproxy struct {
-	// Gives a server of an HAProxy the address of the new master.
-	Haproxy *HaproxyStep `protobuf:"bytes,22,opt,name=haproxy,proto3,oneof"`
 }
 
 type Step_Http struct {
@@ -958,9 +958,9 @@ func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
 
-func (*Step_ShopifyMetafields) isStep_Kind() {}
+func (*Step_LinodeNodebalancer) isStep_Kind() {}
 
-func (*Step_Haproxy) isStep_Kind() {}
+func (*Step_ShopifyMetafields) isStep_Kind() {}
 
 func (*Step_Http) isStep_Kind() {}
 
@@ -1040,8 +1040,8 @@ type Target struct {
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Target_OvhIplb
+	//	*Target_LinodeNodebalancer
 	//	*Target_Shopify
-	//	*Target_Haproxy
 	//	*Target_Http
 	//	*Target_Command
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
@@ -1109,19 +1109,19 @@ func (x *Target) GetOvhIplb() *OvhIplbTarget {
 	return nil
 }
 
-func (x *Target) GetShopify() *ShopifyTarget {
+func (x *Target) GetLinodeNodebalancer() *LinodeNodebalancerTarget {
 	if x != nil {
-		if x, ok := x.Kind.(*Target_Shopify); ok {
-			return x.Shopify
+		if x, ok := x.Kind.(*Target_LinodeNodebalancer); ok {
+			return x.LinodeNodebalancer
 		}
 	}
 	return nil
 }
 
-func (x *Target) GetHaproxy() *HaproxyTarget {
+func (x *Target) GetShopify() *ShopifyTarget {
 	if x != nil {
-		if x, ok := x.Kind.(*Target_Haproxy); ok {
-			return x.Haproxy
+		if x, ok := x.Kind.(*Target_Shopify); ok {
+			return x.Shopify
 		}
 	}
 	return nil
@@ -1154,14 +1154,14 @@ type Target_OvhIplb struct {
 	OvhIplb *OvhIplbTarget `protobuf:"bytes,16,opt,name=ovh_iplb,json=ovhIplb,proto3,oneof"`
 }
 
+type Target_LinodeNodebalancer struct {
+	// A Linode (Akamai) NodeBalancer.
+	LinodeNodebalancer *LinodeNodebalancerTarget `protobuf:"bytes,17,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
+}
+
 type Target_Shopify struct {
 	// A Shopify shop.
 	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
-}
-
-type Target_Haproxy struct {
-	// The runtime API of an HAProxy.
-	Haproxy *HaproxyTarget `protobuf:"bytes,21,opt,name=haproxy,proto3,oneof"`
 }
 
 type Target_Http struct {
@@ -1176,9 +1176,9 @@ type Target_Command struct {
 
 func (*Target_OvhIplb) isTarget_Kind() {}
 
-func (*Target_Shopify) isTarget_Kind() {}
+func (*Target_LinodeNodebalancer) isTarget_Kind() {}
 
-func (*Target_Haproxy) isTarget_Kind() {}
+func (*Target_Shopify) isTarget_Kind() {}
 
 func (*Target_Http) isTarget_Kind() {}
 
@@ -1245,7 +1245,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xc7\x06\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xe9\x06\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1257,22 +1257,22 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\bon_newer\x18\x06 \x01(\x0e2\x15.pointsman.v1.OnNewerB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonNewer\x121\n" +
 	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
-	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12T\n" +
-	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x125\n" +
-	"\ahaproxy\x18\x16 \x01(\v2\x19.pointsman.v1.HaproxyStepH\x00R\ahaproxy\x12,\n" +
+	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12W\n" +
+	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x12T\n" +
+	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x12,\n" +
 	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
 	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\x89\x03\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xab\x03\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
-	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x127\n" +
-	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x127\n" +
-	"\ahaproxy\x18\x15 \x01(\v2\x1b.pointsman.v1.HaproxyTargetH\x00R\ahaproxy\x12.\n" +
+	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x12Y\n" +
+	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
+	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x12.\n" +
 	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
 	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
@@ -1308,33 +1308,33 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_pointsman_v1_spec_proto_goTypes = []any{
-	(LeaderPlacement)(0),          // 0: pointsman.v1.LeaderPlacement
-	(Drift)(0),                    // 1: pointsman.v1.Drift
-	(OnFailure)(0),                // 2: pointsman.v1.OnFailure
-	(OnNewer)(0),                  // 3: pointsman.v1.OnNewer
-	(*Spec)(nil),                  // 4: pointsman.v1.Spec
-	(*MasterSpec)(nil),            // 5: pointsman.v1.MasterSpec
-	(*SentinelSpec)(nil),          // 6: pointsman.v1.SentinelSpec
-	(*RedisSpec)(nil),             // 7: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),             // 8: pointsman.v1.ClientTls
-	(*Candidate)(nil),             // 9: pointsman.v1.Candidate
-	(*Stage)(nil),                 // 10: pointsman.v1.Stage
-	(*Step)(nil),                  // 11: pointsman.v1.Step
-	(*DataPathProbe)(nil),         // 12: pointsman.v1.DataPathProbe
-	(*Target)(nil),                // 13: pointsman.v1.Target
-	nil,                           // 14: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
-	(*OvhIplbStep)(nil),           // 16: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),           // 17: pointsman.v1.SettingStep
-	(*ShopifyMetafieldsStep)(nil), // 18: pointsman.v1.ShopifyMetafieldsStep
-	(*HaproxyStep)(nil),           // 19: pointsman.v1.HaproxyStep
-	(*HttpStep)(nil),              // 20: pointsman.v1.HttpStep
-	(*CommandStep)(nil),           // 21: pointsman.v1.CommandStep
-	(*OvhIplbTarget)(nil),         // 22: pointsman.v1.OvhIplbTarget
-	(*ShopifyTarget)(nil),         // 23: pointsman.v1.ShopifyTarget
-	(*HaproxyTarget)(nil),         // 24: pointsman.v1.HaproxyTarget
-	(*HttpTarget)(nil),            // 25: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),         // 26: pointsman.v1.CommandTarget
+	(LeaderPlacement)(0),             // 0: pointsman.v1.LeaderPlacement
+	(Drift)(0),                       // 1: pointsman.v1.Drift
+	(OnFailure)(0),                   // 2: pointsman.v1.OnFailure
+	(OnNewer)(0),                     // 3: pointsman.v1.OnNewer
+	(*Spec)(nil),                     // 4: pointsman.v1.Spec
+	(*MasterSpec)(nil),               // 5: pointsman.v1.MasterSpec
+	(*SentinelSpec)(nil),             // 6: pointsman.v1.SentinelSpec
+	(*RedisSpec)(nil),                // 7: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),                // 8: pointsman.v1.ClientTls
+	(*Candidate)(nil),                // 9: pointsman.v1.Candidate
+	(*Stage)(nil),                    // 10: pointsman.v1.Stage
+	(*Step)(nil),                     // 11: pointsman.v1.Step
+	(*DataPathProbe)(nil),            // 12: pointsman.v1.DataPathProbe
+	(*Target)(nil),                   // 13: pointsman.v1.Target
+	nil,                              // 14: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil),      // 15: google.protobuf.Duration
+	(*OvhIplbStep)(nil),              // 16: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),              // 17: pointsman.v1.SettingStep
+	(*LinodeNodebalancerStep)(nil),   // 18: pointsman.v1.LinodeNodebalancerStep
+	(*ShopifyMetafieldsStep)(nil),    // 19: pointsman.v1.ShopifyMetafieldsStep
+	(*HttpStep)(nil),                 // 20: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 21: pointsman.v1.CommandStep
+	(*OvhIplbTarget)(nil),            // 22: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 23: pointsman.v1.LinodeNodebalancerTarget
+	(*ShopifyTarget)(nil),            // 24: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 25: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 26: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1354,14 +1354,14 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	12, // 14: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
 	16, // 15: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
 	17, // 16: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	18, // 17: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	19, // 18: pointsman.v1.Step.haproxy:type_name -> pointsman.v1.HaproxyStep
+	18, // 17: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
+	19, // 18: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
 	20, // 19: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
 	21, // 20: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
 	15, // 21: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
 	22, // 22: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	23, // 23: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	24, // 24: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
+	23, // 23: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	24, // 24: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
 	25, // 25: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
 	26, // 26: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
 	13, // 27: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
@@ -1381,15 +1381,15 @@ func file_pointsman_v1_spec_proto_init() {
 	file_pointsman_v1_spec_proto_msgTypes[7].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
+		(*Step_LinodeNodebalancer)(nil),
 		(*Step_ShopifyMetafields)(nil),
-		(*Step_Haproxy)(nil),
 		(*Step_Http)(nil),
 		(*Step_Command)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
+		(*Target_LinodeNodebalancer)(nil),
 		(*Target_Shopify)(nil),
-		(*Target_Haproxy)(nil),
 		(*Target_Http)(nil),
 		(*Target_Command)(nil),
 	}

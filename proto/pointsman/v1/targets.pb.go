@@ -533,6 +533,157 @@ func (x *SettingStep) GetValue() string {
 	return ""
 }
 
+// LinodeNodebalancerTarget is one Linode (Akamai) NodeBalancer.
+type LinodeNodebalancerTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reference to a personal access token with the scope
+	// nodebalancers:read_write: env:NAME, file:PATH or credential:NAME.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Id of the NodeBalancer.
+	Nodebalancer int64 `protobuf:"varint,2,opt,name=nodebalancer,proto3" json:"nodebalancer,omitempty"`
+	// Base URL of the API, version included. Default https://api.linode.com/v4.
+	Endpoint      string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinodeNodebalancerTarget) Reset() {
+	*x = LinodeNodebalancerTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinodeNodebalancerTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinodeNodebalancerTarget) ProtoMessage() {}
+
+func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinodeNodebalancerTarget.ProtoReflect.Descriptor instead.
+func (*LinodeNodebalancerTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LinodeNodebalancerTarget) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *LinodeNodebalancerTarget) GetNodebalancer() int64 {
+	if x != nil {
+		return x.Nodebalancer
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+// LinodeNodebalancerStep points the one node of a NodeBalancer's configuration
+// at the new master. Its label becomes the marker of Pointsman.
+type LinodeNodebalancerStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the configuration (the port) on the NodeBalancer.
+	Config int64 `protobuf:"varint,1,opt,name=config,proto3" json:"config,omitempty"`
+	// Id of the node: the only one in the configuration that takes traffic.
+	Node int64 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	// Private IPv4 address and port of the backend, for each candidate whose
+	// own address is another. A candidate that is left out stands for itself.
+	Backends map[string]string `protobuf:"bytes,3,rep,name=backends,proto3" json:"backends,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Id of the VPC subnet that the backends are in. Needed for addresses outside
+	// of Linode's own private network, 192.168.128.0/17.
+	Subnet int64 `protobuf:"varint,4,opt,name=subnet,proto3" json:"subnet,omitempty"`
+	// What to do with a node that carries no marker of ours. In YAML: stuck or
+	// adopt. Default adopt: naming the node in a spec is meant.
+	Foreign       Foreign `protobuf:"varint,5,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinodeNodebalancerStep) Reset() {
+	*x = LinodeNodebalancerStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinodeNodebalancerStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinodeNodebalancerStep) ProtoMessage() {}
+
+func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinodeNodebalancerStep.ProtoReflect.Descriptor instead.
+func (*LinodeNodebalancerStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LinodeNodebalancerStep) GetConfig() int64 {
+	if x != nil {
+		return x.Config
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetNode() int64 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetBackends() map[string]string {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
+}
+
+func (x *LinodeNodebalancerStep) GetSubnet() int64 {
+	if x != nil {
+		return x.Subnet
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetForeign() Foreign {
+	if x != nil {
+		return x.Foreign
+	}
+	return Foreign_FOREIGN_UNSPECIFIED
+}
+
 // CommandTarget is a program of yours on the nodes. The leader runs it, so it
 // must stand on every node, owned by root or by the user that runs pointsman,
 // and writable by nobody else.
@@ -552,7 +703,7 @@ type CommandTarget struct {
 
 func (x *CommandTarget) Reset() {
 	*x = CommandTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +715,7 @@ func (x *CommandTarget) String() string {
 func (*CommandTarget) ProtoMessage() {}
 
 func (x *CommandTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +728,7 @@ func (x *CommandTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
 func (*CommandTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CommandTarget) GetProgram() string {
@@ -621,7 +772,7 @@ type CommandStep struct {
 
 func (x *CommandStep) Reset() {
 	*x = CommandStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +784,7 @@ func (x *CommandStep) String() string {
 func (*CommandStep) ProtoMessage() {}
 
 func (x *CommandStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +797,7 @@ func (x *CommandStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandStep.ProtoReflect.Descriptor instead.
 func (*CommandStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommandStep) GetObject() string {
@@ -691,7 +842,7 @@ type HttpTarget struct {
 
 func (x *HttpTarget) Reset() {
 	*x = HttpTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +854,7 @@ func (x *HttpTarget) String() string {
 func (*HttpTarget) ProtoMessage() {}
 
 func (x *HttpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +867,7 @@ func (x *HttpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
 func (*HttpTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HttpTarget) GetUrl() string {
@@ -768,7 +919,7 @@ type HttpStep struct {
 
 func (x *HttpStep) Reset() {
 	*x = HttpStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +931,7 @@ func (x *HttpStep) String() string {
 func (*HttpStep) ProtoMessage() {}
 
 func (x *HttpStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +944,7 @@ func (x *HttpStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpStep.ProtoReflect.Descriptor instead.
 func (*HttpStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HttpStep) GetObject() string {
@@ -822,118 +973,6 @@ func (x *HttpStep) GetRepeat() Repeat {
 		return x.Repeat
 	}
 	return Repeat_REPEAT_UNSPECIFIED
-}
-
-// HaproxyTarget is the runtime API of one HAProxy process.
-type HaproxyTarget struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where its `stats socket ... level admin` listens: host:port, or
-	// unix:/PATH, which only a HAProxy on each coordinator's own machine has.
-	Address       string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *HaproxyTarget) Reset() {
-	*x = HaproxyTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HaproxyTarget) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HaproxyTarget) ProtoMessage() {}
-
-func (x *HaproxyTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HaproxyTarget.ProtoReflect.Descriptor instead.
-func (*HaproxyTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
-}
-
-func (x *HaproxyTarget) GetAddress() string {
-	if x != nil {
-		return x.Address
-	}
-	return ""
-}
-
-// HaproxyStep gives one server of a backend the address of the new master.
-type HaproxyStep struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the backend.
-	Backend string `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"`
-	// Name of its server, which has an IP address in the configuration.
-	Server string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
-	// Ends the sessions that stand on the server when it is moved. Default false:
-	// they stay at the old master until one side closes them.
-	ShutdownSessions bool `protobuf:"varint,3,opt,name=shutdown_sessions,json=shutdownSessions,proto3" json:"shutdown_sessions,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
-}
-
-func (x *HaproxyStep) Reset() {
-	*x = HaproxyStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *HaproxyStep) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*HaproxyStep) ProtoMessage() {}
-
-func (x *HaproxyStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use HaproxyStep.ProtoReflect.Descriptor instead.
-func (*HaproxyStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *HaproxyStep) GetBackend() string {
-	if x != nil {
-		return x.Backend
-	}
-	return ""
-}
-
-func (x *HaproxyStep) GetServer() string {
-	if x != nil {
-		return x.Server
-	}
-	return ""
-}
-
-func (x *HaproxyStep) GetShutdownSessions() bool {
-	if x != nil {
-		return x.ShutdownSessions
-	}
-	return false
 }
 
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
@@ -987,7 +1026,25 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\vSettingStep\x12\x9f\x01\n" +
 	"\x03key\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01\xba\x01}\n" +
 	"\x03key\x12@must be words of letters, digits, '.', '_' and '-' joined by '/'\x1a4this.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x12!\n" +
-	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value\"\xd1\x05\n" +
+	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value\"\x8e\x03\n" +
+	"\x18LinodeNodebalancerTarget\x12\xc5\x01\n" +
+	"\x05token\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x05token\x12.\n" +
+	"\fnodebalancer\x18\x02 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\fnodebalancer\x12z\n" +
+	"\bendpoint\x18\x03 \x01(\tB^\xbaH[\xba\x01U\n" +
+	"\x0flinode_endpoint\x12\x16must be an http(s) URL\x1a*this.matches('^https?://') && this.isUri()\xd8\x01\x01R\bendpoint\"\xdb\x02\n" +
+	"\x16LinodeNodebalancerStep\x12\"\n" +
+	"\x06config\x18\x01 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\x06config\x12\x1e\n" +
+	"\x04node\x18\x02 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\x04node\x12d\n" +
+	"\bbackends\x18\x03 \x03(\v22.pointsman.v1.LinodeNodebalancerStep.BackendsEntryB\x14\xbaH\x11\x9a\x01\x0e\"\x05r\x03\x80\x02\x01*\x05r\x03\x80\x02\x01R\bbackends\x12\x1f\n" +
+	"\x06subnet\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06subnet\x129\n" +
+	"\aforeign\x18\x05 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
+	"\rBackendsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\x05\n" +
 	"\rCommandTarget\x12u\n" +
 	"\aprogram\x18\x01 \x01(\tB[\xbaHX\xba\x01R\n" +
 	"\rabsolute_path\x12\x18must be an absolute path\x1a'this.matches('^/[^[:cntrl:]]{1,4095}$')\xc8\x01\x01R\aprogram\x12q\n" +
@@ -1021,18 +1078,7 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05value\x12\x8b\x01\n" +
 	"\x05check\x18\x03 \x01(\tBu\xbaHr\xba\x01l\n" +
 	"\x04path\x129must be a path, with or without a query, such as /current\x1a)this.matches('^/[^#[:cntrl:] ]{0,1023}$')\xd8\x01\x01R\x05check\x126\n" +
-	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"\xb2\x01\n" +
-	"\rHaproxyTarget\x12\xa0\x01\n" +
-	"\aaddress\x18\x01 \x01(\tB\x85\x01\xbaH\x81\x01\xba\x01{\n" +
-	"\x0fruntime_address\x12\x1fmust be host:port or unix:/PATH\x1aGthis.matches('^unix:/[^[:cntrl:]]{1,107}$') || this.isHostAndPort(true)\xc8\x01\x01R\aaddress\"\xe0\x02\n" +
-	"\vHaproxyStep\x12\x91\x01\n" +
-	"\abackend\x18\x01 \x01(\tBw\xbaHt\xba\x01n\n" +
-	"\n" +
-	"proxy_name\x126must be 1 to 128 letters, digits, '.', '_', ':' or '-'\x1a(this.matches('^[A-Za-z0-9._:-]{1,128}$')\xc8\x01\x01R\abackend\x12\x8f\x01\n" +
-	"\x06server\x18\x02 \x01(\tBw\xbaHt\xba\x01n\n" +
-	"\n" +
-	"proxy_name\x126must be 1 to 128 letters, digits, '.', '_', ':' or '-'\x1a(this.matches('^[A-Za-z0-9._:-]{1,128}$')\xc8\x01\x01R\x06server\x12+\n" +
-	"\x11shutdown_sessions\x18\x03 \x01(\bR\x10shutdownSessions*Y\n" +
+	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
@@ -1056,7 +1102,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
@@ -1066,15 +1112,16 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*ShopifyClientCredentials)(nil), // 5: pointsman.v1.ShopifyClientCredentials
 	(*ShopifyMetafieldsStep)(nil),    // 6: pointsman.v1.ShopifyMetafieldsStep
 	(*SettingStep)(nil),              // 7: pointsman.v1.SettingStep
-	(*CommandTarget)(nil),            // 8: pointsman.v1.CommandTarget
-	(*CommandStep)(nil),              // 9: pointsman.v1.CommandStep
-	(*HttpTarget)(nil),               // 10: pointsman.v1.HttpTarget
-	(*HttpStep)(nil),                 // 11: pointsman.v1.HttpStep
-	(*HaproxyTarget)(nil),            // 12: pointsman.v1.HaproxyTarget
-	(*HaproxyStep)(nil),              // 13: pointsman.v1.HaproxyStep
+	(*LinodeNodebalancerTarget)(nil), // 8: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 9: pointsman.v1.LinodeNodebalancerStep
+	(*CommandTarget)(nil),            // 10: pointsman.v1.CommandTarget
+	(*CommandStep)(nil),              // 11: pointsman.v1.CommandStep
+	(*HttpTarget)(nil),               // 12: pointsman.v1.HttpTarget
+	(*HttpStep)(nil),                 // 13: pointsman.v1.HttpStep
 	nil,                              // 14: pointsman.v1.OvhIplbStep.FarmsEntry
 	nil,                              // 15: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 16: pointsman.v1.CommandTarget.SecretsEntry
+	nil,                              // 16: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 17: pointsman.v1.CommandTarget.SecretsEntry
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
 	14, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
@@ -1082,14 +1129,16 @@ var file_pointsman_v1_targets_proto_depIdxs = []int32{
 	5,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
 	15, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	16, // 5: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
-	0,  // 6: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
-	0,  // 7: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	16, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
+	17, // 7: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	0,  // 8: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
+	0,  // 9: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1103,7 +1152,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
