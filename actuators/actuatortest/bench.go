@@ -217,7 +217,7 @@ func (b *bench) drive(a fsm.Action) {
 			if err != nil {
 				b.Fatalf("act on %s: %v", a.ID, err)
 			}
-			if a.Checkpoint = out.Checkpoint; out.Waiting && b.followed(a, time.Now()) {
+			if a.Checkpoint = out.Checkpoint; out.Waiting && b.followed(&a, time.Now()) {
 				return
 			}
 		case actuators.Staged:
