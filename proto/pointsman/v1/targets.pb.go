@@ -1044,12 +1044,12 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\aforeign\x18\x05 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
 	"\rBackendsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd1\x05\n" +
-	"\rCommandTarget\x12u\n" +
-	"\aprogram\x18\x01 \x01(\tB[\xbaHX\xba\x01R\n" +
-	"\rabsolute_path\x12\x18must be an absolute path\x1a'this.matches('^/[^[:cntrl:]]{1,4095}$')\xc8\x01\x01R\aprogram\x12q\n" +
-	"\x05check\x18\x02 \x01(\tB[\xbaHX\xba\x01R\n" +
-	"\rabsolute_path\x12\x18must be an absolute path\x1a'this.matches('^/[^[:cntrl:]]{1,4095}$')\xd8\x01\x01R\x05check\x12\x99\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x05\n" +
+	"\rCommandTarget\x12s\n" +
+	"\aprogram\x18\x01 \x01(\tBY\xbaHV\xba\x01K\n" +
+	"\rabsolute_path\x12\x18must be an absolute path\x1a this.matches('^/[^[:cntrl:]]+$')\xc8\x01\x01r\x03\x18\xff\x1fR\aprogram\x12o\n" +
+	"\x05check\x18\x02 \x01(\tBY\xbaHV\xba\x01K\n" +
+	"\rabsolute_path\x12\x18must be an absolute path\x1a this.matches('^/[^[:cntrl:]]+$')\xd8\x01\x01r\x03\x18\xff\x1fR\x05check\x12\x99\x03\n" +
 	"\asecrets\x18\x03 \x03(\v2(.pointsman.v1.CommandTarget.SecretsEntryB\xd4\x02\xbaH\xd0\x02\x9a\x01\xcc\x02\x10 \"\x9d\x01\xba\x01\x99\x01\n" +
 	"\bvariable\x12<must be a name for a variable, and not begin with POINTSMAN_\x1aOthis.matches('^[A-Za-z_][A-Za-z0-9_]{0,63}$') && !this.startsWith('POINTSMAN_')*\xa7\x01\xba\x01\xa3\x01\n" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')R\asecrets\x1a:\n" +
@@ -1071,13 +1071,13 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x06secret\x12%\n" +
 	"\x05allow\x18\x03 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\x10\"\x05r\x03\xe8\x01\x01R\x05allow\x12\xbf\x01\n" +
 	"\x02ca\x18\x04 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
-	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\x02ca\"\xf6\x02\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\x02ca\"\xf4\x02\n" +
 	"\bHttpStep\x12\x83\x01\n" +
 	"\x06object\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
 	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\x06object\x12\x1e\n" +
-	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05value\x12\x8b\x01\n" +
-	"\x05check\x18\x03 \x01(\tBu\xbaHr\xba\x01l\n" +
-	"\x04path\x129must be a path, with or without a query, such as /current\x1a)this.matches('^/[^#[:cntrl:] ]{0,1023}$')\xd8\x01\x01R\x05check\x126\n" +
+	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05value\x12\x89\x01\n" +
+	"\x05check\x18\x03 \x01(\tBs\xbaHp\xba\x01e\n" +
+	"\x04path\x129must be a path, with or without a query, such as /current\x1a\"this.matches('^/[^#[:cntrl:] ]*$')\xd8\x01\x01r\x03\x18\x80\bR\x05check\x126\n" +
 	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
