@@ -11,6 +11,7 @@ import (
 	program "github.com/pointsman/pointsman/actuators/command"
 	"github.com/pointsman/pointsman/actuators/httpcall"
 	"github.com/pointsman/pointsman/actuators/linode"
+	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
@@ -25,6 +26,7 @@ func kinds() actuators.Kinds {
 		"command":             program.New(program.Config{}),
 		"http":                httpcall.New(httpcall.Config{}),
 		"linode_nodebalancer": linode.New(linode.Config{}),
+		octavia.Name:          octavia.New(octavia.Config{}),
 		"ovh_iplb":            ovh.New(ovh.Config{}),
 		"setting":             setting.Kind{},
 		shopify.Name:          shop,

@@ -772,6 +772,7 @@ type Step struct {
 	//	*Step_OvhIplb
 	//	*Step_Setting
 	//	*Step_LinodeNodebalancer
+	//	*Step_Octavia
 	//	*Step_ShopifyMetafields
 	//	*Step_Http
 	//	*Step_Command
@@ -893,6 +894,15 @@ func (x *Step) GetLinodeNodebalancer() *LinodeNodebalancerStep {
 	return nil
 }
 
+func (x *Step) GetOctavia() *OctaviaStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Octavia); ok {
+			return x.Octavia
+		}
+	}
+	return nil
+}
+
 func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
 	if x != nil {
 		if x, ok := x.Kind.(*Step_ShopifyMetafields); ok {
@@ -939,6 +949,11 @@ type Step_LinodeNodebalancer struct {
 	LinodeNodebalancer *LinodeNodebalancerStep `protobuf:"bytes,18,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
 }
 
+type Step_Octavia struct {
+	// Points a listener of an OpenStack Octavia load balancer at the new master.
+	Octavia *OctaviaStep `protobuf:"bytes,19,opt,name=octavia,proto3,oneof"`
+}
+
 type Step_ShopifyMetafields struct {
 	// Writes app-data metafields of a Shopify shop.
 	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
@@ -959,6 +974,8 @@ func (*Step_OvhIplb) isStep_Kind() {}
 func (*Step_Setting) isStep_Kind() {}
 
 func (*Step_LinodeNodebalancer) isStep_Kind() {}
+
+func (*Step_Octavia) isStep_Kind() {}
 
 func (*Step_ShopifyMetafields) isStep_Kind() {}
 
@@ -1041,6 +1058,7 @@ type Target struct {
 	//
 	//	*Target_OvhIplb
 	//	*Target_LinodeNodebalancer
+	//	*Target_Octavia
 	//	*Target_Shopify
 	//	*Target_Http
 	//	*Target_Command
@@ -1118,6 +1136,15 @@ func (x *Target) GetLinodeNodebalancer() *LinodeNodebalancerTarget {
 	return nil
 }
 
+func (x *Target) GetOctavia() *OctaviaTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Octavia); ok {
+			return x.Octavia
+		}
+	}
+	return nil
+}
+
 func (x *Target) GetShopify() *ShopifyTarget {
 	if x != nil {
 		if x, ok := x.Kind.(*Target_Shopify); ok {
@@ -1159,6 +1186,11 @@ type Target_LinodeNodebalancer struct {
 	LinodeNodebalancer *LinodeNodebalancerTarget `protobuf:"bytes,17,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
 }
 
+type Target_Octavia struct {
+	// A load balancer of OpenStack Octavia (OVH Public Cloud).
+	Octavia *OctaviaTarget `protobuf:"bytes,18,opt,name=octavia,proto3,oneof"`
+}
+
 type Target_Shopify struct {
 	// A Shopify shop.
 	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
@@ -1177,6 +1209,8 @@ type Target_Command struct {
 func (*Target_OvhIplb) isTarget_Kind() {}
 
 func (*Target_LinodeNodebalancer) isTarget_Kind() {}
+
+func (*Target_Octavia) isTarget_Kind() {}
 
 func (*Target_Shopify) isTarget_Kind() {}
 
@@ -1245,7 +1279,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xe9\x06\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xa0\a\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1258,20 +1292,22 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
 	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12W\n" +
-	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x12T\n" +
+	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x125\n" +
+	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctavia\x12T\n" +
 	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x12,\n" +
 	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
 	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xab\x03\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xe4\x03\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x12Y\n" +
 	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
+	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctavia\x127\n" +
 	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x12.\n" +
 	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
 	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommandB\r\n" +
@@ -1327,14 +1363,16 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*OvhIplbStep)(nil),              // 16: pointsman.v1.OvhIplbStep
 	(*SettingStep)(nil),              // 17: pointsman.v1.SettingStep
 	(*LinodeNodebalancerStep)(nil),   // 18: pointsman.v1.LinodeNodebalancerStep
-	(*ShopifyMetafieldsStep)(nil),    // 19: pointsman.v1.ShopifyMetafieldsStep
-	(*HttpStep)(nil),                 // 20: pointsman.v1.HttpStep
-	(*CommandStep)(nil),              // 21: pointsman.v1.CommandStep
-	(*OvhIplbTarget)(nil),            // 22: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 23: pointsman.v1.LinodeNodebalancerTarget
-	(*ShopifyTarget)(nil),            // 24: pointsman.v1.ShopifyTarget
-	(*HttpTarget)(nil),               // 25: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),            // 26: pointsman.v1.CommandTarget
+	(*OctaviaStep)(nil),              // 19: pointsman.v1.OctaviaStep
+	(*ShopifyMetafieldsStep)(nil),    // 20: pointsman.v1.ShopifyMetafieldsStep
+	(*HttpStep)(nil),                 // 21: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 22: pointsman.v1.CommandStep
+	(*OvhIplbTarget)(nil),            // 23: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 24: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 25: pointsman.v1.OctaviaTarget
+	(*ShopifyTarget)(nil),            // 26: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 27: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 28: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1355,21 +1393,23 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	16, // 15: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
 	17, // 16: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
 	18, // 17: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
-	19, // 18: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	20, // 19: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
-	21, // 20: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
-	15, // 21: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	22, // 22: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	23, // 23: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	24, // 24: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	25, // 25: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
-	26, // 26: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
-	13, // 27: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	19, // 18: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
+	20, // 19: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	21, // 20: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	22, // 21: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	15, // 22: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	23, // 23: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	24, // 24: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	25, // 25: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	26, // 26: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	27, // 27: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	28, // 28: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	13, // 29: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1382,6 +1422,7 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
 		(*Step_LinodeNodebalancer)(nil),
+		(*Step_Octavia)(nil),
 		(*Step_ShopifyMetafields)(nil),
 		(*Step_Http)(nil),
 		(*Step_Command)(nil),
@@ -1389,6 +1430,7 @@ func file_pointsman_v1_spec_proto_init() {
 	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
+		(*Target_Octavia)(nil),
 		(*Target_Shopify)(nil),
 		(*Target_Http)(nil),
 		(*Target_Command)(nil),
