@@ -104,8 +104,8 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	switch {
 	case err != nil:
 		s.Verdict, s.Detail = actuators.Foreign, err.Error()
-	case unread && w.Action.Phase == fsm.Done: // its word stands
-		s.Verdict, s.Found = actuators.Applied, true
+	case unread && actuators.Answered(w.Action): // its word stands in the log
+		s.Verdict = actuators.Applied
 	case unread:
 	case !read:
 		s.Verdict, s.Detail, s.After = actuators.Busy, "not read yet", time.Second

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"net"
 	"net/http"
 	"strconv"
@@ -127,8 +126,8 @@ func (a *actuator) parse(answer *wire.Answer) (*view, error) {
 	if answer.Broken != nil {
 		return nil, &actuators.Error{Err: fmt.Errorf("check: %w: %w", wire.ErrAnswer, answer.Broken), Requests: answer.IDs()}
 	}
-	switch kind := media(answer); {
-	case kind == "application/json":
+	switch kind := media(answer); kind {
+	case "application/json":
 		var body struct {
 			Value  *string `json:"value"`
 			Marker string  `json:"marker"`
@@ -139,16 +138,11 @@ func (a *actuator) parse(answer *wire.Answer) (*view, error) {
 		v := &view{value: *body.Value}
 		_, v.marker, v.marked = actuators.ParseMarked(body.Marker)
 		return v, nil
-	case kind == "text/plain":
+	case "text/plain":
 		return &view{value: strings.TrimSpace(string(answer.Body))}, nil
 	default:
 		return nil, &actuators.Error{Err: fmt.Errorf("check: %q is neither application/json nor text/plain: %w", a.client.Quote(kind), wire.ErrAnswer), Requests: answer.IDs()}
 	}
-}
-
-func media(answer *wire.Answer) string {
-	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
-	return kind
 }
 
 // Judge implements actuators.Actuator.
@@ -160,8 +154,8 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	switch {
 	case err != nil:
 		s.Verdict, s.Detail = actuators.Foreign, err.Error()
-	case none && w.Action.Phase == fsm.Done: // its answer stands
-		s.Verdict, s.Found = actuators.Applied, true
+	case none && actuators.Answered(w.Action): // its answer stands in the log
+		s.Verdict = actuators.Applied
 	case none:
 	case !read:
 		s.Verdict, s.Detail, s.After = actuators.Busy, "not read yet", time.Second
@@ -204,6 +198,9 @@ func (a *actuator) post(ctx context.Context, w actuators.Work, seen actuators.Si
 	if err != nil {
 		return out, err
 	}
+	if err := a.contradiction(answer); err != nil {
+		return out, err
+	}
 	if out.Requests = answer.IDs(); len(out.Requests) == 0 {
 		out.Requests = []string{strconv.Itoa(answer.Status)} // the endpoint names none
 	}
@@ -225,12 +222,7 @@ func (a *actuator) send(ctx context.Context, call wire.Call) (*wire.Answer, erro
 	if answer.OK() {
 		return answer, nil
 	}
-	err = fmt.Errorf("%s: %w %d", call.Method, ErrStatus, answer.Status)
-	if said := a.client.Quote(string(answer.Body)); said != "" && media(answer) != "text/html" {
-		err = fmt.Errorf("%w: %s", err, said)
-	}
-	own := media(answer) != "text/html" || answer.Status == http.StatusGone || answer.Status == http.StatusUnprocessableEntity
-	return nil, answer.Refusal(call, err, own)
+	return nil, a.refusal(call, answer)
 }
 
 // Follow implements actuators.Actuator: a keyed event without a check waits for

@@ -28,6 +28,8 @@ const (
 	MinSecret = 16
 	// MaxNetworks bounds the networks that a target allows.
 	MaxNetworks = 16
+	// MaxRedirects bounds the redirects that are followed where the target allows it.
+	MaxRedirects = 3
 	// MaxShown bounds what is shown of a value, in bytes.
 	MaxShown = 256
 )

@@ -16,14 +16,16 @@
 //
 // What an answer means:
 //
-//	2xx                    done
+//	2xx                    done; in doubt if its body is a page, does not come in
+//	                       full, or says error, errors, ok or success to the contrary
 //	409, 423, 429          not carried out, again later: Retry-After, else a second
 //	410, 422               refused for good: stuck (410: the endpoint knows of
 //	                       something newer, or is gone; 422: it will never take this)
 //	other 4xx              refused for good, unless it is a page (text/html), which
 //	                       may be a proxy's passing trouble: in doubt
 //	408, 5xx, no answer    in doubt
-//	3xx                    later: no redirect is followed, a signature is for one place
+//	301, 302, 303          in doubt: what it points at may be what came of the event
+//	307, 308, other 3xx    later; or followed, where the target allows it (redirects)
 //
 // The class is the user's word in the step (repeat): keyed by default; blind; or
 // readable, by a GET of the check that answers {"value": ..., "marker": ...} or

@@ -3,6 +3,7 @@ package httpcall
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
@@ -55,4 +56,13 @@ func (g guard) dialer() wire.Dialer {
 		return g.check(at.Addr())
 	}}
 	return d.DialContext
+}
+
+// follows lets the same request be made at another place, as 307 and 308 ask
+// for. What is asked for there by another method is another request, and a plain
+// connection after a proven one is none that was meant.
+func follows(next *http.Request, via []*http.Request) bool {
+	status, from := next.Response.StatusCode, via[len(via)-1].URL.Scheme
+	same := status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
+	return same && (next.URL.Scheme == "https" || from == "http") && len(via) <= MaxRedirects
 }

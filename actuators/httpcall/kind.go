@@ -205,9 +205,13 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	if dial == nil {
 		dial = guard{allowed}.dialer()
 	}
-	return &actuator{client: wire.New(wire.Config{
+	conf := wire.Config{
 		Base: strings.TrimSuffix(msg.GetUrl(), "/"), Dial: dial, Direct: true, TLS: trust, Budget: budget, Secrets: []string{secret}, Sign: s.sign, ID: requestID,
-	})}, nil
+	}
+	if msg.GetRedirects() {
+		conf.Follow = follows
+	}
+	return &actuator{client: wire.New(conf)}, nil
 }
 
 func (k *Kind) authorities(reference string) (*tls.Config, error) {

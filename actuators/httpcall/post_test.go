@@ -119,7 +119,8 @@ func TestAnswers(t *testing.T) {
 		"error":             {status: 500, kind: "text/plain", body: "secret " + secret, doubt: true, says: "***"},
 		"unavailable, told": {status: 503, header: [2]string{"Retry-After", "5"}, doubt: true, after: 5 * time.Second},
 		"redirect":          {status: 307, header: [2]string{"Location", "http://169.254.169.254/"}, says: "307"},
-		"moved":             {status: 301, header: [2]string{"Location", "https://elsewhere.example.net/"}, says: "301"},
+		"moved":             {status: 301, header: [2]string{"Location", "https://elsewhere.example.net/"}, doubt: true, says: "301"},
+		"see other":         {status: 303, header: [2]string{"Location", "/done"}, doubt: true, says: "303"},
 		"endless":           {status: 500, kind: "text/plain", body: strings.Repeat("x", 3<<20), doubt: true, says: "xxx"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -43,13 +43,21 @@ func New(c Config) *Client {
 	return &Client{
 		config: c, hidden: strings.NewReplacer(hidden...),
 		http: &http.Client{
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: c.redirected,
 			Transport: &http.Transport{
 				Proxy: proxy, DialContext: c.Dial, TLSClientConfig: c.TLS, TLSHandshakeTimeout: DialTimeout,
 				MaxIdleConnsPerHost: MaxIdle, IdleConnTimeout: IdleTimeout, Protocols: &http1,
 			},
 		},
 	}
+}
+
+// redirected leaves a redirect as the answer unless it is let through.
+func (c Config) redirected(next *http.Request, via []*http.Request) error {
+	if c.Follow == nil || !c.Follow(next, via) {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // Close drops idle connections. The client stays usable.

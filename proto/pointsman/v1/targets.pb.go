@@ -985,7 +985,11 @@ type HttpTarget struct {
 	Allow []string `protobuf:"bytes,3,rep,name=allow,proto3" json:"allow,omitempty"`
 	// Reference to the PEM of the authorities to trust; empty means the machine's
 	// own.
-	Ca            string `protobuf:"bytes,4,opt,name=ca,proto3" json:"ca,omitempty"`
+	Ca string `protobuf:"bytes,4,opt,name=ca,proto3" json:"ca,omitempty"`
+	// Follow a redirect that asks for the same request at another place (307,
+	// 308), at most three of them, to allowed addresses and never from https:// to
+	// http://. The event and its signature go there too. Default: none is followed.
+	Redirects     bool `protobuf:"varint,5,opt,name=redirects,proto3" json:"redirects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1050,13 @@ func (x *HttpTarget) GetCa() string {
 		return x.Ca
 	}
 	return ""
+}
+
+func (x *HttpTarget) GetRedirects() bool {
+	if x != nil {
+		return x.Redirects
+	}
+	return false
 }
 
 // HttpStep posts a signed event.
@@ -1230,7 +1241,7 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\vmaster_name\x18\x02 \x01(\tBk\xbaHh\xba\x01b\n" +
 	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\n" +
 	"masterName\x126\n" +
-	"\x06repeat\x18\x03 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"\xe7\x04\n" +
+	"\x06repeat\x18\x03 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"\x85\x05\n" +
 	"\n" +
 	"HttpTarget\x12\xa5\x01\n" +
 	"\x03url\x18\x01 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x82\x01\n" +
@@ -1239,7 +1250,8 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x06secret\x12%\n" +
 	"\x05allow\x18\x03 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\x10\"\x05r\x03\xe8\x01\x01R\x05allow\x12\xbf\x01\n" +
 	"\x02ca\x18\x04 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
-	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\x02ca\"\xf4\x02\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\x02ca\x12\x1c\n" +
+	"\tredirects\x18\x05 \x01(\bR\tredirects\"\xf4\x02\n" +
 	"\bHttpStep\x12\x83\x01\n" +
 	"\x06object\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
 	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\x06object\x12\x1e\n" +
