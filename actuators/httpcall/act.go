@@ -214,7 +214,9 @@ func (a *actuator) post(ctx context.Context, w actuators.Work, seen actuators.Si
 func (a *actuator) send(ctx context.Context, call wire.Call) (*wire.Answer, error) {
 	answer, err := a.client.Send(ctx, call)
 	if errors.Is(err, ErrAddress) {
-		return nil, actuators.Permanent(err)
+		e := actuators.Explain(err)
+		e.Permanent, e.Doubt = true, false // what was answered on the way was a redirect, which carries nothing out
+		return nil, &e
 	}
 	if err != nil {
 		return nil, err
