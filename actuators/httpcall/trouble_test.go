@@ -82,7 +82,9 @@ func TestSuccessThatIsNone(t *testing.T) {
 func TestNotReached(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	noNames := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no name server answers") }
+	noNames := func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no name server answers")
+	}
 	lookup := &net.Dialer{Resolver: &net.Resolver{PreferGo: true, Dial: noNames}}
 	for name, c := range map[string]struct {
 		url  string
