@@ -82,6 +82,13 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Keyed reports whether requests are signed with a consumer key, which has rules
+// of its own.
+func (c *Client) Keyed() bool {
+	_, keyed := c.login.(*signature)
+	return keyed
+}
+
 func (c *Client) hide(text string) string { return c.hidden.Replace(text) }
 
 func (c *Client) pace(ctx context.Context) error {

@@ -33,6 +33,7 @@ type tape struct {
 	hints []string
 	sees  func(*api.Sight) // what a script changes about every sight; under mu
 	lost  []fsm.NodeID     // do not reach the target; under mu
+	amiss []string         // what a look at the targets finds wrong; under mu
 }
 
 type tapeKey struct{}
@@ -97,7 +98,7 @@ func (w *tape) add(ts *testscript.TestScript, id fsm.NodeID) error {
 	w.ids = append(w.ids, id)
 	w.nodes[id] = n
 	n.server, err = api.New(api.Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: n.compile, Logger: slog.New(slog.DiscardHandler),
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: n.compile, Preflight: n, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

@@ -54,6 +54,8 @@ func (s Status) advice(a *pointsmanv1.Alert) string {
 		return "find out who writes " + a.GetSubject() + ", and take the marker off it to adopt it (docs/errors.md explains " + code + ")"
 	case "OBJECT_UNREADABLE":
 		return "mend the step's ids or the target's credentials; it is looked at again by itself"
+	case "STEP_NOT_READY":
+		return "pointsman spec check"
 	case "ACTION_IN_DOUBT":
 		return "pointsman actions show " + a.GetSubject() + " (it is read again by itself)"
 	default:
