@@ -132,7 +132,7 @@ func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Prog
 	}
 	var t task
 	if json.Unmarshal(w.Action.Checkpoint, &t) != nil || t.ID <= 0 {
-		return actuators.Progress{Again: true, Reason: "no task is known"}, nil
+		return actuators.Progress{Again: true, Reason: "no task is known"}, nil //nolint:nilerr // acting again is the answer
 	}
 	var answer struct {
 		Status  string  `json:"status"`
