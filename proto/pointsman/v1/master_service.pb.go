@@ -459,7 +459,10 @@ type ReportViewResponse struct {
 	// Targets that the leader does not reach, and wants probed at once.
 	Probe []string `protobuf:"bytes,4,rep,name=probe,proto3" json:"probe,omitempty"`
 	// What the other nodes meet on the data paths, so that any node can tell.
-	Probes        []*ProbeReport `protobuf:"bytes,5,rep,name=probes,proto3" json:"probes,omitempty"`
+	Probes []*ProbeReport `protobuf:"bytes,5,rep,name=probes,proto3" json:"probes,omitempty"`
+	// What the leader met on objects that no failover of ours has written yet, so
+	// that any node can tell.
+	Alerts        []*MasterAlert `protobuf:"bytes,6,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -529,6 +532,68 @@ func (x *ReportViewResponse) GetProbes() []*ProbeReport {
 	return nil
 }
 
+func (x *ReportViewResponse) GetAlerts() []*MasterAlert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+// MasterAlert is an alert and the master that it is about.
+type MasterAlert struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The master's id.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,2,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MasterAlert) Reset() {
+	*x = MasterAlert{}
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MasterAlert) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MasterAlert) ProtoMessage() {}
+
+func (x *MasterAlert) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MasterAlert.ProtoReflect.Descriptor instead.
+func (*MasterAlert) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MasterAlert) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *MasterAlert) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
 var File_pointsman_v1_master_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_service_proto_rawDesc = "" +
@@ -564,13 +629,17 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
 	"\tswitching\x18\x04 \x01(\bR\tswitching\x12/\n" +
-	"\x05began\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05began\"\xdf\x01\n" +
+	"\x05began\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05began\"\x92\x02\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
 	"\bhandover\x18\x03 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover\x12\x14\n" +
 	"\x05probe\x18\x04 \x03(\tR\x05probe\x121\n" +
-	"\x06probes\x18\x05 \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes2\x82\x02\n" +
+	"\x06probes\x18\x05 \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes\x121\n" +
+	"\x06alerts\x18\x06 \x03(\v2\x19.pointsman.v1.MasterAlertR\x06alerts\"P\n" +
+	"\vMasterAlert\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12)\n" +
+	"\x05alert\x18\x02 \x01(\v2\x13.pointsman.v1.AlertR\x05alert2\x82\x02\n" +
 	"\rMasterService\x12R\n" +
 	"\vListMasters\x12 .pointsman.v1.ListMastersRequest\x1a!.pointsman.v1.ListMastersResponse\x12L\n" +
 	"\tGetMaster\x12\x1e.pointsman.v1.GetMasterRequest\x1a\x1f.pointsman.v1.GetMasterResponse\x12O\n" +
@@ -589,7 +658,7 @@ func file_pointsman_v1_master_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_master_service_proto_rawDescData
 }
 
-var file_pointsman_v1_master_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_pointsman_v1_master_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*ListMastersRequest)(nil),  // 0: pointsman.v1.ListMastersRequest
 	(*ListMastersResponse)(nil), // 1: pointsman.v1.ListMastersResponse
@@ -598,42 +667,46 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*ReportViewRequest)(nil),   // 4: pointsman.v1.ReportViewRequest
 	(*MasterView)(nil),          // 5: pointsman.v1.MasterView
 	(*ReportViewResponse)(nil),  // 6: pointsman.v1.ReportViewResponse
-	(*ReadOptions)(nil),         // 7: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),      // 8: pointsman.v1.ResponseHeader
-	(*Master)(nil),              // 9: pointsman.v1.Master
-	(*NodeHealth)(nil),          // 10: pointsman.v1.NodeHealth
-	(*SentinelReport)(nil),      // 11: pointsman.v1.SentinelReport
-	(*RoleReport)(nil),          // 12: pointsman.v1.RoleReport
-	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
-	(*Handover)(nil),            // 14: pointsman.v1.Handover
-	(*ProbeReport)(nil),         // 15: pointsman.v1.ProbeReport
+	(*MasterAlert)(nil),         // 7: pointsman.v1.MasterAlert
+	(*ReadOptions)(nil),         // 8: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),      // 9: pointsman.v1.ResponseHeader
+	(*Master)(nil),              // 10: pointsman.v1.Master
+	(*NodeHealth)(nil),          // 11: pointsman.v1.NodeHealth
+	(*SentinelReport)(nil),      // 12: pointsman.v1.SentinelReport
+	(*RoleReport)(nil),          // 13: pointsman.v1.RoleReport
+	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
+	(*Handover)(nil),            // 15: pointsman.v1.Handover
+	(*ProbeReport)(nil),         // 16: pointsman.v1.ProbeReport
+	(*Alert)(nil),               // 17: pointsman.v1.Alert
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
-	7,  // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
-	8,  // 1: pointsman.v1.ListMastersResponse.header:type_name -> pointsman.v1.ResponseHeader
-	9,  // 2: pointsman.v1.ListMastersResponse.masters:type_name -> pointsman.v1.Master
-	7,  // 3: pointsman.v1.GetMasterRequest.read:type_name -> pointsman.v1.ReadOptions
-	8,  // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
-	9,  // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
+	8,  // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
+	9,  // 1: pointsman.v1.ListMastersResponse.header:type_name -> pointsman.v1.ResponseHeader
+	10, // 2: pointsman.v1.ListMastersResponse.masters:type_name -> pointsman.v1.Master
+	8,  // 3: pointsman.v1.GetMasterRequest.read:type_name -> pointsman.v1.ReadOptions
+	9,  // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
+	10, // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
 	5,  // 6: pointsman.v1.ReportViewRequest.masters:type_name -> pointsman.v1.MasterView
-	10, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
-	11, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
-	12, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
-	13, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
-	8,  // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	14, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
-	15, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
-	0,  // 14: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 15: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 16: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	1,  // 17: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 18: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 19: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	17, // [17:20] is the sub-list for method output_type
-	14, // [14:17] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	11, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
+	12, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
+	13, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
+	14, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
+	9,  // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	15, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
+	16, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
+	7,  // 14: pointsman.v1.ReportViewResponse.alerts:type_name -> pointsman.v1.MasterAlert
+	17, // 15: pointsman.v1.MasterAlert.alert:type_name -> pointsman.v1.Alert
+	0,  // 16: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 17: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 18: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	1,  // 19: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 20: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 21: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	19, // [19:22] is the sub-list for method output_type
+	16, // [16:19] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }
@@ -650,7 +723,7 @@ func file_pointsman_v1_master_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_master_service_proto_rawDesc), len(file_pointsman_v1_master_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
