@@ -81,6 +81,16 @@ type Operator interface {
 	Hash() (index uint64, hash []byte)
 }
 
+// Switcher moves a master when a human asks. Safe for concurrent use.
+type Switcher interface {
+	// Switchover checks everything and, unless it is a dry run, logs the request
+	// and asks one Sentinel, once. Called on the leader only. Errors:
+	// *ObjectionsError when something stands against it, ErrDeclined and
+	// ErrDenied when the Sentinel was asked and did nothing, *fsm.Refused,
+	// ErrNoQuorum, ErrOutcomeUnknown, *NotLeaderError.
+	Switchover(ctx context.Context, ask SwitchoverAsk) (Switched, error)
+}
+
 // Compile turns a spec into what the log keeps of it, and finds all its
 // problems. It must not panic on any message, valid or not. Spec.Source and
 // Spec.Revision of the result are set by api.
@@ -102,6 +112,10 @@ var (
 	ErrUnfit = errors.New("no voter is fit to lead")
 	// ErrReport is returned when another node's report is not taken.
 	ErrReport = errors.New("report refused")
+	// ErrDeclined is returned when the Sentinel that was asked did nothing.
+	ErrDeclined = errors.New("nothing was begun")
+	// ErrDenied is returned when the Sentinel's ACL does not allow to ask it.
+	ErrDenied = errors.New("the Sentinel's ACL does not allow it")
 	// ErrCorrupt is returned when an entry read back from disk does not hold.
 	ErrCorrupt = errors.New("log entry does not verify")
 )
@@ -174,6 +188,7 @@ type Config struct {
 	Gates    Gates
 	Operator Operator
 	Fitness  Fitness
+	Switcher Switcher
 	Compile  Compile
 	Dial     []grpc.DialOption    // to other nodes; without: no transport security
 	Registry *prometheus.Registry // without: a new one
@@ -238,6 +253,8 @@ func (c Config) Validate() error {
 		return errors.New("api config: no Operator")
 	case c.Fitness == nil:
 		return errors.New("api config: no Fitness")
+	case c.Switcher == nil:
+		return errors.New("api config: no Switcher")
 	case c.Compile == nil:
 		return errors.New("api config: no Compile")
 	}

@@ -77,7 +77,8 @@ func (p *peers) close() {
 // leaderOnly are the calls that only the leader's process can answer. Reads at
 // level LEADER are the others.
 func leaderOnly(method string) bool {
-	return method == pointsmanv1.ClusterService_TransferLeadership_FullMethodName
+	return method == pointsmanv1.ClusterService_TransferLeadership_FullMethodName ||
+		method == pointsmanv1.MasterService_Switchover_FullMethodName
 }
 
 type leveled interface {

@@ -131,6 +131,7 @@ func passing() []protoreflect.FullName {
 		"pointsman.v1.RoleReport.age",
 		"pointsman.v1.RoleReport.offset",
 		"pointsman.v1.SentinelReport.age",
+		"pointsman.v1.Switchover.left",
 		"pointsman.v1.TargetReach.contrary",
 		"pointsman.v1.TargetReach.probed",
 		"pointsman.v1.TargetReach.since",

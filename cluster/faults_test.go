@@ -218,7 +218,7 @@ func newerEntry(t *testing.T) []byte {
 
 // TestVersionGate: a later kind waits until every voter has announced it.
 func TestVersionGate(t *testing.T) {
-	later := fsm.KindNoteDrift + 1
+	later := fsm.Kind(len(fsm.Kinds()) + 1)
 	voters := []fsm.NodeID{"n1", "n2"}
 	s := fsm.New()
 	announce := func(node fsm.NodeID, kinds ...fsm.Kind) {

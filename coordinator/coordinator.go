@@ -148,7 +148,7 @@ func (c *Coordinator) assemble() (err error) {
 	c.node.SetSuccessors(c.placer.successors)
 	adapted := adapter{c}
 	c.api, err = api.New(api.Config{
-		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Compile: adapted.compile,
+		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Compile: adapted.compile,
 		Registry: c.registry, Logger: c.Logger,
 	})
 	return err

@@ -25,16 +25,18 @@ const (
 	KindPutSetting
 	KindDeleteSetting
 	KindNoteDrift
+	KindAskSwitchover  // later than the first release: gated by what the members read
+	KindNoteSwitchover // the same
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "ask_switchover", "note_switchover"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
 // Kinds lists every kind that this release reads.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
-	for k := KindInitCluster; k <= KindNoteDrift; k++ {
+	for k := KindInitCluster; k <= KindNoteSwitchover; k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds

@@ -101,6 +101,7 @@ func (s State) CheckSpec(c PutSpec) error {
 // failovers, so that a number is never used twice.
 func (s State) dropMaster(id MasterID) State {
 	m, ok := s.Master(id)
+	s.switchovers, _, _ = s.switchovers.Delete([]byte(id))
 	switch {
 	case ok && m.Number > 0:
 		s.masters, _, _ = s.masters.Insert([]byte(id), Master{ID: id, Number: m.Number})

@@ -18,6 +18,8 @@ type Flat struct {
 	Members    []Member
 	Drifts     []Drift
 	Answers    []Kept
+
+	Switchovers []Switchover
 }
 
 // Flatten lists the state in key order, the same on every node.
@@ -33,6 +35,8 @@ func (s State) Flatten() Flat {
 		Members:   values(s.members, nil),
 		Drifts:    values(s.drifts, nil),
 		Answers:   values(s.answers, nil),
+
+		Switchovers: values(s.switchovers, nil),
 	}
 }
 
@@ -63,6 +67,9 @@ func Unflatten(f Flat) State {
 	}
 	for _, d := range f.Drifts {
 		s.drifts, _, _ = s.drifts.Insert([]byte(d.Object), d)
+	}
+	for _, w := range f.Switchovers {
+		s.switchovers, _, _ = s.switchovers.Insert([]byte(w.Master), w)
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)

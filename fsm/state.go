@@ -25,9 +25,12 @@ type State struct {
 	refreshes *iradix.Tree[Refreshes]
 	settings  *iradix.Tree[Setting]
 	members   *iradix.Tree[Member]
-	drifts    *iradix.Tree[Drift]     // by object
-	answers   *iradix.Tree[Kept]      // by command id
-	aged      *iradix.Tree[CommandID] // derived: the same by index, oldest first
+	drifts    *iradix.Tree[Drift] // by object
+
+	switchovers *iradix.Tree[Switchover] // by master
+
+	answers *iradix.Tree[Kept]      // by command id
+	aged    *iradix.Tree[CommandID] // derived: the same by index, oldest first
 }
 
 // Master is what was last accepted for one declared master.
@@ -61,6 +64,7 @@ type Failover struct {
 	Seen     time.Duration // from the first sight of To at Epoch to the acceptance; zero: not known
 	Wall     time.Time     // display only
 	Actions  []ActionID    // in the order of the plan
+	Asked    Asked         // the human's request that it came of; zero: it came of itself
 }
 
 // Action is one step of one failover, or a refresh of a staged target: the
@@ -176,8 +180,11 @@ func New() State {
 		settings:  iradix.New[Setting](),
 		members:   iradix.New[Member](),
 		drifts:    iradix.New[Drift](),
-		answers:   iradix.New[Kept](),
-		aged:      iradix.New[CommandID](),
+
+		switchovers: iradix.New[Switchover](),
+
+		answers: iradix.New[Kept](),
+		aged:    iradix.New[CommandID](),
 	}
 }
 

@@ -58,6 +58,10 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return &journalv1.Abandon{Action: string(c.Action), Reason: c.Reason}, nil
 	case fsm.NoteDrift:
 		return &journalv1.NoteDrift{Action: string(c.Action), Found: c.Found, Repair: c.Repair, Mend: c.Mend}, nil
+	case fsm.AskSwitchover:
+		return askOut(c), nil
+	case fsm.NoteSwitchover:
+		return &journalv1.NoteSwitchover{Master: string(c.Master), Token: uint64(c.Token), To: uint32(c.To), Detail: c.Detail}, nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:
@@ -117,6 +121,12 @@ func readers() map[fsm.Kind]reader {
 		}),
 		fsm.KindNoteDrift: reading(func(m *journalv1.NoteDrift) fsm.Command {
 			return fsm.NoteDrift{Action: fsm.ActionID(m.GetAction()), Found: m.GetFound(), Repair: m.GetRepair(), Mend: m.GetMend()}
+		}),
+		fsm.KindAskSwitchover: reading(askIn),
+		fsm.KindNoteSwitchover: reading(func(m *journalv1.NoteSwitchover) fsm.Command {
+			return fsm.NoteSwitchover{
+				Master: fsm.MasterID(m.GetMaster()), Token: fsm.Token(m.GetToken()), To: fsm.SwitchoverPhase(small(m.GetTo())), Detail: m.GetDetail(),
+			}
 		}),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}

@@ -144,6 +144,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 	for _, v := range f.Drifts {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Drift{Drift: driftOut(v)}})
 	}
+	for _, v := range f.Switchovers {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Switchover{Switchover: switchoverOut(v)}})
+	}
 	for _, v := range f.Answers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Answer{Answer: keptOut(v)}})
 	}
@@ -256,6 +259,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Members = append(f.Members, memberIn(p.Member))
 	case *journalv1.Record_Drift:
 		f.Drifts = append(f.Drifts, driftIn(p.Drift))
+	case *journalv1.Record_Switchover:
+		f.Switchovers = append(f.Switchovers, switchoverIn(p.Switchover))
 	case *journalv1.Record_Answer:
 		f.Answers = append(f.Answers, keptIn(p.Answer))
 	default:

@@ -45,6 +45,7 @@ func scriptCommands() map[string]command {
 		"settle":     onTape((*tape).scriptSettle),   // settle ACTION done|pending|stuck REASON [REQUEST-ID...]
 		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
+		"object":     onTape((*tape).scriptObject),   // object REASON DETAIL: switchovers are refused; object none
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
 		"request":    request,                        // request NODE METHOD PATH [BODY]: over HTTP
 		"sameanswer": sameAnswer,                     // sameanswer FILE FILE: the JSON of two answers

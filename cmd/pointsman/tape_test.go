@@ -31,6 +31,8 @@ type tape struct {
 	ids   []fsm.NodeID
 	nodes map[fsm.NodeID]*node
 	hints []string
+
+	objections []api.Objection // of every switchover
 }
 
 type tapeKey struct{}
@@ -95,7 +97,7 @@ func (w *tape) add(ts *testscript.TestScript, id fsm.NodeID) error {
 	w.ids = append(w.ids, id)
 	w.nodes[id] = n
 	n.server, err = api.New(api.Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: n.compile, Logger: slog.New(slog.DiscardHandler),
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: n.compile, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

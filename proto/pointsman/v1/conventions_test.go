@@ -18,7 +18,7 @@ import (
 func mutations() []string {
 	return []string{
 		"RetryAction", "AbandonAction", "PutSetting", "DeleteSetting",
-		"ApplySpec", "TransferLeadership",
+		"ApplySpec", "TransferLeadership", "Switchover",
 	}
 }
 
