@@ -59,7 +59,7 @@ func (n *node) Switchover(_ context.Context, ask api.SwitchoverAsk) (api.Switche
 	}
 	answer := n.apply(fsm.AskSwitchover{
 		Master: ask.Master, Base: m.Number, Revision: state.Spec().Revision, Term: term, To: out.Request.To, Sentinel: out.Request.Sentinel,
-		Reason: ask.Reason, Sender: "call", Window: 20 * time.Second,
+		Reason: ask.Reason, Sender: "call", Window: 5 * time.Minute,
 	}, ask.Command, "ann@host")
 	if err := answer.Err(); err != nil {
 		return api.Switched{}, err
