@@ -34,7 +34,21 @@ func DecodeSpec(spec fsm.Spec) (*pointsmanv1.SpecRevision, error) {
 		rev.Spec = &pointsmanv1.Spec{}
 	}
 	rev.Revision, rev.Etag = uint64(spec.Revision), specEtag(spec.Revision)
+	rev.Index, rev.Actor, rev.Reason = spec.Applied.Index, spec.Applied.Actor, spec.Applied.Reason
 	return rev, nil
+}
+
+// specAt decodes a revision that is kept, the current one for 0.
+func specAt(state fsm.State, revision uint64) (*pointsmanv1.SpecRevision, error) {
+	now := state.Spec()
+	if revision == 0 || revision == uint64(now.Revision) {
+		return DecodeSpec(now)
+	}
+	former, ok := state.FormerSpec(fsm.Revision(revision))
+	if !ok {
+		return nil, notFound("spec revision", strconv.FormatUint(revision, 10))
+	}
+	return DecodeSpec(fsm.Spec{Revision: former.Revision, Source: former.Source, Applied: former.Applied})
 }
 
 func specEtag(r fsm.Revision) string { return strconv.FormatUint(uint64(r), 10) }

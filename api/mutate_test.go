@@ -175,7 +175,7 @@ func TestApplySpec(t *testing.T) {
 	if err != nil || len(dropped.GetWarnings()) != 1 {
 		t.Errorf("dropped master: %v, %v", dropped, err)
 	}
-	_, err = c.GetSpec(ctx, &pointsmanv1.GetSpecRequest{Revision: 1})
+	_, err = c.GetSpec(ctx, &pointsmanv1.GetSpecRequest{Revision: 9})
 	wantError(t, err, codes.NotFound, ReasonNotFound)
 }
 

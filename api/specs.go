@@ -33,10 +33,7 @@ func (s specService) GetSpec(ctx context.Context, req *pointsmanv1.GetSpecReques
 	if err != nil {
 		return nil, err
 	}
-	if want := req.GetRevision(); want != 0 && want != uint64(state.Spec().Revision) {
-		return nil, notFound("spec revision", strconv.FormatUint(want, 10))
-	}
-	rev, err := DecodeSpec(state.Spec())
+	rev, err := specAt(state, req.GetRevision())
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +83,9 @@ func (s specService) applyOnce(ctx context.Context, req *pointsmanv1.ApplySpecRe
 	if same && base == state.Spec().Revision {
 		return &pointsmanv1.ApplySpecResponse{Header: head, Revision: now, Changed: s.repeated(state, req, try), Warnings: warnings(state, spec)}, nil
 	}
-	c, err := s.commit(ctx, attempt{req, try}, fsm.PutSpec{Spec: spec, IfRevision: base})
+	c, err := s.commit(ctx, attempt{req, try}, fsm.PutSpec{
+		Spec: spec, IfRevision: base, Keep: fsm.FormerSpecs, Reason: req.GetReason(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,9 @@ type sight struct {
 	merged   sentinel.View
 	verdict  sentinel.Verdict
 	since    map[string]time.Time // alerts by reason
+	base     fsm.Number           // accepted when the verdict was made
 	switched bool
+	began    time.Time // of own, as the reporter was last stirred
 }
 
 var _ api.Sights = (*sights)(nil)
@@ -146,9 +148,9 @@ func (s *sights) follow(ctx context.Context, one *sight) {
 		view, changed := s.watcher.View(string(one.id))
 		memory = s.judge(one, view, memory)
 		s.mu.Lock()
-		office, verdict := s.office, one.verdict
+		office, verdict, base := s.office, one.verdict, one.base
 		s.mu.Unlock()
-		if office != nil && s.decide(office, one.id, verdict) {
+		if office != nil && s.decide(office, one.id, base, verdict) {
 			continue // accepted: what is next?
 		}
 		timer.Reset(verdict.Again)
@@ -168,10 +170,12 @@ func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) s
 	now := time.Now()
 	one.view = view
 	one.merged = sentinel.Merge(view, one.peers, now)
-	memory, one.verdict = sentinel.Judge(memory, one.merged, s.accepted(one.id), one.candidates, now)
+	var accepted sentinel.Accepted
+	accepted, one.base = s.accepted(one.id)
+	memory, one.verdict = sentinel.Judge(memory, one.merged, accepted, one.candidates, now)
 	one.keepAlerts(now)
-	stirred := one.view.Switching != one.switched || one.verdict.Kind != sentinel.None
-	if one.switched = one.view.Switching; stirred && s.office == nil {
+	stirred := one.view.Switching != one.switched || one.view.Began.After(one.began) || one.verdict.Kind != sentinel.None
+	if one.switched, one.began = one.view.Switching, one.view.Began; stirred && s.office == nil {
 		s.stirred()
 	}
 	return memory
@@ -189,13 +193,13 @@ func (s *sights) stirred() {
 	s.stir = make(chan struct{})
 }
 
-func (s *sights) accepted(id fsm.MasterID) sentinel.Accepted {
+func (s *sights) accepted(id fsm.MasterID) (sentinel.Accepted, fsm.Number) {
 	m, _ := s.node.State().Master(id)
-	return sentinel.Accepted{Known: m.Known(), Address: string(m.Address), Epoch: uint64(m.Epoch), Rebased: m.As == fsm.Rebase}
+	return sentinel.Accepted{Known: m.Known(), Address: string(m.Address), Epoch: uint64(m.Epoch), Rebased: m.As == fsm.Rebase}, m.Number
 }
 
 // decide makes an entry of a verdict; true when the log took it.
-func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
+func (s *sights) decide(o *office, id fsm.MasterID, base fsm.Number, v sentinel.Verdict) bool {
 	if v.WarmUp {
 		o.executor.Warm(o.ctx, id)
 	}
@@ -203,6 +207,9 @@ func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
 		sentinel.Seed: fsm.Seed, sentinel.Advance: fsm.Advance, sentinel.Resolve: fsm.Resolve, sentinel.Rebase: fsm.Rebase,
 	}[v.Kind]
 	if as == 0 {
+		if v.Standing != sentinel.Unclear {
+			o.executor.Stand(fsm.Note{Master: id, Base: base, Sight: sightOf(v.Standing), Reason: v.Why})
+		}
 		return false
 	}
 	answer, err := o.executor.Observe(o.ctx, o.term, executor.Sighting{
@@ -214,6 +221,12 @@ func (s *sights) decide(o *office, id fsm.MasterID, v sentinel.Verdict) bool {
 	s.logger.Info("accepted", "master", string(id), "kind", as.String(), "address", v.Address, "epoch", v.Epoch,
 		"number", uint64(answer.Number), "term", uint64(o.term))
 	return true
+}
+
+func sightOf(s sentinel.Standing) fsm.Sight {
+	return map[sentinel.Standing]fsm.Sight{
+		sentinel.Calm: fsm.SightCalm, sentinel.Coming: fsm.SightComing, sentinel.Down: fsm.SightDown,
+	}[s]
 }
 
 // Report takes what another node sees and says of itself. It is called on the

@@ -92,7 +92,7 @@ func roleIn(role pointsmanv1.RedisRole) string {
 
 // viewOut writes a view with ages instead of times: no two clocks are compared.
 func viewOut(node string, v sentinel.View, now time.Time) *pointsmanv1.MasterView {
-	out := &pointsmanv1.MasterView{Master: v.Master, Switching: v.Switching}
+	out := &pointsmanv1.MasterView{Master: v.Master, Switching: v.Switching, Began: age(v.Began, now)}
 	for _, r := range v.Reports {
 		m := &pointsmanv1.SentinelReport{
 			Address: r.Sentinel, RunId: r.RunID, Reachable: r.Seen, Master: r.Address, Epoch: r.Epoch,
@@ -134,6 +134,9 @@ func age(at, now time.Time) *durationpb.Duration {
 // viewIn reads a peer's view as taken now, less the ages that it names.
 func viewIn(m *pointsmanv1.MasterView, now time.Time) sentinel.View {
 	v := sentinel.View{Master: m.GetMaster(), Switching: m.GetSwitching(), At: now}
+	if m.GetBegan() != nil {
+		v.Began = now.Add(-m.GetBegan().AsDuration())
+	}
 	for _, r := range m.GetSentinels() {
 		flags := slices.Clone(r.GetFlags())
 		leads := slices.Contains(flags, flagFailover)
@@ -149,9 +152,12 @@ func viewIn(m *pointsmanv1.MasterView, now time.Time) sentinel.View {
 	return v
 }
 
+// beganApart is more than the ages of one beginning differ by from report to report.
+const beganApart = 100 * time.Millisecond
+
 // differs reports whether a peer sees something else than before, ages aside.
 func differs(a, b sentinel.View) bool {
-	return a.Switching != b.Switching ||
+	return a.Switching != b.Switching || b.Began.Sub(a.Began) > beganApart ||
 		!slices.EqualFunc(a.Reports, b.Reports, func(x, y sentinel.Report) bool {
 			return x.Address == y.Address && x.Epoch == y.Epoch && x.Seen == y.Seen && x.Failover == y.Failover
 		}) ||

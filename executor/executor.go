@@ -72,7 +72,9 @@ type Executor struct {
 	held     map[fsm.ActionID]time.Time     // read as wanted, and not confirmed
 	seen     map[fsm.ObjectID]time.Time     // the last look for drift that saw the object
 	draining bool
-	kick     chan struct{} // an attempt ended; capacity 1
+	wanted   map[fsm.MasterID]fsm.Note // how masters stand, as last told to Stand
+	stood    chan struct{}             // capacity 1: Stand was told news
+	kick     chan struct{}             // an attempt ended; capacity 1
 	inbox    chan func(context.Context)
 	wg       sync.WaitGroup
 }
@@ -82,7 +84,7 @@ func New(c Config) *Executor {
 	return &Executor{
 		Config: c, tools: newTools(c), meters: newMeters(c.Metrics),
 		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{}, held: map[fsm.ActionID]time.Time{}, seen: map[fsm.ObjectID]time.Time{},
-		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), lanes: map[fsm.TargetID]chan struct{}{},
+		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), wanted: map[fsm.MasterID]fsm.Note{}, stood: make(chan struct{}, 1), lanes: map[fsm.TargetID]chan struct{}{},
 	}
 }
 
@@ -93,9 +95,11 @@ func (e *Executor) Run(ctx context.Context, term fsm.Term) error {
 	e.draining = false
 	clear(e.later)
 	clear(e.held)
+	clear(e.wanted)
 	e.mu.Unlock()
 	defer e.wg.Wait()
 	e.wg.Go(func() { e.watchDrift(ctx, term) })
+	e.wg.Go(func() { e.watchStates(ctx, term) })
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {

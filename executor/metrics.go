@@ -13,6 +13,7 @@ type meters struct {
 	settles  *prometheus.CounterVec
 	requests *prometheus.HistogramVec
 	lookAge  *prometheus.GaugeVec
+	notes    *prometheus.CounterVec
 }
 
 func newMeters(r prometheus.Registerer) *meters {
@@ -31,9 +32,12 @@ func newMeters(r prometheus.Registerer) *meters {
 			Name: "pointsman_executor_drift_look_age_seconds",
 			Help: "How long ago the object of the target that waits longest was looked at for drift; leader only.",
 		}, []string{"target"}),
+		notes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pointsman_executor_state_notes_total", Help: "Notes of masters' states that this node brought into the log, by what was seen: calm, coming, down, late.",
+		}, []string{"sight"}),
 	}
 	if r != nil {
-		r.MustRegister(m.running, m.settles, m.requests, m.lookAge)
+		r.MustRegister(m.running, m.settles, m.requests, m.lookAge, m.notes)
 	}
 	return m
 }

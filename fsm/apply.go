@@ -25,11 +25,12 @@ const (
 	KindPutSetting
 	KindDeleteSetting
 	KindNoteDrift
-	KindAskSwitchover  // later than the first release: gated by what the members read
+	KindNoteState      // later than the first release: gated by what the members read
+	KindAskSwitchover  // the same
 	KindNoteSwitchover // the same
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "ask_switchover", "note_switchover"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
@@ -105,7 +106,9 @@ func (s State) Apply(e Entry) (State, Answer) {
 		}
 	}
 	next, answer := e.Command.apply(s, e)
-	if answer.Refusal != 0 {
+	if answer.Refusal == 0 {
+		next = next.restated(e)
+	} else {
 		next = s // a refusal changes nothing
 	}
 	answer.Index = e.Index

@@ -47,20 +47,27 @@ func (c PutMember) apply(s State, e Entry) (State, Answer) {
 }
 
 // PutSpec replaces the spec. IfRevision names the revision that it was made
-// from. Spec.Revision is set from the log.
+// from. Spec.Revision and Spec.Applied are set from the log. Open actions keep
+// the step and target that they were accepted with.
 type PutSpec struct {
 	Spec       Spec
 	IfRevision Revision
+	Keep       int // former specs to keep, at most MaxFormerSpecs; 0, as entries of older builds have it: the replaced one is forgotten
+	Reason     string
 }
 
 // Kind implements Command.
 func (PutSpec) Kind() Kind { return KindPutSpec }
 
-func (c PutSpec) apply(s State, _ Entry) (State, Answer) {
+func (c PutSpec) apply(s State, e Entry) (State, Answer) {
 	if err := s.CheckSpec(c); err != nil {
 		return refused(s, err)
 	}
-	c.Spec.Revision = s.spec.Revision + 1
+	c.Spec.Revision, c.Spec.Applied = s.spec.Revision+1, Applied{}
+	if c.Keep > 0 {
+		s = s.keepSpec(c.Keep)
+		c.Spec.Applied = Applied{Actor: e.Actor, Reason: cut(c.Reason), Index: e.Index, Clock: s.clock, Wall: e.Wall}
+	}
 	for _, old := range s.spec.Masters {
 		if _, kept := c.Spec.Master(old.ID); !kept {
 			s = s.dropMaster(old.ID)
@@ -97,9 +104,13 @@ func (s State) CheckSpec(c PutSpec) error {
 	return nil
 }
 
-// dropMaster forgets what was accepted for a master but keeps its number and
+// dropMaster forgets what was accepted for a master, and its state, but keeps its number and
 // failovers, so that a number is never used twice.
 func (s State) dropMaster(id MasterID) State {
+	if _, ok := s.Condition(id); ok {
+		s.conditions, _, _ = s.conditions.Delete([]byte(id))
+		s = s.unset(StateKey(id))
+	}
 	m, ok := s.Master(id)
 	s.switchovers, _, _ = s.switchovers.Delete([]byte(id))
 	switch {
@@ -125,12 +136,15 @@ func (c PutSetting) apply(s State, e Entry) (State, Answer) {
 	if err := s.writable(c.Key, c.IfRevision); err != nil {
 		return refused(s, err)
 	}
-	_, exists := s.Setting(c.Key)
+	old, exists := s.Setting(c.Key)
+	stored := s.stored - old.size() + len(c.Key) + len(c.Value)
 	switch {
 	case len(c.Value) > MaxValueBytes:
 		return refused(s, refuse(ErrLimit, "value of %d bytes (at most %d)", len(c.Value), MaxValueBytes))
 	case !exists && s.settings.Len() >= MaxSettings:
 		return refused(s, refuse(ErrLimit, "%d settings (at most %d)", s.settings.Len(), MaxSettings))
+	case stored > MaxStoredBytes:
+		return refused(s, refuse(ErrLimit, "settings would hold %d bytes (at most %d)", stored, MaxStoredBytes))
 	}
 	return s.set(Setting{Key: c.Key, Value: c.Value, Actor: e.Actor}, e), accepted()
 }
@@ -151,13 +165,15 @@ func (c DeleteSetting) apply(s State, _ Entry) (State, Answer) {
 	if err := s.writable(c.Key, c.IfRevision); err != nil {
 		return refused(s, err)
 	}
-	s.settings, _, _ = s.settings.Delete([]byte(c.Key))
-	return s, accepted()
+	return s.unset(c.Key), accepted()
 }
 
 func (s State) writable(key string, ifRevision *uint64) error {
 	if err := CheckKey(key); err != nil {
 		return err
+	}
+	if m, ok := Reserved(key); ok {
+		return refuse(ErrOwned, "%s is the built-in state of master %s, which only the log writes", key, m)
 	}
 	if m, step, owned := s.spec.Owner(SettingObject(key)); owned {
 		return refuse(ErrOwned, "%s is written by step %s of master %s", key, step.Name, m)
@@ -184,6 +200,22 @@ func CheckKey(key string) error {
 
 func (s State) set(v Setting, e Entry) State {
 	v.Revision, v.Clock, v.Wall = e.Index, s.clock, e.Wall
+	return s.store(v)
+}
+
+// store is the one place where a setting enters the state.
+func (s State) store(v Setting) State {
+	old, _ := s.Setting(v.Key)
+	s.stored += v.size() - old.size()
 	s.settings, _, _ = s.settings.Insert([]byte(v.Key), v)
 	return s
 }
+
+func (s State) unset(key string) State {
+	old, _ := s.Setting(key)
+	s.stored -= old.size()
+	s.settings, _, _ = s.settings.Delete([]byte(key))
+	return s
+}
+
+func (v Setting) size() int { return len(v.Key) + len(v.Value) }

@@ -3,22 +3,23 @@ package fsm
 // Flat is a state as plain lists in key order: what a snapshot writes, what a
 // hash is taken over. Derived trees are left out.
 type Flat struct {
-	Cluster    ClusterID
-	Generation uint16
-	Index      uint64
-	Term       Term
-	Clock      Clock
-	Spec       Spec
-	Masters    []Master
-	Failovers  []Failover
-	Actions    []Action
-	Objects    []Object
-	Refreshes  []Refreshes
-	Settings   []Setting
-	Members    []Member
-	Drifts     []Drift
-	Answers    []Kept
-
+	Cluster     ClusterID
+	Generation  uint16
+	Index       uint64
+	Term        Term
+	Clock       Clock
+	Spec        Spec
+	Formers     []FormerSpec
+	Masters     []Master
+	Failovers   []Failover
+	Actions     []Action
+	Objects     []Object
+	Refreshes   []Refreshes
+	Settings    []Setting
+	Members     []Member
+	Drifts      []Drift
+	Answers     []Kept
+	Conditions  []Condition
 	Switchovers []Switchover
 }
 
@@ -26,16 +27,17 @@ type Flat struct {
 func (s State) Flatten() Flat {
 	return Flat{
 		Cluster: s.cluster, Generation: s.generation, Index: s.index, Term: s.term, Clock: s.clock, Spec: s.spec,
-		Masters:   values(s.masters, nil),
-		Failovers: values(s.failovers, nil),
-		Actions:   values(s.actions, nil),
-		Objects:   values(s.objects, nil),
-		Refreshes: values(s.refreshes, nil),
-		Settings:  values(s.settings, nil),
-		Members:   values(s.members, nil),
-		Drifts:    values(s.drifts, nil),
-		Answers:   values(s.answers, nil),
-
+		Formers:     s.FormerSpecs(),
+		Masters:     values(s.masters, nil),
+		Failovers:   values(s.failovers, nil),
+		Actions:     values(s.actions, nil),
+		Objects:     values(s.objects, nil),
+		Refreshes:   values(s.refreshes, nil),
+		Settings:    values(s.settings, nil),
+		Members:     values(s.members, nil),
+		Drifts:      values(s.drifts, nil),
+		Answers:     values(s.answers, nil),
+		Conditions:  values(s.conditions, nil),
 		Switchovers: values(s.switchovers, nil),
 	}
 }
@@ -44,6 +46,9 @@ func (s State) Flatten() Flat {
 func Unflatten(f Flat) State {
 	s := New()
 	s.cluster, s.generation, s.index, s.term, s.clock, s.spec = f.Cluster, f.Generation, f.Index, f.Term, f.Clock, f.Spec
+	for _, v := range f.Formers {
+		s.formers, _, _ = s.formers.Insert(v.Revision.key(), v)
+	}
 	for _, m := range f.Masters {
 		s.masters, _, _ = s.masters.Insert([]byte(m.ID), m)
 	}
@@ -60,7 +65,7 @@ func Unflatten(f Flat) State {
 		s.refreshes, _, _ = s.refreshes.Insert([]byte(r.Target), r)
 	}
 	for _, v := range f.Settings {
-		s.settings, _, _ = s.settings.Insert([]byte(v.Key), v)
+		s = s.store(v)
 	}
 	for _, m := range f.Members {
 		s.members, _, _ = s.members.Insert([]byte(m.Node), m)
@@ -73,6 +78,9 @@ func Unflatten(f Flat) State {
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)
+	}
+	for _, c := range f.Conditions {
+		s.conditions, _, _ = s.conditions.Insert([]byte(c.Master), c)
 	}
 	return s
 }

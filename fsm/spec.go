@@ -13,6 +13,9 @@ const (
 	MaxStages       = 16
 	MaxSteps        = 64               // of one plan
 	MaxSpecBytes    = 4 << 20          // of the source text
+	FormerSpecs     = 20               // replaced specs kept, unless a command says otherwise
+	MaxFormerSpecs  = 100              // whatever a command says
+	MaxFormerBytes  = 16 << 20         // of all their sources; the oldest go first
 	MaxOpaqueBytes  = 64 << 10         // of one step's, target's or value's opaque bytes
 	MaxHolds        = 32               // claims that may keep one object busy at once
 	MaxAttemptsKept = 16               // of one action's history
@@ -21,6 +24,7 @@ const (
 	MaxSettings     = 10000            // keys
 	MaxKeyBytes     = 512              // of a setting's key
 	MaxValueBytes   = 64 << 10         // of a setting's value
+	MaxStoredBytes  = 64 << 20         // of all settings' keys and values; a plan's write is never refused for it
 	MaxMembers      = 64               // nodes ever met
 	MaxReasonBytes  = 2048             // of any reason or detail; longer ones are cut
 	MaxAnswers      = 100000           // kept for repeated command ids
@@ -33,7 +37,8 @@ type Spec struct {
 	Revision Revision
 	Masters  []MasterSpec
 	Targets  []TargetSpec
-	Source   []byte // the whole spec as the API knows it; opaque here
+	Source   []byte  // the whole spec as the API knows it; opaque here
+	Applied  Applied // set from the log
 }
 
 // MasterSpec declares a master, who may become it, and what a failover does.

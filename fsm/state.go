@@ -17,20 +17,21 @@ type State struct {
 	clock      Clock
 	spec       Spec
 
-	masters   *iradix.Tree[Master]
-	failovers *iradix.Tree[Failover]
-	actions   *iradix.Tree[Action]
-	open      *iradix.Tree[ActionID] // derived: the actions in no final phase
-	objects   *iradix.Tree[Object]   // objects that a claim keeps busy
-	refreshes *iradix.Tree[Refreshes]
-	settings  *iradix.Tree[Setting]
-	members   *iradix.Tree[Member]
-	drifts    *iradix.Tree[Drift] // by object
-
+	formers     *iradix.Tree[FormerSpec] // by revision
+	masters     *iradix.Tree[Master]
+	failovers   *iradix.Tree[Failover]
+	actions     *iradix.Tree[Action]
+	open        *iradix.Tree[ActionID] // derived: the actions in no final phase
+	objects     *iradix.Tree[Object]   // objects that a claim keeps busy
+	refreshes   *iradix.Tree[Refreshes]
+	settings    *iradix.Tree[Setting]
+	members     *iradix.Tree[Member]
+	drifts      *iradix.Tree[Drift]      // by object
+	answers     *iradix.Tree[Kept]       // by command id
+	conditions  *iradix.Tree[Condition]  // by master
 	switchovers *iradix.Tree[Switchover] // by master
-
-	answers *iradix.Tree[Kept]      // by command id
-	aged    *iradix.Tree[CommandID] // derived: the same by index, oldest first
+	aged        *iradix.Tree[CommandID]  // derived: the same by index, oldest first
+	stored      int                      // derived: bytes of all settings' keys and values
 }
 
 // Master is what was last accepted for one declared master.
@@ -171,20 +172,20 @@ type Member struct {
 // New is the state before the first entry.
 func New() State {
 	return State{
-		masters:   iradix.New[Master](),
-		failovers: iradix.New[Failover](),
-		actions:   iradix.New[Action](),
-		open:      iradix.New[ActionID](),
-		objects:   iradix.New[Object](),
-		refreshes: iradix.New[Refreshes](),
-		settings:  iradix.New[Setting](),
-		members:   iradix.New[Member](),
-		drifts:    iradix.New[Drift](),
-
+		formers:     iradix.New[FormerSpec](),
+		masters:     iradix.New[Master](),
+		failovers:   iradix.New[Failover](),
+		actions:     iradix.New[Action](),
+		open:        iradix.New[ActionID](),
+		objects:     iradix.New[Object](),
+		refreshes:   iradix.New[Refreshes](),
+		settings:    iradix.New[Setting](),
+		members:     iradix.New[Member](),
+		drifts:      iradix.New[Drift](),
+		answers:     iradix.New[Kept](),
+		aged:        iradix.New[CommandID](),
+		conditions:  iradix.New[Condition](),
 		switchovers: iradix.New[Switchover](),
-
-		answers: iradix.New[Kept](),
-		aged:    iradix.New[CommandID](),
 	}
 }
 
@@ -263,6 +264,9 @@ func (s State) Open() []Action {
 
 // Objects lists the busy objects, by id.
 func (s State) Objects() []Object { return values(s.objects, nil) }
+
+// Stored is how many bytes the keys and values of all settings have.
+func (s State) Stored() int { return s.stored }
 
 // Settings lists the settings whose keys begin with the prefix, by key.
 func (s State) Settings(prefix string) []Setting { return values(s.settings, []byte(prefix)) }

@@ -16,8 +16,8 @@ func (b *book) ask(to Address) AskSwitchover {
 	}
 }
 
-// finish ends every action of the newest failover.
-func (b *book) finish() {
+// abandonAll ends every action of the newest failover.
+func (b *book) abandonAll() {
 	for _, a := range b.state.Open() {
 		b.must(Abandon{Action: a.ID, Reason: "test"})
 	}
@@ -85,7 +85,7 @@ func TestSwitchover_Refusals(t *testing.T) {
 
 	b.must(b.see(Advance, "b:1", 2))
 	b.refused(ErrOpenActions, b.ask("c:1"))
-	b.finish()
+	b.abandonAll()
 	token := b.must(b.ask("c:1")).Token
 	b.refused(ErrSwitchover, b.ask("a:1"))
 	b.refused(ErrNotHolder, NoteSwitchover{Master: "cache", Token: token + 1, To: SwitchoverRefused})
@@ -110,7 +110,7 @@ func TestSwitchover_EndsByTheLogClock(t *testing.T) {
 	if w := b.request(); w.Phase != SwitchoverUnseen || w.Open(b.clock) {
 		t.Fatalf("request is %s", w.Phase)
 	}
-	b.finish()
+	b.abandonAll()
 	b.must(b.ask("c:1")) // another may be asked now
 }
 

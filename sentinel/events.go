@@ -2,6 +2,8 @@ package sentinel
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -120,6 +122,9 @@ func (w *Watcher) event(p *process, channel, payload string) {
 			// A vote or an epoch does not say whose it is: those that look ill.
 			if channel == "+vote-for-leader" && inTrouble(r.m) {
 				w.switching(r.m, now)
+				if alone(p, r.m) && votedFor(payload) > newest(r.m) {
+					r.m.begin(now)
+				}
 			}
 			w.readNow(r.m)
 		}
@@ -129,7 +134,10 @@ func (w *Watcher) event(p *process, channel, payload string) {
 // about handles an event that names its master.
 func (w *Watcher) about(m *master, p *process, channel string, now time.Time) {
 	switch channel {
-	case "+try-failover", "+elected-leader", "+selected-slave", "+promoted-slave":
+	case "+try-failover", "+elected-leader", "+selected-slave":
+		m.begin(now)
+		w.switching(m, now)
+	case "+promoted-slave":
 		w.switching(m, now)
 	case "+failover-end":
 		m.switching = time.Time{}
@@ -147,6 +155,41 @@ func (w *Watcher) switching(m *master, now time.Time) {
 		m.tell()
 	}
 	m.switching = now.Add(switchingFor)
+}
+
+// begin, under mu, notes that a failover was begun. Whoever waits is told, since
+// it may have ended meanwhile and begun again.
+func (m *master) begin(now time.Time) {
+	m.began = now
+	m.tell()
+}
+
+// votedFor is the epoch of a vote's payload, "<leader id> <epoch>"; 0: none.
+func votedFor(payload string) uint64 {
+	f := strings.Fields(payload)
+	if len(f) != 2 {
+		return 0
+	}
+	epoch, err := strconv.ParseUint(f[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return epoch
+}
+
+// newest is the highest config-epoch that a Sentinel reported of the master: a
+// vote that is not above it is of a failover that is over.
+func newest(m *master) (epoch uint64) {
+	for _, r := range m.reports {
+		epoch = max(epoch, r.Epoch)
+	}
+	return epoch
+}
+
+// alone: of all masters of this Sentinel only this one is in trouble, so that a
+// vote, which does not name its master, is about it.
+func alone(p *process, m *master) bool {
+	return !slices.ContainsFunc(p.refs, func(r *ref) bool { return r.m != m && inTrouble(r.m) })
 }
 
 // inTrouble: some Sentinel sees this master down or switching.

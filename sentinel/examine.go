@@ -71,11 +71,11 @@ type Opinion struct {
 	Why        string
 	Certain    bool          // see Choice
 	Window     time.Duration // the Sentinel gives up within it
-	Standings  []Standing    // of the replicas, the pick first
+	Standings  []Follower    // of the replicas, the pick first
 }
 
-// Standing is how one replica stands.
-type Standing struct {
+// Follower is how one replica stands.
+type Follower struct {
 	Address  string
 	Priority int
 	Offset   int64
@@ -327,7 +327,7 @@ func (x *examination) lag(n NodeWord) int64 {
 func (x *examination) standings() {
 	add := func(r Replica, why string) {
 		n := x.node(r.Address)
-		x.opinion.Standings = append(x.opinion.Standings, Standing{
+		x.opinion.Standings = append(x.opinion.Standings, Follower{
 			Address: r.Address, Priority: r.Priority, Offset: r.Offset, Lag: x.lag(n), LastIO: n.LastIO, Link: cmp.Or(n.Link, r.Link), Passed: why,
 		})
 	}

@@ -27,6 +27,7 @@ func Judge(m Memory, v View, acc Accepted, candidates []string, now time.Time) (
 		j.rebase()
 	}
 	j.alerts()
+	j.standing()
 	j.out.WarmUp = v.Switching || slices.ContainsFunc(j.usable, func(r Report) bool { return r.Failover })
 	return j.next, j.out
 }

@@ -21,6 +21,10 @@ func (j *judge) remember() {
 	}
 	j.next.last, j.next.accepted = j.now, j.acc
 	moved := j.acc != j.old.accepted
+	j.next.moved = j.old.moved
+	if moved || j.old.moved.IsZero() {
+		j.next.moved = j.now
+	}
 	fell := moved && j.acc.Known && j.old.accepted.Known && j.acc.Epoch < j.old.accepted.Epoch
 	j.next.rebased = j.acc.Rebased || fell || (!moved && j.old.rebased)
 	for _, r := range j.v.Reports {

@@ -26,6 +26,9 @@ func Merge(own View, peers map[string]View, now time.Time) View {
 			continue
 		}
 		own.Switching = own.Switching || p.Switching
+		if p.Switching && p.Began.After(own.Began) {
+			own.Began = p.Began
+		}
 		for i := range own.Reports {
 			own.Reports[i] = mergeReport(own.Reports[i], p.Reports, name, now)
 		}

@@ -161,6 +161,9 @@ func (w *Watcher) update(m *master, index int, r Report) {
 		r = old
 		r.Seen, r.Err, r.Failover, r.At = false, err, false, at
 	}
+	if r.Seen && r.Failover && old.Seen && !old.Failover && r.Epoch == old.Epoch {
+		m.began = time.Now() // its events may have been lost; a promotion would show in the epoch
+	}
 	m.reports[index] = r
 	old.At = r.At
 	if old == r {

@@ -73,8 +73,11 @@ type Verdict struct {
 	// before it was first asked, or for a Seed or Rebase.
 	First  time.Time
 	Alerts []Alert
-	WarmUp bool          // a switch is likely: read objects, open connections, no more
-	Again  time.Duration // look again after this, even if the view does not change
+	WarmUp bool // a switch is likely: read objects, open connections, no more
+	// Standing is how the master stands at its accepted address; Why is for people.
+	Standing Standing
+	Why      string
+	Again    time.Duration // look again after this, even if the view does not change
 }
 
 // Bounds of Judge, from measurements of real failovers: Sentinels are behind
@@ -110,6 +113,7 @@ type Memory struct {
 	last      time.Time
 	accepted  Accepted
 	rebased   bool
+	moved     time.Time // when the acceptance last changed, as far as the calls saw it
 	sentinels []remembered
 	timers    []timer
 }

@@ -46,6 +46,7 @@ type master struct {
 	changed   chan struct{}     // closed at the next change of its view
 	hot       time.Time         // in trouble until
 	switching time.Time         // View.Switching until
+	began     time.Time         // View.Began
 }
 
 // maxNotes bounds the notes of a master.
@@ -140,6 +141,7 @@ func renew(old *master, spec Master) *master {
 	}
 	if same {
 		m.notes, m.hot, m.switching = old.notes, old.hot, old.switching
+		m.began = old.began
 	}
 	return m
 }
@@ -157,7 +159,7 @@ func (w *Watcher) View(id string) (View, <-chan struct{}) {
 	}
 	v := View{
 		Master: id, At: now, Reports: slices.Clone(m.reports), Roles: slices.Clone(m.roles),
-		Switching: now.Before(m.switching),
+		Switching: now.Before(m.switching), Began: m.began,
 	}
 	for _, n := range m.notes {
 		if now.Sub(n.At) <= NoteFor {

@@ -81,7 +81,10 @@ type View struct {
 	Roles     []Role   // one per candidate, in order
 	Notes     []Note   // oldest first
 	Switching bool     // votes, a selected replica or a failover were seen: warm up
-	At        time.Time
+	// Began is when a failover was last seen to begin, before any promotion: votes,
+	// a chosen replica. Zero: none was.
+	Began time.Time
+	At    time.Time
 }
 
 // Arrived moves all times of a peer's view so that it seems taken now: ages
@@ -100,6 +103,9 @@ func (v View) Arrived(now time.Time) View {
 	}
 	for i := range v.Notes {
 		v.Notes[i].At = v.Notes[i].At.Add(d)
+	}
+	if !v.Began.IsZero() {
+		v.Began = v.Began.Add(d)
 	}
 	v.At = now
 	return v

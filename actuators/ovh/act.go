@@ -64,7 +64,7 @@ func (a *actuator) repoint(ctx context.Context, w actuators.Work, seen actuators
 	body := struct {
 		DefaultFarmID int64  `json:"defaultFarmId"`
 		DisplayName   string `json:"displayName"`
-	}{want.Farm, mark(v.name, markerOf(w.Cluster, w.Action.For))}
+	}{want.Farm, actuators.MarkerOf(w.Cluster, w.Action.For).Mark(v.name, MaxName)}
 	out.Requests, err = a.client.do(ctx, call{method: http.MethodPut, path: a.frontendPath(want.Frontend), body: body})
 	return out, err
 }

@@ -41,14 +41,14 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 	if err != nil {
 		return actuators.Sight{Verdict: actuators.Foreign, Detail: err.Error()}
 	}
-	ours := markerOf(w.Cluster, w.Action.For)
-	_, m, marked := parseName(v.name)
+	ours := actuators.MarkerOf(w.Cluster, w.Action.For)
+	_, m, marked := actuators.ParseMarked(v.name)
 	s := actuators.Sight{Detail: v.detail()}
 	switch {
-	case marked && m.cluster != ours.cluster && !planted.Bug(planted.MarkerIgnored):
+	case marked && m.Cluster != ours.Cluster && !planted.Bug(planted.MarkerIgnored):
 		s.Verdict, s.Detail = actuators.Newer, "written by another cluster (take its marker off the display name to adopt the frontend): "+s.Detail
 		return s
-	case marked && m.master == ours.master && m.number > ours.number && !planted.Bug(planted.MarkerIgnored):
+	case marked && m.Master == ours.Master && m.Number > ours.Number && !planted.Bug(planted.MarkerIgnored):
 		s.Verdict, s.Detail = actuators.Newer, "written by a newer failover: "+s.Detail
 		return s
 	}
@@ -58,10 +58,10 @@ func (v *view) judge(w actuators.Work) actuators.Sight {
 		s.Verdict, s.Detail, s.After = actuators.Busy, fmt.Sprintf("farm %d was not read", want.Farm), firstPoll
 	case wrong != "":
 		s.Verdict, s.Detail = actuators.Foreign, wrong
-	case !marked || m.master != ours.master:
+	case !marked || m.Master != ours.Master:
 		s.Verdict = v.unmarked(want, w)
 		s.Found = s.Verdict == actuators.Applied
-	case m.number < ours.number, m.number > ours.number && planted.Bug(planted.MarkerIgnored):
+	case m.Number < ours.Number, m.Number > ours.Number && planted.Bug(planted.MarkerIgnored):
 		s.Verdict = actuators.Absent
 	case v.farm != want.Farm && w.Action.Mend:
 		s.Verdict = actuators.Absent

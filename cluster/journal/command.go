@@ -43,7 +43,7 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 	case fsm.PutMember:
 		return &journalv1.PutMember{Member: memberOut(c.Member)}, nil
 	case fsm.PutSpec:
-		return &journalv1.PutSpec{Spec: specOut(c.Spec), IfRevision: uint64(c.IfRevision)}, nil
+		return &journalv1.PutSpec{Spec: specOut(c.Spec), IfRevision: uint64(c.IfRevision), Keep: int64(c.Keep), Reason: c.Reason}, nil
 	case fsm.Observe:
 		return observeOut(c), nil
 	case fsm.Claim:
@@ -58,6 +58,10 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return &journalv1.Abandon{Action: string(c.Action), Reason: c.Reason}, nil
 	case fsm.NoteDrift:
 		return &journalv1.NoteDrift{Action: string(c.Action), Found: c.Found, Repair: c.Repair, Mend: c.Mend}, nil
+	case fsm.NoteState:
+		return &journalv1.NoteState{Term: uint64(c.Term), Notes: each(c.Notes, func(n fsm.Note) *journalv1.Note {
+			return &journalv1.Note{Master: string(n.Master), Base: uint64(n.Base), Sight: uint32(n.Sight), Reason: n.Reason}
+		})}, nil
 	case fsm.AskSwitchover:
 		return askOut(c), nil
 	case fsm.NoteSwitchover:
@@ -97,7 +101,7 @@ func readers() map[fsm.Kind]reader {
 			return fsm.PutMember{Member: memberIn(m.GetMember())}
 		}),
 		fsm.KindPutSpec: reading(func(m *journalv1.PutSpec) fsm.Command {
-			return fsm.PutSpec{Spec: specIn(m.GetSpec()), IfRevision: fsm.Revision(m.GetIfRevision())}
+			return fsm.PutSpec{Spec: specIn(m.GetSpec()), IfRevision: fsm.Revision(m.GetIfRevision()), Keep: int(m.GetKeep()), Reason: m.GetReason()}
 		}),
 		fsm.KindObserve: reading(observeIn),
 		fsm.KindClaim: reading(func(m *journalv1.Claim) fsm.Command {
@@ -121,6 +125,11 @@ func readers() map[fsm.Kind]reader {
 		}),
 		fsm.KindNoteDrift: reading(func(m *journalv1.NoteDrift) fsm.Command {
 			return fsm.NoteDrift{Action: fsm.ActionID(m.GetAction()), Found: m.GetFound(), Repair: m.GetRepair(), Mend: m.GetMend()}
+		}),
+		fsm.KindNoteState: reading(func(m *journalv1.NoteState) fsm.Command {
+			return fsm.NoteState{Term: fsm.Term(m.GetTerm()), Notes: each(m.GetNotes(), func(n *journalv1.Note) fsm.Note {
+				return fsm.Note{Master: fsm.MasterID(n.GetMaster()), Base: fsm.Number(n.GetBase()), Sight: fsm.Sight(small(n.GetSight())), Reason: n.GetReason()}
+			})}
 		}),
 		fsm.KindAskSwitchover: reading(askIn),
 		fsm.KindNoteSwitchover: reading(func(m *journalv1.NoteSwitchover) fsm.Command {

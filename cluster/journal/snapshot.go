@@ -120,6 +120,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 		}}},
 		{Piece: &journalv1.Record_Spec{Spec: specOut(f.Spec)}},
 	}
+	for _, v := range f.Formers {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Former{Former: formerOut(v)}})
+	}
 	for _, v := range f.Masters {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Master{Master: masterOut(v)}})
 	}
@@ -143,6 +146,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 	}
 	for _, v := range f.Drifts {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Drift{Drift: driftOut(v)}})
+	}
+	for _, v := range f.Conditions {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Condition{Condition: conditionOut(v)}})
 	}
 	for _, v := range f.Switchovers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Switchover{Switchover: switchoverOut(v)}})
@@ -243,6 +249,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Generation = uint16(h.GetGeneration())
 	case *journalv1.Record_Spec:
 		f.Spec = specIn(p.Spec)
+	case *journalv1.Record_Former:
+		f.Formers = append(f.Formers, formerIn(p.Former))
 	case *journalv1.Record_Master:
 		f.Masters = append(f.Masters, masterIn(p.Master))
 	case *journalv1.Record_Failover:
@@ -259,6 +267,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Members = append(f.Members, memberIn(p.Member))
 	case *journalv1.Record_Drift:
 		f.Drifts = append(f.Drifts, driftIn(p.Drift))
+	case *journalv1.Record_Condition:
+		f.Conditions = append(f.Conditions, conditionIn(p.Condition))
 	case *journalv1.Record_Switchover:
 		f.Switchovers = append(f.Switchovers, switchoverIn(p.Switchover))
 	case *journalv1.Record_Answer:

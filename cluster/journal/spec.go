@@ -9,16 +9,38 @@ import (
 
 func specOut(s fsm.Spec) *journalv1.Spec {
 	return &journalv1.Spec{
-		Revision: uint64(s.Revision), Source: s.Source,
+		Revision: uint64(s.Revision), Source: s.Source, Applied: appliedOut(s.Applied),
 		Masters: each(s.Masters, masterSpecOut), Targets: each(s.Targets, targetOut),
 	}
 }
 
 func specIn(m *journalv1.Spec) fsm.Spec {
 	return fsm.Spec{
-		Revision: fsm.Revision(m.GetRevision()), Source: m.GetSource(),
+		Revision: fsm.Revision(m.GetRevision()), Source: m.GetSource(), Applied: appliedIn(m.GetApplied()),
 		Masters: each(m.GetMasters(), masterSpecIn), Targets: each(m.GetTargets(), targetIn),
 	}
+}
+
+func appliedOut(a fsm.Applied) *journalv1.Applied {
+	if a == (fsm.Applied{}) {
+		return nil
+	}
+	return &journalv1.Applied{Actor: a.Actor, Reason: a.Reason, Index: a.Index, ClockNs: int64(a.Clock), WallNs: wall(a.Wall)}
+}
+
+func appliedIn(m *journalv1.Applied) fsm.Applied {
+	if m == nil {
+		return fsm.Applied{}
+	}
+	return fsm.Applied{Actor: m.GetActor(), Reason: m.GetReason(), Index: m.GetIndex(), Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs())}
+}
+
+func formerOut(f fsm.FormerSpec) *journalv1.FormerSpec {
+	return &journalv1.FormerSpec{Revision: uint64(f.Revision), Source: f.Source, Applied: appliedOut(f.Applied)}
+}
+
+func formerIn(m *journalv1.FormerSpec) fsm.FormerSpec {
+	return fsm.FormerSpec{Revision: fsm.Revision(m.GetRevision()), Source: m.GetSource(), Applied: appliedIn(m.GetApplied())}
 }
 
 func masterSpecOut(s fsm.MasterSpec) *journalv1.MasterSpec {

@@ -146,6 +146,23 @@ func driftIn(m *journalv1.Drift) fsm.Drift {
 	}
 }
 
+func conditionOut(c fsm.Condition) *journalv1.Condition {
+	return &journalv1.Condition{
+		Master: string(c.Master), Sight: uint32(c.Sight), Note: c.Note, Word: uint32(c.Word), SinceNs: int64(c.Since), WallNs: wall(c.Wall),
+		Number: uint64(c.Number), BeganNs: int64(c.Began), Told: uint64(c.Told),
+		SpansNs: each(c.Spans, func(d time.Duration) int64 { return int64(d) }),
+	}
+}
+
+func conditionIn(m *journalv1.Condition) fsm.Condition {
+	return fsm.Condition{
+		Master: fsm.MasterID(m.GetMaster()), Sight: fsm.Sight(small(m.GetSight())), Note: m.GetNote(), Word: fsm.Word(small(m.GetWord())),
+		Since: fsm.Clock(m.GetSinceNs()), Wall: unwall(m.GetWallNs()), Number: fsm.Number(m.GetNumber()),
+		Began: fsm.Clock(m.GetBeganNs()), Told: fsm.Number(m.GetTold()),
+		Spans: each(m.GetSpansNs(), func(d int64) time.Duration { return time.Duration(d) }),
+	}
+}
+
 func memberOut(m fsm.Member) *journalv1.Member {
 	return &journalv1.Member{
 		Node: string(m.Node), Zone: m.Zone, Store: string(m.Store), Raft: m.Raft, Grpc: m.GRPC, Http: m.HTTP, Version: m.Version,

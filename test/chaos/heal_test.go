@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,8 +68,14 @@ func (r *run) healRedis(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// errNoMaster: a Sentinel that came back with a picture from before the failover
+// made a replica of the new master, and each follows the other.
+var errNoMaster = errors.New("no node is master")
+
 // rejoin makes a replica of every node that calls itself master without being
-// it, as an operator would, instead of waiting some 10 s until a Sentinel does.
+// it, as an operator would, instead of waiting some 10 s until a Sentinel does,
+// and waits until no Sentinel is about to do so any more. Where all nodes are
+// replicas it gives the role back to the one that the Sentinels name.
 func (r *run) rejoin(ctx context.Context) error {
 	return lab.Until(ctx, healedWithin, "one redis master", func(ctx context.Context) error {
 		master, err := r.l.Redis.Master(ctx)
@@ -79,8 +86,13 @@ func (r *run) rejoin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		nodes := r.l.Redis.Redis()
+		if !slices.ContainsFunc(nodes, func(n redis.Node) bool { return n.Role == "master" }) {
+			_, err := r.l.Redis.Do(ctx, master, "REPLICAOF", "NO", "ONE")
+			return errors.Join(errNoMaster, err)
+		}
 		var missing error
-		for _, n := range r.l.Redis.Redis() {
+		for _, n := range nodes {
 			switch {
 			case n.Address == master && n.Role != "master", n.Address != master && n.Role != "slave" && n.Role != "master":
 				missing = fmt.Errorf("%s is %s", n.Address, n.Role)
@@ -89,7 +101,7 @@ func (r *run) rejoin(ctx context.Context) error {
 				missing = errors.Join(fmt.Errorf("%s was a second master", n.Address), err)
 			}
 		}
-		return missing
+		return cmp.Or(missing, r.l.Redis.Converted(ctx))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -157,7 +158,12 @@ func (r *run) armed(ctx context.Context, file string, stop bool) (s *shot, n *la
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, nil, err
 	}
-	defer os.Remove(path) // where nobody came to it
+	defer os.Remove(path)      // where nobody came to it
+	if file == "lb.observed" { // a claim rides along only where nothing is busy from the run before
+		if err := lab.Until(ctx, carriedWithin, "every object to be free", r.free); err != nil {
+			return nil, nil, err
+		}
+	}
 	if s, err = r.fire(ctx, byOrder); err != nil {
 		return s, nil, err
 	}
@@ -173,6 +179,28 @@ func (r *run) armed(ctx context.Context, file string, stop bool) (s *shot, n *la
 		err = n.Pause() // it is: the lab has to know
 	}
 	return s, n, err
+}
+
+// free says that no claim keeps an object busy.
+func (r *run) free(ctx context.Context) error {
+	n, _, err := r.leader(ctx)
+	if err != nil {
+		return err
+	}
+	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP()+"/metrics", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(ask)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 4<<20))
+	if err == nil && !strings.Contains(string(text), "\npointsman_objects_busy 0\n") {
+		err = errors.New("an object is busy")
+	}
+	return err
 }
 
 // halted says that a process is stopped, or dead.

@@ -28,6 +28,7 @@ type master struct {
 	says       [sentinelsEach]saying
 	roles      map[string]string
 	switching  bool
+	began      time.Time   // of the last switch
 	promoted   []promotion // every one that a Sentinel announced, in order
 	news       []news      // of ordinary switches
 	wiped      bool        // epochs began again
@@ -91,6 +92,9 @@ func (r *redis) view(id string, reaches bool, c clock) (sentinel.View, <-chan st
 	m, now := r.masters[id], c.at(time.Now())
 	at := now.Add(-5 * time.Millisecond)
 	v := sentinel.View{Master: id, At: now, Switching: m.switching && reaches}
+	if reaches && !m.began.IsZero() {
+		v.Began = c.at(m.began)
+	}
 	for i, s := range m.says {
 		report := sentinel.Report{
 			Sentinel: fmt.Sprintf("sentinel-%s-%d:26379", id, i), RunID: s.runID, Address: s.address, Epoch: s.epoch,
@@ -115,7 +119,7 @@ func (r *redis) view(id string, reaches bool, c clock) (sentinel.View, <-chan st
 // Sentinel's word at once, the others' within lags.
 func (r *redis) switchTo(e event) {
 	r.change(e.Master, func(m *master) {
-		m.switching = true
+		m.switching, m.began = true, time.Now()
 		m.roles[m.truth] = sentinel.RoleUnreachable
 		m.says[e.Sentinel].leads = true
 	})

@@ -34,6 +34,7 @@ type sight struct {
 	view       sentinel.View
 	peers      map[string]sentinel.View
 	verdict    sentinel.Verdict
+	base       fsm.Number
 }
 
 func newSights(p *process) *sights {
@@ -89,11 +90,12 @@ func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) s
 	m, _ := s.p.node.State().Master(one.id)
 	accepted := sentinel.Accepted{Known: m.Known(), Address: string(m.Address), Epoch: uint64(m.Epoch), Rebased: m.As == fsm.Rebase}
 	was := one.view
+	one.base = m.Number
 	one.view = view
 	merged := sentinel.Merge(view, one.peers, now)
 	memory, one.verdict = sentinel.Judge(memory, merged, accepted, one.candidates, now)
 	one.verdict = s.p.run.bug.verdict(merged, accepted, one.verdict)
-	if s.office == nil && (was.Switching != view.Switching || one.verdict.Kind != sentinel.None) {
+	if s.office == nil && (was.Switching != view.Switching || view.Began.After(was.Began) || one.verdict.Kind != sentinel.None) {
 		close(s.stir)
 		s.stir = make(chan struct{})
 	}
@@ -103,7 +105,7 @@ func (s *sights) judge(one *sight, view sentinel.View, memory sentinel.Memory) s
 // decide makes an entry of a verdict; true when the log took it.
 func (s *sights) decide(one *sight) bool {
 	s.mu.Lock()
-	o, v := s.office, one.verdict
+	o, v, base := s.office, one.verdict, one.base
 	s.mu.Unlock()
 	if o == nil {
 		return false
@@ -115,6 +117,9 @@ func (s *sights) decide(one *sight) bool {
 		sentinel.Seed: fsm.Seed, sentinel.Advance: fsm.Advance, sentinel.Resolve: fsm.Resolve, sentinel.Rebase: fsm.Rebase,
 	}[v.Kind]
 	if as == 0 {
+		if sight, known := sightsNoted()[v.Standing]; known {
+			s.p.executor.Stand(fsm.Note{Master: one.id, Base: base, Sight: sight, Reason: v.Why})
+		}
 		return false
 	}
 	answer, err := s.p.executor.Observe(o.ctx, o.term, executor.Sighting{
@@ -125,6 +130,10 @@ func (s *sights) decide(one *sight) bool {
 	}
 	s.p.tell("accepted %s of %s: %s at epoch %d, number %d, term %d", as, one.id, v.Address, v.Epoch, answer.Number, o.term)
 	return true
+}
+
+func sightsNoted() map[sentinel.Standing]fsm.Sight {
+	return map[sentinel.Standing]fsm.Sight{sentinel.Calm: fsm.SightCalm, sentinel.Coming: fsm.SightComing, sentinel.Down: fsm.SightDown}
 }
 
 // report tells the leader each second, and at once when something stirs.

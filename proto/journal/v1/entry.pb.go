@@ -234,7 +234,11 @@ type PutSpec struct {
 	// The whole spec; its revision is set by the log.
 	Spec *Spec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
 	// Revision that it was made from.
-	IfRevision    uint64 `protobuf:"varint,2,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"`
+	IfRevision uint64 `protobuf:"varint,2,opt,name=if_revision,json=ifRevision,proto3" json:"if_revision,omitempty"`
+	// Former specs to keep; 0: none is added.
+	Keep int64 `protobuf:"varint,3,opt,name=keep,proto3" json:"keep,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +285,20 @@ func (x *PutSpec) GetIfRevision() uint64 {
 		return x.IfRevision
 	}
 	return 0
+}
+
+func (x *PutSpec) GetKeep() int64 {
+	if x != nil {
+		return x.Keep
+	}
+	return 0
+}
+
+func (x *PutSpec) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Observe is fsm.Observe.
@@ -1270,6 +1288,134 @@ func (x *DeleteSetting) GetIfRevision() uint64 {
 	return 0
 }
 
+// NoteState is fsm.NoteState.
+type NoteState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Term of the proposer.
+	Term uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// What is seen, of one master each.
+	Notes         []*Note `protobuf:"bytes,2,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteState) Reset() {
+	*x = NoteState{}
+	mi := &file_journal_v1_entry_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteState) ProtoMessage() {}
+
+func (x *NoteState) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteState.ProtoReflect.Descriptor instead.
+func (*NoteState) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *NoteState) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *NoteState) GetNotes() []*Note {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// Note is fsm.Note.
+type Note struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the master.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// Last accepted number that the proposer saw.
+	Base uint64 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Number of fsm.Sight.
+	Sight uint32 `protobuf:"varint,3,opt,name=sight,proto3" json:"sight,omitempty"`
+	// Why, for people.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_journal_v1_entry_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Note) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *Note) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *Note) GetSight() uint32 {
+	if x != nil {
+		return x.Sight
+	}
+	return 0
+}
+
+func (x *Note) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // AskSwitchover is fsm.AskSwitchover.
 type AskSwitchover struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1299,7 +1445,7 @@ type AskSwitchover struct {
 
 func (x *AskSwitchover) Reset() {
 	*x = AskSwitchover{}
-	mi := &file_journal_v1_entry_proto_msgTypes[17]
+	mi := &file_journal_v1_entry_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1457,7 @@ func (x *AskSwitchover) String() string {
 func (*AskSwitchover) ProtoMessage() {}
 
 func (x *AskSwitchover) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_entry_proto_msgTypes[17]
+	mi := &file_journal_v1_entry_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1470,7 @@ func (x *AskSwitchover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskSwitchover.ProtoReflect.Descriptor instead.
 func (*AskSwitchover) Descriptor() ([]byte, []int) {
-	return file_journal_v1_entry_proto_rawDescGZIP(), []int{17}
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AskSwitchover) GetMaster() string {
@@ -1414,7 +1560,7 @@ type NoteSwitchover struct {
 
 func (x *NoteSwitchover) Reset() {
 	*x = NoteSwitchover{}
-	mi := &file_journal_v1_entry_proto_msgTypes[18]
+	mi := &file_journal_v1_entry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1572,7 @@ func (x *NoteSwitchover) String() string {
 func (*NoteSwitchover) ProtoMessage() {}
 
 func (x *NoteSwitchover) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_entry_proto_msgTypes[18]
+	mi := &file_journal_v1_entry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1585,7 @@ func (x *NoteSwitchover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoteSwitchover.ProtoReflect.Descriptor instead.
 func (*NoteSwitchover) Descriptor() ([]byte, []int) {
-	return file_journal_v1_entry_proto_rawDescGZIP(), []int{18}
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NoteSwitchover) GetMaster() string {
@@ -1488,11 +1634,13 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\vInitCluster\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\"7\n" +
 	"\tPutMember\x12*\n" +
-	"\x06member\x18\x01 \x01(\v2\x12.journal.v1.MemberR\x06member\"P\n" +
+	"\x06member\x18\x01 \x01(\v2\x12.journal.v1.MemberR\x06member\"|\n" +
 	"\aPutSpec\x12$\n" +
 	"\x04spec\x18\x01 \x01(\v2\x10.journal.v1.SpecR\x04spec\x12\x1f\n" +
 	"\vif_revision\x18\x02 \x01(\x04R\n" +
-	"ifRevision\"\xaf\x02\n" +
+	"ifRevision\x12\x12\n" +
+	"\x04keep\x18\x03 \x01(\x03R\x04keep\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xaf\x02\n" +
 	"\aObserve\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1a\n" +
@@ -1570,7 +1718,15 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12$\n" +
 	"\vif_revision\x18\x02 \x01(\x04H\x00R\n" +
 	"ifRevision\x88\x01\x01B\x0e\n" +
-	"\f_if_revision\"\xfa\x01\n" +
+	"\f_if_revision\"G\n" +
+	"\tNoteState\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12&\n" +
+	"\x05notes\x18\x02 \x03(\v2\x10.journal.v1.NoteR\x05notes\"`\n" +
+	"\x04Note\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x14\n" +
+	"\x05sight\x18\x03 \x01(\rR\x05sight\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xfa\x01\n" +
 	"\rAskSwitchover\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1a\n" +
@@ -1601,7 +1757,7 @@ func file_journal_v1_entry_proto_rawDescGZIP() []byte {
 	return file_journal_v1_entry_proto_rawDescData
 }
 
-var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_journal_v1_entry_proto_goTypes = []any{
 	(*Entry)(nil),          // 0: journal.v1.Entry
 	(*InitCluster)(nil),    // 1: journal.v1.InitCluster
@@ -1620,23 +1776,26 @@ var file_journal_v1_entry_proto_goTypes = []any{
 	(*NoteDrift)(nil),      // 14: journal.v1.NoteDrift
 	(*PutSetting)(nil),     // 15: journal.v1.PutSetting
 	(*DeleteSetting)(nil),  // 16: journal.v1.DeleteSetting
-	(*AskSwitchover)(nil),  // 17: journal.v1.AskSwitchover
-	(*NoteSwitchover)(nil), // 18: journal.v1.NoteSwitchover
-	(*Member)(nil),         // 19: journal.v1.Member
-	(*Spec)(nil),           // 20: journal.v1.Spec
+	(*NoteState)(nil),      // 17: journal.v1.NoteState
+	(*Note)(nil),           // 18: journal.v1.Note
+	(*AskSwitchover)(nil),  // 19: journal.v1.AskSwitchover
+	(*NoteSwitchover)(nil), // 20: journal.v1.NoteSwitchover
+	(*Member)(nil),         // 21: journal.v1.Member
+	(*Spec)(nil),           // 22: journal.v1.Spec
 }
 var file_journal_v1_entry_proto_depIdxs = []int32{
-	19, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
-	20, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
+	21, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
+	22, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
 	5,  // 2: journal.v1.Observe.values:type_name -> journal.v1.Value
 	6,  // 3: journal.v1.Observe.claims:type_name -> journal.v1.Ride
 	10, // 4: journal.v1.Settle.refresh:type_name -> journal.v1.Refresh
 	11, // 5: journal.v1.Settle.settings:type_name -> journal.v1.SettingWrite
-	6,  // [6:6] is the sub-list for method output_type
-	6,  // [6:6] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	18, // 6: journal.v1.NoteState.notes:type_name -> journal.v1.Note
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_entry_proto_init() }
@@ -1654,7 +1813,7 @@ func file_journal_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_entry_proto_rawDesc), len(file_journal_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

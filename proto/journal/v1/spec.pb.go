@@ -31,7 +31,9 @@ type Spec struct {
 	// Declared targets.
 	Targets []*TargetSpec `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
 	// The whole spec as the API knows it; opaque.
-	Source        []byte `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	Source []byte `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// How it became the one that counts; absent: of a build that kept none of it.
+	Applied       *Applied `protobuf:"bytes,5,opt,name=applied,proto3" json:"applied,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,6 +96,159 @@ func (x *Spec) GetSource() []byte {
 	return nil
 }
 
+func (x *Spec) GetApplied() *Applied {
+	if x != nil {
+		return x.Applied
+	}
+	return nil
+}
+
+// Applied is fsm.Applied.
+type Applied struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asked for it.
+	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Raft index of its entry.
+	Index uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	// Log clock in nanoseconds.
+	ClockNs int64 `protobuf:"varint,4,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock, nanoseconds since 1970.
+	WallNs        int64 `protobuf:"varint,5,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Applied) Reset() {
+	*x = Applied{}
+	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Applied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Applied) ProtoMessage() {}
+
+func (x *Applied) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Applied.ProtoReflect.Descriptor instead.
+func (*Applied) Descriptor() ([]byte, []int) {
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Applied) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Applied) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Applied) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Applied) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Applied) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+// FormerSpec is fsm.FormerSpec.
+type FormerSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The whole spec as the API knows it; opaque.
+	Source []byte `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// How it had become the one that counts.
+	Applied       *Applied `protobuf:"bytes,3,opt,name=applied,proto3" json:"applied,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormerSpec) Reset() {
+	*x = FormerSpec{}
+	mi := &file_journal_v1_spec_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormerSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormerSpec) ProtoMessage() {}
+
+func (x *FormerSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_spec_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormerSpec.ProtoReflect.Descriptor instead.
+func (*FormerSpec) Descriptor() ([]byte, []int) {
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FormerSpec) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *FormerSpec) GetSource() []byte {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *FormerSpec) GetApplied() *Applied {
+	if x != nil {
+		return x.Applied
+	}
+	return nil
+}
+
 // MasterSpec is fsm.MasterSpec.
 type MasterSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -111,7 +266,7 @@ type MasterSpec struct {
 
 func (x *MasterSpec) Reset() {
 	*x = MasterSpec{}
-	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	mi := &file_journal_v1_spec_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -123,7 +278,7 @@ func (x *MasterSpec) String() string {
 func (*MasterSpec) ProtoMessage() {}
 
 func (x *MasterSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	mi := &file_journal_v1_spec_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -136,7 +291,7 @@ func (x *MasterSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterSpec.ProtoReflect.Descriptor instead.
 func (*MasterSpec) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{1}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *MasterSpec) GetId() string {
@@ -180,7 +335,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_journal_v1_spec_proto_msgTypes[2]
+	mi := &file_journal_v1_spec_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -192,7 +347,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[2]
+	mi := &file_journal_v1_spec_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -205,7 +360,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{2}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Candidate) GetAddress() string {
@@ -235,7 +390,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_journal_v1_spec_proto_msgTypes[3]
+	mi := &file_journal_v1_spec_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -247,7 +402,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[3]
+	mi := &file_journal_v1_spec_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -260,7 +415,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{3}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Stage) GetName() string {
@@ -306,7 +461,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_journal_v1_spec_proto_msgTypes[4]
+	mi := &file_journal_v1_spec_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +473,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[4]
+	mi := &file_journal_v1_spec_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +486,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{4}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Step) GetName() string {
@@ -423,7 +578,7 @@ type TargetSpec struct {
 
 func (x *TargetSpec) Reset() {
 	*x = TargetSpec{}
-	mi := &file_journal_v1_spec_proto_msgTypes[5]
+	mi := &file_journal_v1_spec_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +590,7 @@ func (x *TargetSpec) String() string {
 func (*TargetSpec) ProtoMessage() {}
 
 func (x *TargetSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[5]
+	mi := &file_journal_v1_spec_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +603,7 @@ func (x *TargetSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetSpec.ProtoReflect.Descriptor instead.
 func (*TargetSpec) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{5}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TargetSpec) GetId() string {
@@ -491,12 +646,24 @@ var File_journal_v1_spec_proto protoreflect.FileDescriptor
 const file_journal_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"\x15journal/v1/spec.proto\x12\n" +
-	"journal.v1\"\x9e\x01\n" +
+	"journal.v1\"\xcd\x01\n" +
 	"\x04Spec\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x120\n" +
 	"\amasters\x18\x02 \x03(\v2\x16.journal.v1.MasterSpecR\amasters\x120\n" +
 	"\atargets\x18\x03 \x03(\v2\x16.journal.v1.TargetSpecR\atargets\x12\x16\n" +
-	"\x06source\x18\x04 \x01(\fR\x06source\"\x8e\x01\n" +
+	"\x06source\x18\x04 \x01(\fR\x06source\x12-\n" +
+	"\aapplied\x18\x05 \x01(\v2\x13.journal.v1.AppliedR\aapplied\"\x81\x01\n" +
+	"\aApplied\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x19\n" +
+	"\bclock_ns\x18\x04 \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\x05 \x01(\x03R\x06wallNs\"o\n" +
+	"\n" +
+	"FormerSpec\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\fR\x06source\x12-\n" +
+	"\aapplied\x18\x03 \x01(\v2\x13.journal.v1.AppliedR\aapplied\"\x8e\x01\n" +
 	"\n" +
 	"MasterSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
@@ -544,26 +711,30 @@ func file_journal_v1_spec_proto_rawDescGZIP() []byte {
 	return file_journal_v1_spec_proto_rawDescData
 }
 
-var file_journal_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_journal_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_journal_v1_spec_proto_goTypes = []any{
 	(*Spec)(nil),       // 0: journal.v1.Spec
-	(*MasterSpec)(nil), // 1: journal.v1.MasterSpec
-	(*Candidate)(nil),  // 2: journal.v1.Candidate
-	(*Stage)(nil),      // 3: journal.v1.Stage
-	(*Step)(nil),       // 4: journal.v1.Step
-	(*TargetSpec)(nil), // 5: journal.v1.TargetSpec
+	(*Applied)(nil),    // 1: journal.v1.Applied
+	(*FormerSpec)(nil), // 2: journal.v1.FormerSpec
+	(*MasterSpec)(nil), // 3: journal.v1.MasterSpec
+	(*Candidate)(nil),  // 4: journal.v1.Candidate
+	(*Stage)(nil),      // 5: journal.v1.Stage
+	(*Step)(nil),       // 6: journal.v1.Step
+	(*TargetSpec)(nil), // 7: journal.v1.TargetSpec
 }
 var file_journal_v1_spec_proto_depIdxs = []int32{
-	1, // 0: journal.v1.Spec.masters:type_name -> journal.v1.MasterSpec
-	5, // 1: journal.v1.Spec.targets:type_name -> journal.v1.TargetSpec
-	2, // 2: journal.v1.MasterSpec.candidates:type_name -> journal.v1.Candidate
-	3, // 3: journal.v1.MasterSpec.plan:type_name -> journal.v1.Stage
-	4, // 4: journal.v1.Stage.steps:type_name -> journal.v1.Step
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	3, // 0: journal.v1.Spec.masters:type_name -> journal.v1.MasterSpec
+	7, // 1: journal.v1.Spec.targets:type_name -> journal.v1.TargetSpec
+	1, // 2: journal.v1.Spec.applied:type_name -> journal.v1.Applied
+	1, // 3: journal.v1.FormerSpec.applied:type_name -> journal.v1.Applied
+	4, // 4: journal.v1.MasterSpec.candidates:type_name -> journal.v1.Candidate
+	5, // 5: journal.v1.MasterSpec.plan:type_name -> journal.v1.Stage
+	6, // 6: journal.v1.Stage.steps:type_name -> journal.v1.Step
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_spec_proto_init() }
@@ -577,7 +748,7 @@ func file_journal_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_spec_proto_rawDesc), len(file_journal_v1_spec_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

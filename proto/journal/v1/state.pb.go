@@ -40,6 +40,8 @@ type Record struct {
 	//	*Record_Member
 	//	*Record_Answer
 	//	*Record_Drift
+	//	*Record_Former
+	//	*Record_Condition
 	//	*Record_Switchover
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
@@ -182,6 +184,24 @@ func (x *Record) GetDrift() *Drift {
 	return nil
 }
 
+func (x *Record) GetFormer() *FormerSpec {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Former); ok {
+			return x.Former
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetCondition() *Condition {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Condition); ok {
+			return x.Condition
+		}
+	}
+	return nil
+}
+
 func (x *Record) GetSwitchover() *Switchover {
 	if x != nil {
 		if x, ok := x.Piece.(*Record_Switchover); ok {
@@ -250,6 +270,16 @@ type Record_Drift struct {
 	Drift *Drift `protobuf:"bytes,11,opt,name=drift,proto3,oneof"`
 }
 
+type Record_Former struct {
+	// A spec that another one replaced. It stands behind the spec.
+	Former *FormerSpec `protobuf:"bytes,12,opt,name=former,proto3,oneof"`
+}
+
+type Record_Condition struct {
+	// How a master stands for those who use it.
+	Condition *Condition `protobuf:"bytes,13,opt,name=condition,proto3,oneof"`
+}
+
 type Record_Switchover struct {
 	// A human's newest request for a switchover of a master.
 	Switchover *Switchover `protobuf:"bytes,15,opt,name=switchover,proto3,oneof"`
@@ -276,6 +306,10 @@ func (*Record_Member) isRecord_Piece() {}
 func (*Record_Answer) isRecord_Piece() {}
 
 func (*Record_Drift) isRecord_Piece() {}
+
+func (*Record_Former) isRecord_Piece() {}
+
+func (*Record_Condition) isRecord_Piece() {}
 
 func (*Record_Switchover) isRecord_Piece() {}
 
@@ -1989,6 +2023,133 @@ func (x *Drift) GetIndex() uint64 {
 	return 0
 }
 
+// Condition is fsm.Condition.
+type Condition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the master.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// Number of fsm.Sight.
+	Sight uint32 `protobuf:"varint,2,opt,name=sight,proto3" json:"sight,omitempty"`
+	// Why, for people.
+	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	// Number of fsm.Word.
+	Word uint32 `protobuf:"varint,4,opt,name=word,proto3" json:"word,omitempty"`
+	// Log clock since which it stands, in nanoseconds.
+	SinceNs int64 `protobuf:"varint,5,opt,name=since_ns,json=sinceNs,proto3" json:"since_ns,omitempty"`
+	// Wall clock of it, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,6,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Failover that was accepted when it was last looked at.
+	Number uint64 `protobuf:"varint,7,opt,name=number,proto3" json:"number,omitempty"`
+	// Log clock when it last became failing over, in nanoseconds.
+	BeganNs int64 `protobuf:"varint,8,opt,name=began_ns,json=beganNs,proto3" json:"began_ns,omitempty"`
+	// Failovers up to this one are in spans.
+	Told uint64 `protobuf:"varint,9,opt,name=told,proto3" json:"told,omitempty"`
+	// Nanoseconds that the last switches took, oldest first.
+	SpansNs       []int64 `protobuf:"varint,10,rep,packed,name=spans_ns,json=spansNs,proto3" json:"spans_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Condition) Reset() {
+	*x = Condition{}
+	mi := &file_journal_v1_state_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Condition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Condition) ProtoMessage() {}
+
+func (x *Condition) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Condition.ProtoReflect.Descriptor instead.
+func (*Condition) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Condition) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *Condition) GetSight() uint32 {
+	if x != nil {
+		return x.Sight
+	}
+	return 0
+}
+
+func (x *Condition) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Condition) GetWord() uint32 {
+	if x != nil {
+		return x.Word
+	}
+	return 0
+}
+
+func (x *Condition) GetSinceNs() int64 {
+	if x != nil {
+		return x.SinceNs
+	}
+	return 0
+}
+
+func (x *Condition) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Condition) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Condition) GetBeganNs() int64 {
+	if x != nil {
+		return x.BeganNs
+	}
+	return 0
+}
+
+func (x *Condition) GetTold() uint64 {
+	if x != nil {
+		return x.Told
+	}
+	return 0
+}
+
+func (x *Condition) GetSpansNs() []int64 {
+	if x != nil {
+		return x.SpansNs
+	}
+	return nil
+}
+
 // Switchover is fsm.Switchover.
 type Switchover struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2042,7 +2203,7 @@ type Switchover struct {
 
 func (x *Switchover) Reset() {
 	*x = Switchover{}
-	mi := &file_journal_v1_state_proto_msgTypes[17]
+	mi := &file_journal_v1_state_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2054,7 +2215,7 @@ func (x *Switchover) String() string {
 func (*Switchover) ProtoMessage() {}
 
 func (x *Switchover) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[17]
+	mi := &file_journal_v1_state_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2067,7 +2228,7 @@ func (x *Switchover) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Switchover.ProtoReflect.Descriptor instead.
 func (*Switchover) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{17}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Switchover) GetMaster() string {
@@ -2229,7 +2390,7 @@ var File_journal_v1_state_proto protoreflect.FileDescriptor
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\xcc\x04\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\xb5\x05\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -2242,7 +2403,9 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x06member\x18\t \x01(\v2\x12.journal.v1.MemberH\x00R\x06member\x12*\n" +
 	"\x06answer\x18\n" +
 	" \x01(\v2\x10.journal.v1.KeptH\x00R\x06answer\x12)\n" +
-	"\x05drift\x18\v \x01(\v2\x11.journal.v1.DriftH\x00R\x05drift\x128\n" +
+	"\x05drift\x18\v \x01(\v2\x11.journal.v1.DriftH\x00R\x05drift\x120\n" +
+	"\x06former\x18\f \x01(\v2\x16.journal.v1.FormerSpecH\x00R\x06former\x125\n" +
+	"\tcondition\x18\r \x01(\v2\x15.journal.v1.ConditionH\x00R\tcondition\x128\n" +
 	"\n" +
 	"switchover\x18\x0f \x01(\v2\x16.journal.v1.SwitchoverH\x00R\n" +
 	"switchoverB\a\n" +
@@ -2400,7 +2563,19 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x06repair\x18\x04 \x01(\tR\x06repair\x12\x19\n" +
 	"\bclock_ns\x18\x05 \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\x06 \x01(\x03R\x06wallNs\x12\x14\n" +
-	"\x05index\x18\a \x01(\x04R\x05index\"\xab\x04\n" +
+	"\x05index\x18\a \x01(\x04R\x05index\"\xf7\x01\n" +
+	"\tCondition\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12\x14\n" +
+	"\x05sight\x18\x02 \x01(\rR\x05sight\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\x12\x12\n" +
+	"\x04word\x18\x04 \x01(\rR\x04word\x12\x19\n" +
+	"\bsince_ns\x18\x05 \x01(\x03R\asinceNs\x12\x17\n" +
+	"\awall_ns\x18\x06 \x01(\x03R\x06wallNs\x12\x16\n" +
+	"\x06number\x18\a \x01(\x04R\x06number\x12\x19\n" +
+	"\bbegan_ns\x18\b \x01(\x03R\abeganNs\x12\x12\n" +
+	"\x04told\x18\t \x01(\x04R\x04told\x12\x19\n" +
+	"\bspans_ns\x18\n" +
+	" \x03(\x03R\aspansNs\"\xab\x04\n" +
 	"\n" +
 	"Switchover\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
@@ -2440,7 +2615,7 @@ func file_journal_v1_state_proto_rawDescGZIP() []byte {
 	return file_journal_v1_state_proto_rawDescData
 }
 
-var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_journal_v1_state_proto_goTypes = []any{
 	(*Record)(nil),     // 0: journal.v1.Record
 	(*Header)(nil),     // 1: journal.v1.Header
@@ -2459,14 +2634,16 @@ var file_journal_v1_state_proto_goTypes = []any{
 	(*Answer)(nil),     // 14: journal.v1.Answer
 	(*Granted)(nil),    // 15: journal.v1.Granted
 	(*Drift)(nil),      // 16: journal.v1.Drift
-	(*Switchover)(nil), // 17: journal.v1.Switchover
-	(*Spec)(nil),       // 18: journal.v1.Spec
-	(*Step)(nil),       // 19: journal.v1.Step
-	(*TargetSpec)(nil), // 20: journal.v1.TargetSpec
+	(*Condition)(nil),  // 17: journal.v1.Condition
+	(*Switchover)(nil), // 18: journal.v1.Switchover
+	(*Spec)(nil),       // 19: journal.v1.Spec
+	(*FormerSpec)(nil), // 20: journal.v1.FormerSpec
+	(*Step)(nil),       // 21: journal.v1.Step
+	(*TargetSpec)(nil), // 22: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
-	18, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
+	19, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
 	2,  // 2: journal.v1.Record.master:type_name -> journal.v1.Master
 	4,  // 3: journal.v1.Record.failover:type_name -> journal.v1.Failover
 	6,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
@@ -2476,21 +2653,23 @@ var file_journal_v1_state_proto_depIdxs = []int32{
 	12, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
 	13, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
 	16, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
-	17, // 11: journal.v1.Record.switchover:type_name -> journal.v1.Switchover
-	3,  // 12: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	5,  // 13: journal.v1.Failover.asked:type_name -> journal.v1.Asked
-	3,  // 14: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	19, // 15: journal.v1.Action.step:type_name -> journal.v1.Step
-	20, // 16: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	7,  // 17: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	9,  // 18: journal.v1.Object.held:type_name -> journal.v1.Hold
-	14, // 19: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	15, // 20: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	20, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
+	17, // 12: journal.v1.Record.condition:type_name -> journal.v1.Condition
+	18, // 13: journal.v1.Record.switchover:type_name -> journal.v1.Switchover
+	3,  // 14: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	5,  // 15: journal.v1.Failover.asked:type_name -> journal.v1.Asked
+	3,  // 16: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	21, // 17: journal.v1.Action.step:type_name -> journal.v1.Step
+	22, // 18: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	7,  // 19: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	9,  // 20: journal.v1.Object.held:type_name -> journal.v1.Hold
+	14, // 21: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	15, // 22: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -2511,6 +2690,8 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Member)(nil),
 		(*Record_Answer)(nil),
 		(*Record_Drift)(nil),
+		(*Record_Former)(nil),
+		(*Record_Condition)(nil),
 		(*Record_Switchover)(nil),
 	}
 	type x struct{}
@@ -2519,7 +2700,7 @@ func file_journal_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_state_proto_rawDesc), len(file_journal_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

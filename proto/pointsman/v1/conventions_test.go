@@ -18,7 +18,7 @@ import (
 func mutations() []string {
 	return []string{
 		"RetryAction", "AbandonAction", "PutSetting", "DeleteSetting",
-		"ApplySpec", "TransferLeadership", "Switchover",
+		"ApplySpec", "RollbackSpec", "TransferLeadership", "Switchover",
 	}
 }
 

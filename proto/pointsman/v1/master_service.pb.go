@@ -374,7 +374,10 @@ type MasterView struct {
 	// What each Redis node says.
 	Roles []*RoleReport `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
 	// True while votes, a selected replica or a failover under way were seen.
-	Switching     bool `protobuf:"varint,4,opt,name=switching,proto3" json:"switching,omitempty"`
+	Switching bool `protobuf:"varint,4,opt,name=switching,proto3" json:"switching,omitempty"`
+	// Time since a failover was last seen to begin, before any promotion; absent:
+	// none was.
+	Began         *durationpb.Duration `protobuf:"bytes,5,opt,name=began,proto3" json:"began,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -435,6 +438,13 @@ func (x *MasterView) GetSwitching() bool {
 		return x.Switching
 	}
 	return false
+}
+
+func (x *MasterView) GetBegan() *durationpb.Duration {
+	if x != nil {
+		return x.Began
+	}
+	return nil
 }
 
 // ReportViewResponse acknowledges a report.
@@ -935,14 +945,15 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12#\n" +
 	"\rspec_revision\x18\x04 \x01(\x04R\fspecRevision\x12=\n" +
 	"\amasters\x18\x05 \x03(\v2\x18.pointsman.v1.MasterViewB\t\xbaH\x06\x92\x01\x03\x10\x80 R\amasters\x120\n" +
-	"\x06health\x18\x06 \x01(\v2\x18.pointsman.v1.NodeHealthR\x06health\"\xce\x01\n" +
+	"\x06health\x18\x06 \x01(\v2\x18.pointsman.v1.NodeHealthR\x06health\"\xff\x01\n" +
 	"\n" +
 	"MasterView\x12\"\n" +
 	"\x06master\x18\x01 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12D\n" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
-	"\tswitching\x18\x04 \x01(\bR\tswitching\"\xdf\x01\n" +
+	"\tswitching\x18\x04 \x01(\bR\tswitching\x12/\n" +
+	"\x05began\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05began\"\xdf\x01\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
@@ -1026,10 +1037,10 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*NodeHealth)(nil),          // 14: pointsman.v1.NodeHealth
 	(*SentinelReport)(nil),      // 15: pointsman.v1.SentinelReport
 	(*RoleReport)(nil),          // 16: pointsman.v1.RoleReport
-	(*Handover)(nil),            // 17: pointsman.v1.Handover
-	(*ProbeReport)(nil),         // 18: pointsman.v1.ProbeReport
-	(*Switchover)(nil),          // 19: pointsman.v1.Switchover
-	(*durationpb.Duration)(nil), // 20: google.protobuf.Duration
+	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
+	(*Handover)(nil),            // 18: pointsman.v1.Handover
+	(*ProbeReport)(nil),         // 19: pointsman.v1.ProbeReport
+	(*Switchover)(nil),          // 20: pointsman.v1.Switchover
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	11, // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
@@ -1042,27 +1053,28 @@ var file_pointsman_v1_master_service_proto_depIdxs = []int32{
 	14, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
 	15, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
 	16, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
-	12, // 10: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	17, // 11: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
-	18, // 12: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
-	12, // 13: pointsman.v1.SwitchoverResponse.header:type_name -> pointsman.v1.ResponseHeader
-	19, // 14: pointsman.v1.SwitchoverResponse.switchover:type_name -> pointsman.v1.Switchover
-	9,  // 15: pointsman.v1.SwitchoverResponse.plan:type_name -> pointsman.v1.PlannedStep
-	10, // 16: pointsman.v1.SwitchoverResponse.replicas:type_name -> pointsman.v1.ReplicaStanding
-	20, // 17: pointsman.v1.ReplicaStanding.last_io:type_name -> google.protobuf.Duration
-	0,  // 18: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 19: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 20: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	7,  // 21: pointsman.v1.MasterService.Switchover:input_type -> pointsman.v1.SwitchoverRequest
-	1,  // 22: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 23: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 24: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	8,  // 25: pointsman.v1.MasterService.Switchover:output_type -> pointsman.v1.SwitchoverResponse
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	17, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
+	12, // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	18, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
+	19, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
+	12, // 14: pointsman.v1.SwitchoverResponse.header:type_name -> pointsman.v1.ResponseHeader
+	20, // 15: pointsman.v1.SwitchoverResponse.switchover:type_name -> pointsman.v1.Switchover
+	9,  // 16: pointsman.v1.SwitchoverResponse.plan:type_name -> pointsman.v1.PlannedStep
+	10, // 17: pointsman.v1.SwitchoverResponse.replicas:type_name -> pointsman.v1.ReplicaStanding
+	17, // 18: pointsman.v1.ReplicaStanding.last_io:type_name -> google.protobuf.Duration
+	0,  // 19: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 20: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 21: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	7,  // 22: pointsman.v1.MasterService.Switchover:input_type -> pointsman.v1.SwitchoverRequest
+	1,  // 23: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 24: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 25: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	8,  // 26: pointsman.v1.MasterService.Switchover:output_type -> pointsman.v1.SwitchoverResponse
+	23, // [23:27] is the sub-list for method output_type
+	19, // [19:23] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }

@@ -38,7 +38,11 @@ type SpecRevision struct {
 	// Log index of the change.
 	Index uint64 `protobuf:"varint,5,opt,name=index,proto3" json:"index,omitempty"`
 	// Wall time of the change, for display only.
-	ApplyTime     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=apply_time,json=applyTime,proto3" json:"apply_time,omitempty"`
+	ApplyTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=apply_time,json=applyTime,proto3" json:"apply_time,omitempty"`
+	// Who applied it, as the caller said.
+	Actor string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why, as the caller said.
+	Reason        string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -113,6 +117,20 @@ func (x *SpecRevision) GetApplyTime() *timestamppb.Timestamp {
 		return x.ApplyTime
 	}
 	return nil
+}
+
+func (x *SpecRevision) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SpecRevision) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // GetSpecRequest asks for the spec.
@@ -238,7 +256,9 @@ type ApplySpecRequest struct {
 	// first one did. Any string of at most 64 characters; kept for ten minutes.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Check everything, change nothing.
-	ValidateOnly  bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Why, kept with the revision.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +326,13 @@ func (x *ApplySpecRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *ApplySpecRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // ApplySpecResponse is the spec after the call.
@@ -381,11 +408,305 @@ func (x *ApplySpecResponse) GetWarnings() []string {
 	return nil
 }
 
+// ListSpecRevisionsRequest asks for the revisions that are kept.
+type ListSpecRevisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How fresh the answer has to be.
+	Read *ReadOptions `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`
+	// Most revisions in a page; 0 means 100, and more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before, with the same filter.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Conditions key=value, joined by spaces; all must hold. Keys: actor.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSpecRevisionsRequest) Reset() {
+	*x = ListSpecRevisionsRequest{}
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSpecRevisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSpecRevisionsRequest) ProtoMessage() {}
+
+func (x *ListSpecRevisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSpecRevisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListSpecRevisionsRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListSpecRevisionsRequest) GetRead() *ReadOptions {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+func (x *ListSpecRevisionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSpecRevisionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListSpecRevisionsRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+// ListSpecRevisionsResponse is one page of revisions.
+type ListSpecRevisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered.
+	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// Revisions without spec and source, the newest first.
+	Revisions []*SpecRevision `protobuf:"bytes,2,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// Token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSpecRevisionsResponse) Reset() {
+	*x = ListSpecRevisionsResponse{}
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSpecRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSpecRevisionsResponse) ProtoMessage() {}
+
+func (x *ListSpecRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSpecRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListSpecRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListSpecRevisionsResponse) GetHeader() *ResponseHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListSpecRevisionsResponse) GetRevisions() []*SpecRevision {
+	if x != nil {
+		return x.Revisions
+	}
+	return nil
+}
+
+func (x *ListSpecRevisionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// RollbackSpecRequest names the revision to go back to.
+type RollbackSpecRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revision whose text is applied again. It has to be named, since a repeat
+	// of "the one before" would be another change.
+	Revision uint64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// etag of the current revision. Empty replaces any.
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes the call safe to repeat: a repeat with the same id answers what the
+	// first one did. Any string of at most 64 characters; kept for ten minutes.
+	RequestId string `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Check everything, change nothing.
+	ValidateOnly bool `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Why, kept with the new revision.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackSpecRequest) Reset() {
+	*x = RollbackSpecRequest{}
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackSpecRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackSpecRequest) ProtoMessage() {}
+
+func (x *RollbackSpecRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackSpecRequest.ProtoReflect.Descriptor instead.
+func (*RollbackSpecRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RollbackSpecRequest) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RollbackSpecRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *RollbackSpecRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RollbackSpecRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *RollbackSpecRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RollbackSpecResponse is the spec after the call.
+type RollbackSpecResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered.
+	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// The spec as it stands, or as it would stand with validate_only.
+	Revision *SpecRevision `protobuf:"bytes,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// False when the spec was equal to the current one.
+	Changed bool `protobuf:"varint,3,opt,name=changed,proto3" json:"changed,omitempty"`
+	// What is allowed but looks wrong, for people.
+	Warnings      []string `protobuf:"bytes,4,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackSpecResponse) Reset() {
+	*x = RollbackSpecResponse{}
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackSpecResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackSpecResponse) ProtoMessage() {}
+
+func (x *RollbackSpecResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackSpecResponse.ProtoReflect.Descriptor instead.
+func (*RollbackSpecResponse) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RollbackSpecResponse) GetHeader() *ResponseHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *RollbackSpecResponse) GetRevision() *SpecRevision {
+	if x != nil {
+		return x.Revision
+	}
+	return nil
+}
+
+func (x *RollbackSpecResponse) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+func (x *RollbackSpecResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_pointsman_v1_spec_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_spec_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpointsman/v1/spec_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x17pointsman/v1/spec.proto\"\xcf\x01\n" +
+	"\x1fpointsman/v1/spec_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x17pointsman/v1/spec.proto\"\xfd\x01\n" +
 	"\fSpecRevision\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.pointsman.v1.SpecR\x04spec\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -393,28 +714,55 @@ const file_pointsman_v1_spec_service_proto_rawDesc = "" +
 	"\x04etag\x18\x04 \x01(\tR\x04etag\x12\x14\n" +
 	"\x05index\x18\x05 \x01(\x04R\x05index\x129\n" +
 	"\n" +
-	"apply_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tapplyTime\"[\n" +
+	"apply_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tapplyTime\x12\x14\n" +
+	"\x05actor\x18\a \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\"[\n" +
 	"\x0eGetSpecRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\x7f\n" +
 	"\x0fGetSpecResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x126\n" +
-	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\"\xd0\x01\n" +
+	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\"\xf2\x01\n" +
 	"\x10ApplySpecRequest\x12.\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.pointsman.v1.SpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\x12!\n" +
 	"\x06source\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80@R\x06source\x12\x1c\n" +
 	"\x04etag\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04etag\x12&\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\"\xb7\x01\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x12 \n" +
+	"\x06reason\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\xb7\x01\n" +
 	"\x11ApplySpecResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x126\n" +
 	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\x12\x18\n" +
 	"\achanged\x18\x03 \x01(\bR\achanged\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings2\xa3\x01\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"\xba\x01\n" +
+	"\x18ListSpecRevisionsRequest\x12-\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xb3\x01\n" +
+	"\x19ListSpecRevisionsResponse\x124\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x128\n" +
+	"\trevisions\x18\x02 \x03(\v2\x1a.pointsman.v1.SpecRevisionR\trevisions\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xc7\x01\n" +
+	"\x13RollbackSpecRequest\x12#\n" +
+	"\brevision\x18\x01 \x01(\x04B\a\xbaH\x042\x02(\x01R\brevision\x12\x1c\n" +
+	"\x04etag\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04etag\x12&\n" +
+	"\n" +
+	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12 \n" +
+	"\x06reason\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\"\xba\x01\n" +
+	"\x14RollbackSpecResponse\x124\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x126\n" +
+	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\x12\x18\n" +
+	"\achanged\x18\x03 \x01(\bR\achanged\x12\x1a\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings2\xe0\x02\n" +
 	"\vSpecService\x12F\n" +
 	"\aGetSpec\x12\x1c.pointsman.v1.GetSpecRequest\x1a\x1d.pointsman.v1.GetSpecResponse\x12L\n" +
-	"\tApplySpec\x12\x1e.pointsman.v1.ApplySpecRequest\x1a\x1f.pointsman.v1.ApplySpecResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\tApplySpec\x12\x1e.pointsman.v1.ApplySpecRequest\x1a\x1f.pointsman.v1.ApplySpecResponse\x12d\n" +
+	"\x11ListSpecRevisions\x12&.pointsman.v1.ListSpecRevisionsRequest\x1a'.pointsman.v1.ListSpecRevisionsResponse\x12U\n" +
+	"\fRollbackSpec\x12!.pointsman.v1.RollbackSpecRequest\x1a\".pointsman.v1.RollbackSpecResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_spec_service_proto_rawDescOnce sync.Once
@@ -428,36 +776,49 @@ func file_pointsman_v1_spec_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_spec_service_proto_rawDescData
 }
 
-var file_pointsman_v1_spec_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_pointsman_v1_spec_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_pointsman_v1_spec_service_proto_goTypes = []any{
-	(*SpecRevision)(nil),          // 0: pointsman.v1.SpecRevision
-	(*GetSpecRequest)(nil),        // 1: pointsman.v1.GetSpecRequest
-	(*GetSpecResponse)(nil),       // 2: pointsman.v1.GetSpecResponse
-	(*ApplySpecRequest)(nil),      // 3: pointsman.v1.ApplySpecRequest
-	(*ApplySpecResponse)(nil),     // 4: pointsman.v1.ApplySpecResponse
-	(*Spec)(nil),                  // 5: pointsman.v1.Spec
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*ReadOptions)(nil),           // 7: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),        // 8: pointsman.v1.ResponseHeader
+	(*SpecRevision)(nil),              // 0: pointsman.v1.SpecRevision
+	(*GetSpecRequest)(nil),            // 1: pointsman.v1.GetSpecRequest
+	(*GetSpecResponse)(nil),           // 2: pointsman.v1.GetSpecResponse
+	(*ApplySpecRequest)(nil),          // 3: pointsman.v1.ApplySpecRequest
+	(*ApplySpecResponse)(nil),         // 4: pointsman.v1.ApplySpecResponse
+	(*ListSpecRevisionsRequest)(nil),  // 5: pointsman.v1.ListSpecRevisionsRequest
+	(*ListSpecRevisionsResponse)(nil), // 6: pointsman.v1.ListSpecRevisionsResponse
+	(*RollbackSpecRequest)(nil),       // 7: pointsman.v1.RollbackSpecRequest
+	(*RollbackSpecResponse)(nil),      // 8: pointsman.v1.RollbackSpecResponse
+	(*Spec)(nil),                      // 9: pointsman.v1.Spec
+	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
+	(*ReadOptions)(nil),               // 11: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),            // 12: pointsman.v1.ResponseHeader
 }
 var file_pointsman_v1_spec_service_proto_depIdxs = []int32{
-	5,  // 0: pointsman.v1.SpecRevision.spec:type_name -> pointsman.v1.Spec
-	6,  // 1: pointsman.v1.SpecRevision.apply_time:type_name -> google.protobuf.Timestamp
-	7,  // 2: pointsman.v1.GetSpecRequest.read:type_name -> pointsman.v1.ReadOptions
-	8,  // 3: pointsman.v1.GetSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	9,  // 0: pointsman.v1.SpecRevision.spec:type_name -> pointsman.v1.Spec
+	10, // 1: pointsman.v1.SpecRevision.apply_time:type_name -> google.protobuf.Timestamp
+	11, // 2: pointsman.v1.GetSpecRequest.read:type_name -> pointsman.v1.ReadOptions
+	12, // 3: pointsman.v1.GetSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
 	0,  // 4: pointsman.v1.GetSpecResponse.revision:type_name -> pointsman.v1.SpecRevision
-	5,  // 5: pointsman.v1.ApplySpecRequest.spec:type_name -> pointsman.v1.Spec
-	8,  // 6: pointsman.v1.ApplySpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	9,  // 5: pointsman.v1.ApplySpecRequest.spec:type_name -> pointsman.v1.Spec
+	12, // 6: pointsman.v1.ApplySpecResponse.header:type_name -> pointsman.v1.ResponseHeader
 	0,  // 7: pointsman.v1.ApplySpecResponse.revision:type_name -> pointsman.v1.SpecRevision
-	1,  // 8: pointsman.v1.SpecService.GetSpec:input_type -> pointsman.v1.GetSpecRequest
-	3,  // 9: pointsman.v1.SpecService.ApplySpec:input_type -> pointsman.v1.ApplySpecRequest
-	2,  // 10: pointsman.v1.SpecService.GetSpec:output_type -> pointsman.v1.GetSpecResponse
-	4,  // 11: pointsman.v1.SpecService.ApplySpec:output_type -> pointsman.v1.ApplySpecResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	11, // 8: pointsman.v1.ListSpecRevisionsRequest.read:type_name -> pointsman.v1.ReadOptions
+	12, // 9: pointsman.v1.ListSpecRevisionsResponse.header:type_name -> pointsman.v1.ResponseHeader
+	0,  // 10: pointsman.v1.ListSpecRevisionsResponse.revisions:type_name -> pointsman.v1.SpecRevision
+	12, // 11: pointsman.v1.RollbackSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	0,  // 12: pointsman.v1.RollbackSpecResponse.revision:type_name -> pointsman.v1.SpecRevision
+	1,  // 13: pointsman.v1.SpecService.GetSpec:input_type -> pointsman.v1.GetSpecRequest
+	3,  // 14: pointsman.v1.SpecService.ApplySpec:input_type -> pointsman.v1.ApplySpecRequest
+	5,  // 15: pointsman.v1.SpecService.ListSpecRevisions:input_type -> pointsman.v1.ListSpecRevisionsRequest
+	7,  // 16: pointsman.v1.SpecService.RollbackSpec:input_type -> pointsman.v1.RollbackSpecRequest
+	2,  // 17: pointsman.v1.SpecService.GetSpec:output_type -> pointsman.v1.GetSpecResponse
+	4,  // 18: pointsman.v1.SpecService.ApplySpec:output_type -> pointsman.v1.ApplySpecResponse
+	6,  // 19: pointsman.v1.SpecService.ListSpecRevisions:output_type -> pointsman.v1.ListSpecRevisionsResponse
+	8,  // 20: pointsman.v1.SpecService.RollbackSpec:output_type -> pointsman.v1.RollbackSpecResponse
+	17, // [17:21] is the sub-list for method output_type
+	13, // [13:17] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_service_proto_init() }
@@ -473,7 +834,7 @@ func file_pointsman_v1_spec_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_service_proto_rawDesc), len(file_pointsman_v1_spec_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

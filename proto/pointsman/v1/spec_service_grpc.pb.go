@@ -19,8 +19,10 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SpecService_GetSpec_FullMethodName   = "/pointsman.v1.SpecService/GetSpec"
-	SpecService_ApplySpec_FullMethodName = "/pointsman.v1.SpecService/ApplySpec"
+	SpecService_GetSpec_FullMethodName           = "/pointsman.v1.SpecService/GetSpec"
+	SpecService_ApplySpec_FullMethodName         = "/pointsman.v1.SpecService/ApplySpec"
+	SpecService_ListSpecRevisions_FullMethodName = "/pointsman.v1.SpecService/ListSpecRevisions"
+	SpecService_RollbackSpec_FullMethodName      = "/pointsman.v1.SpecService/RollbackSpec"
 )
 
 // SpecServiceClient is the client API for SpecService service.
@@ -36,7 +38,16 @@ type SpecServiceClient interface {
 	// masters[0].plan[0].steps[1].ovh_iplb.farms["10.0.1.20:6379"]. ABORTED with
 	// STALE_REVISION when etag is set and is not the current one. A spec equal
 	// to the current one changes nothing and answers the current revision.
+	// A running failover keeps the plan that it was accepted with.
 	ApplySpec(ctx context.Context, in *ApplySpecRequest, opts ...grpc.CallOption) (*ApplySpecResponse, error)
+	// ListSpecRevisions lists the revisions that are kept, the newest first: the
+	// current one and up to 20 former ones, at most 16 MiB together. Their
+	// content is left out; GetSpec has it.
+	ListSpecRevisions(ctx context.Context, in *ListSpecRevisionsRequest, opts ...grpc.CallOption) (*ListSpecRevisionsResponse, error)
+	// RollbackSpec applies the text of a former revision again, as a new
+	// revision: it is checked as ApplySpec does, and refused for the same
+	// reasons. NOT_FOUND when the revision is not kept.
+	RollbackSpec(ctx context.Context, in *RollbackSpecRequest, opts ...grpc.CallOption) (*RollbackSpecResponse, error)
 }
 
 type specServiceClient struct {
@@ -67,6 +78,26 @@ func (c *specServiceClient) ApplySpec(ctx context.Context, in *ApplySpecRequest,
 	return out, nil
 }
 
+func (c *specServiceClient) ListSpecRevisions(ctx context.Context, in *ListSpecRevisionsRequest, opts ...grpc.CallOption) (*ListSpecRevisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSpecRevisionsResponse)
+	err := c.cc.Invoke(ctx, SpecService_ListSpecRevisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *specServiceClient) RollbackSpec(ctx context.Context, in *RollbackSpecRequest, opts ...grpc.CallOption) (*RollbackSpecResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackSpecResponse)
+	err := c.cc.Invoke(ctx, SpecService_RollbackSpec_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SpecServiceServer is the server API for SpecService service.
 // All implementations must embed UnimplementedSpecServiceServer
 // for forward compatibility.
@@ -80,7 +111,16 @@ type SpecServiceServer interface {
 	// masters[0].plan[0].steps[1].ovh_iplb.farms["10.0.1.20:6379"]. ABORTED with
 	// STALE_REVISION when etag is set and is not the current one. A spec equal
 	// to the current one changes nothing and answers the current revision.
+	// A running failover keeps the plan that it was accepted with.
 	ApplySpec(context.Context, *ApplySpecRequest) (*ApplySpecResponse, error)
+	// ListSpecRevisions lists the revisions that are kept, the newest first: the
+	// current one and up to 20 former ones, at most 16 MiB together. Their
+	// content is left out; GetSpec has it.
+	ListSpecRevisions(context.Context, *ListSpecRevisionsRequest) (*ListSpecRevisionsResponse, error)
+	// RollbackSpec applies the text of a former revision again, as a new
+	// revision: it is checked as ApplySpec does, and refused for the same
+	// reasons. NOT_FOUND when the revision is not kept.
+	RollbackSpec(context.Context, *RollbackSpecRequest) (*RollbackSpecResponse, error)
 	mustEmbedUnimplementedSpecServiceServer()
 }
 
@@ -96,6 +136,12 @@ func (UnimplementedSpecServiceServer) GetSpec(context.Context, *GetSpecRequest) 
 }
 func (UnimplementedSpecServiceServer) ApplySpec(context.Context, *ApplySpecRequest) (*ApplySpecResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ApplySpec not implemented")
+}
+func (UnimplementedSpecServiceServer) ListSpecRevisions(context.Context, *ListSpecRevisionsRequest) (*ListSpecRevisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSpecRevisions not implemented")
+}
+func (UnimplementedSpecServiceServer) RollbackSpec(context.Context, *RollbackSpecRequest) (*RollbackSpecResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackSpec not implemented")
 }
 func (UnimplementedSpecServiceServer) mustEmbedUnimplementedSpecServiceServer() {}
 func (UnimplementedSpecServiceServer) testEmbeddedByValue()                     {}
@@ -154,6 +200,42 @@ func _SpecService_ApplySpec_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SpecService_ListSpecRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSpecRevisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SpecServiceServer).ListSpecRevisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SpecService_ListSpecRevisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SpecServiceServer).ListSpecRevisions(ctx, req.(*ListSpecRevisionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SpecService_RollbackSpec_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackSpecRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SpecServiceServer).RollbackSpec(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SpecService_RollbackSpec_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SpecServiceServer).RollbackSpec(ctx, req.(*RollbackSpecRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SpecService_ServiceDesc is the grpc.ServiceDesc for SpecService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -168,6 +250,14 @@ var SpecService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ApplySpec",
 			Handler:    _SpecService_ApplySpec_Handler,
+		},
+		{
+			MethodName: "ListSpecRevisions",
+			Handler:    _SpecService_ListSpecRevisions_Handler,
+		},
+		{
+			MethodName: "RollbackSpec",
+			Handler:    _SpecService_RollbackSpec_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

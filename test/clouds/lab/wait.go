@@ -33,17 +33,21 @@ func Until(ctx context.Context, limit time.Duration, what string, try func(conte
 	defer cancel()
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
+	var missing error
 	for {
 		err := try(ctx)
 		if err == nil {
 			return nil
+		}
+		if ctx.Err() == nil || missing == nil { // what fails for want of time says nothing
+			missing = err
 		}
 		if h, ok := errors.AsType[hopeless](err); ok {
 			return fmt.Errorf("wait for %s: %w", what, h.error)
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w: %w", what, context.Cause(ctx), err)
+			return fmt.Errorf("wait for %s: %w: %w", what, context.Cause(ctx), missing)
 		case <-t.C:
 		}
 	}

@@ -114,6 +114,29 @@ func (l *Lab) settled(ctx context.Context, all bool) error {
 	return nil
 }
 
+// Converted is nil when no Sentinel that runs takes a replica for a master. One
+// that does may still make a replica of it, out of a picture that is up to 10 s
+// old, though a failover has promoted it meanwhile (sentinel.c,
+// sentinelRefreshInstanceInfo, +convert-to-slave).
+func (l *Lab) Converted(ctx context.Context) error {
+	for _, s := range l.sentinels {
+		if s.pid() == 0 || s.isPaused() {
+			continue
+		}
+		v, err := l.do(ctx, s, time.Second, "SENTINEL", "REPLICAS", l.opt.Name)
+		if err != nil {
+			return fmt.Errorf("sentinel %s: %w", s.address, err)
+		}
+		list, _ := v.([]any)
+		for _, x := range list {
+			if r := pairs(x); r["flags"] == "slave" && r["role-reported"] == "master" {
+				return fmt.Errorf("sentinel %s takes replica %s for a master", s.address, r["name"])
+			}
+		}
+	}
+	return nil
+}
+
 // inSync asks the nodes themselves.
 func (l *Lab) inSync(ctx context.Context, master string, timeout time.Duration) error {
 	for _, p := range l.redis {

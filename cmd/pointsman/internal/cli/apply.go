@@ -25,6 +25,7 @@ type applying struct {
 	file  string
 	dry   bool
 	etag  string
+	why   string
 	place *config.File // where the cluster's problems are shown; nil: at their paths
 }
 
@@ -53,6 +54,7 @@ func (a *App) applyCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the spec; - reads stdin")
 	cmd.Flags().BoolVar(&o.dry, "dry-run", false, "check everything and show what would change; change nothing")
 	cmd.Flags().StringVar(&o.etag, "etag", "", "apply only if this is the etag of the current spec")
+	cmd.Flags().StringVar(&o.why, "reason", "", "why; kept with the revision")
 	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
 	return cmd
 }
@@ -104,7 +106,7 @@ func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, 
 	if err != nil && status.Code(err) != codes.NotFound {
 		return fault.At("read the current spec", err)
 	}
-	req := &pointsmanv1.ApplySpecRequest{Spec: spec, Source: source, Etag: o.etag, ValidateOnly: true}
+	req := &pointsmanv1.ApplySpecRequest{Spec: spec, Source: source, Etag: o.etag, Reason: o.why, ValidateOnly: true}
 	if req.Etag == "" {
 		req.Etag = current.GetRevision().GetEtag()
 	}
@@ -118,7 +120,7 @@ func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, 
 			return o.refused(p, name, err)
 		}
 	}
-	return o.show(p, current.GetRevision().GetSpec(), spec, resp)
+	return showApplied(p, current.GetRevision().GetSpec(), resp, o.dry)
 }
 
 // refused puts the cluster's problems at their places in the file.
@@ -134,26 +136,33 @@ func (o *applying) refused(p *show.Printer, name string, err error) error {
 	return fault.Quiet(fault.Usage)
 }
 
-func (o *applying) show(p *show.Printer, old, fresh *pointsmanv1.Spec, resp *pointsmanv1.ApplySpecResponse) error {
+// applied is what changed the spec, or would.
+type applied interface {
+	remote.Message
+	GetRevision() *pointsmanv1.SpecRevision
+	GetChanged() bool
+	GetWarnings() []string
+}
+
+func showApplied(p *show.Printer, old *pointsmanv1.Spec, resp applied, dry bool) error {
 	for _, w := range resp.GetWarnings() {
 		fmt.Fprintf(p.Talk, "warning: %s\n", w)
 	}
-	tellDry(p, o.dry)
+	tellDry(p, dry)
 	if !p.Format.ForPeople() {
 		return p.Message(resp)
 	}
 	p.Header(resp.GetHeader())
-	r := resp.GetRevision().GetRevision()
-	switch {
-	case !resp.GetChanged():
-		fmt.Fprintf(p.Out, "unchanged: revision %d\n", r)
+	r := resp.GetRevision()
+	if !resp.GetChanged() {
+		fmt.Fprintf(p.Out, "unchanged: revision %d\n", r.GetRevision())
 		return nil
-	case o.dry:
-		p.Changes(show.Changes(old, fresh))
-		fmt.Fprintf(p.Out, "would be revision %d\n", r)
-	default:
-		p.Changes(show.Changes(old, fresh))
-		fmt.Fprintf(p.Out, "applied: revision %d\n", r)
 	}
+	p.Changes(show.Changes(old, r.GetSpec()))
+	if dry {
+		fmt.Fprintf(p.Out, "would be revision %d\n", r.GetRevision())
+		return nil
+	}
+	fmt.Fprintf(p.Out, "applied: revision %d\n", r.GetRevision())
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +88,16 @@ func settingKeys(ctx context.Context, s *remote.Session) []string {
 func targetIDs(ctx context.Context, s *remote.Session) []string {
 	spec, _ := s.Spec(ctx)
 	return slices.Sorted(maps.Keys(spec.GetTargets()))
+}
+
+// specRevisions are those that are kept, the newest first.
+func specRevisions(ctx context.Context, s *remote.Session) []string {
+	resp, _ := s.Revisions(ctx, completeLimit)
+	var found []string
+	for _, r := range resp.GetRevisions() {
+		found = append(found, strconv.FormatUint(r.GetRevision(), 10))
+	}
+	return found
 }
 
 // zoneIDs are those in which nodes stand.

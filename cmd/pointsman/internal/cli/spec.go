@@ -15,8 +15,8 @@ import (
 )
 
 func (a *App) specCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "spec", Short: "Show, compare and check the cluster-wide configuration", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(a.specGet(), a.specDiff(), a.specValidate())
+	cmd := &cobra.Command{Use: "spec", Short: "Show, compare, check and roll back the cluster-wide configuration", RunE: group, Args: subcommandOnly}
+	cmd.AddCommand(a.specGet(), a.specList(), a.specDiff(), a.specRollback(), a.specValidate())
 	return cmd
 }
 
@@ -37,6 +37,7 @@ func (a *App) specGet() *cobra.Command {
 		},
 	}
 	get.Flags().Uint64Var(&revision, "revision", 0, "a former revision that is still kept; 0: the current one")
+	_ = get.RegisterFlagCompletionFunc("revision", a.complete(specRevisions))
 	return get
 }
 
@@ -44,7 +45,7 @@ func specAt(ctx context.Context, s *remote.Session, revision uint64) (*pointsman
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
 	resp, err := pointsmanv1.NewSpecServiceClient(s.Conn()).GetSpec(ctx, &pointsmanv1.GetSpecRequest{Read: s.Read(), Revision: revision})
-	return resp, fault.About("get spec", "pointsman spec get", err)
+	return resp, fault.About("get spec", "pointsman spec list", err)
 }
 
 func showSpec(p *show.Printer, resp *pointsmanv1.GetSpecResponse) error {
@@ -67,49 +68,6 @@ func showSpec(p *show.Printer, resp *pointsmanv1.GetSpecResponse) error {
 		return err
 	}
 	return config.PrintYAML(p.Out, r.GetSpec())
-}
-
-func (a *App) specDiff() *cobra.Command {
-	var file string
-	var check bool
-	cmd := &cobra.Command{
-		Use: "diff -f SPEC", Short: "Show what differs between the applied spec and a file", Args: exactly(),
-		Long: "Compares field by field what is applied with a file, which is checked as apply does. Order of\n" +
-			"fields and comments do not count.\n\n" +
-			"With --check exit code 3 when they differ, for a pipeline that watches over drift.",
-		Example: "  pointsman spec diff -f spec.yaml\n  pointsman spec diff -f spec.yaml --check",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return fault.Wrong("diff needs a file", "pointsman spec diff -f spec.yaml")
-			}
-			fresh, _, err := a.readSpec(file)
-			if err != nil {
-				return err
-			}
-			return a.ask(cmd, nil, func(ctx context.Context, s *remote.Session, p *show.Printer) error {
-				return diffSpecs(ctx, s, p, fresh, file, check)
-			})
-		},
-	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "the spec; - reads stdin")
-	cmd.Flags().BoolVar(&check, "check", false, "exit code 3 when they differ")
-	_ = cmd.MarkFlagFilename("file", "yaml", "yml")
-	return cmd
-}
-
-func diffSpecs(ctx context.Context, s *remote.Session, p *show.Printer, fresh *pointsmanv1.Spec, name string, check bool) error {
-	old, err := specAt(ctx, s, 0)
-	if err != nil {
-		return err
-	}
-	changes := show.Changes(old.GetRevision().GetSpec(), fresh)
-	if err := p.Difference(old.GetHeader(), fmt.Sprintf("revision %d", old.GetRevision().GetRevision()), name, changes); err != nil {
-		return err
-	}
-	if check && len(changes) > 0 {
-		return fault.Quiet(fault.Unhealthy)
-	}
-	return nil
 }
 
 func (a *App) specValidate() *cobra.Command {

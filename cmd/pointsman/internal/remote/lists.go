@@ -65,6 +65,16 @@ func (s *Session) Settings(ctx context.Context, prefix string, limit int) (*poin
 		})
 }
 
+// Revisions lists the revisions of the spec that are kept, the newest first; a
+// limit of 0 means all.
+func (s *Session) Revisions(ctx context.Context, limit int) (*pointsmanv1.ListSpecRevisionsResponse, error) {
+	c := pointsmanv1.NewSpecServiceClient(s.Conn())
+	return Pages(limit, func(r *pointsmanv1.ListSpecRevisionsResponse) int { return len(r.GetRevisions()) },
+		func(token string, size int32) (*pointsmanv1.ListSpecRevisionsResponse, error) {
+			return c.ListSpecRevisions(ctx, &pointsmanv1.ListSpecRevisionsRequest{Read: s.Read(), PageSize: size, PageToken: token})
+		})
+}
+
 // Nodes lists nodes by id; a limit of 0 means all.
 func (s *Session) Nodes(ctx context.Context, filter string, limit int) (*pointsmanv1.ListNodesResponse, error) {
 	c := pointsmanv1.NewClusterServiceClient(s.Conn())

@@ -35,3 +35,16 @@ func setBy(s *pointsmanv1.Setting) string {
 	}
 	return s.GetSource()
 }
+
+// Revisions writes the table of the spec's revisions, the newest first.
+func (p *Printer) Revisions(all []*pointsmanv1.SpecRevision) {
+	if len(all) == 0 {
+		p.printf("no spec was ever applied\n")
+		return
+	}
+	g := p.grid(cols("REVISION", "APPLIED", "BY", "+INDEX", "REASON"))
+	for _, r := range all {
+		g.row(fmt.Sprint(r.GetRevision()), wall(r.GetApplyTime()), or(r.GetActor()), fmt.Sprint(r.GetIndex()), or(r.GetReason()))
+	}
+	g.print()
+}

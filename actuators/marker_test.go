@@ -1,14 +1,18 @@
-package ovh
+package actuators_test
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 )
 
+// maxName is the bound of these tests, in bytes.
+const maxName = 255
+
 func TestMarker(t *testing.T) {
-	ours := markerOf("1f2e3d4c5b6a7988", fsm.FailoverID{Master: "cache", Number: 7})
+	ours := actuators.MarkerOf("1f2e3d4c5b6a7988", fsm.FailoverID{Master: "cache", Number: 7})
 	if ours.String() != "[pm 1f2e3d4c cache/7]" {
 		t.Fatalf("marker %s", ours)
 	}
@@ -29,24 +33,24 @@ func TestMarker(t *testing.T) {
 		{"Redis [pm 1f2e3d4c cache/x]", "Redis [pm 1f2e3d4c cache/x]", "", "Redis [pm 1f2e3d4c cache/x] [pm 1f2e3d4c cache/7]"},
 		{"Redis [pm 1f2e3d4c cache/99999999999999999999]", "Redis [pm 1f2e3d4c cache/99999999999999999999]", "", "Redis [pm 1f2e3d4c cache/99999999999999999999] [pm 1f2e3d4c cache/7]"},
 	} {
-		text, m, marked := parseName(c.name)
+		text, m, marked := actuators.ParseMarked(c.name)
 		if text != c.text || marked != (c.marker != "") || marked && m.String() != c.marker {
 			t.Errorf("%q: text %q, marker %s (%t)", c.name, text, m, marked)
 		}
-		got := mark(c.name, ours)
+		got := ours.Mark(c.name, maxName)
 		if got != c.marked {
 			t.Errorf("%q is marked %q, want %q", c.name, got, c.marked)
 		}
-		if _, m, _ := parseName(got); m != ours {
+		if _, m, _ := actuators.ParseMarked(got); m != ours {
 			t.Errorf("%q reads back as %s", got, m)
 		}
 	}
 }
 
 func TestMarkCutsTheTextOnly(t *testing.T) {
-	ours := markerOf("1f2e3d4c5b6a7988", fsm.FailoverID{Master: "cache", Number: 7})
-	got := mark(strings.Repeat("é", MaxName), ours)
-	if len(got) > MaxName || !strings.HasSuffix(got, " "+ours.String()) || !strings.HasPrefix(got, "éé") {
+	ours := actuators.MarkerOf("1f2e3d4c5b6a7988", fsm.FailoverID{Master: "cache", Number: 7})
+	got := ours.Mark(strings.Repeat("é", maxName), maxName)
+	if len(got) > maxName || !strings.HasSuffix(got, " "+ours.String()) || !strings.HasPrefix(got, "éé") {
 		t.Errorf("marked %q of %d bytes", got, len(got))
 	}
 	if strings.ToValidUTF8(got, "?") != got {
