@@ -86,7 +86,7 @@ func (c *switching) examine(ctx context.Context) error {
 	if !ok {
 		return &api.ObjectionsError{Master: c.Master, Objections: []api.Objection{{Reason: sentinel.AgainstNotSeen, Detail: "this node does not watch it"}}}
 	}
-	accepted := c.c.sights.accepted(c.Master)
+	accepted, _ := c.c.sights.accepted(c.Master)
 	maxLag := int64(sentinel.DefaultMaxLag)
 	if c.MaxLag != nil {
 		maxLag = *c.MaxLag
