@@ -191,7 +191,7 @@ func interview(ctx context.Context, conn *redis.Conn, m Master) (Word, error) {
 		}
 	}
 	if len(before.Val()) != 2 || len(after.Val()) != 2 || len(state.Val()) == 0 {
-		return Word{}, fmt.Errorf("%w: %v", errReply, execErr)
+		return Word{}, errors.Join(errReply, execErr)
 	}
 	if !slices.Equal(before.Val(), after.Val()) {
 		return Word{}, errMoved
