@@ -54,7 +54,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check image lint proto-check vuln race clean need-go need-redis need-gcc
+.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check image lint proto-check vuln race clean need-go need-redis need-gcc need-samples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,7 +65,7 @@ build: need-go ## build bin/pointsman and bin/pointsman-lab
 demo: build need-redis ## two failovers on real Redis, a leader killed in mid-deed, and the proof (ARGS=...)
 	bin/pointsman-lab demo $(ARGS)
 
-test: need-go need-redis ## all tests, then those that kill the process at each named point
+test: need-go need-redis need-samples ## all tests, then those that kill the process at each named point
 	$(GO) test $(VCS) -timeout $(TIMEOUT) ./...
 	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
 
@@ -131,7 +131,7 @@ lint: need-go $(GOLANGCI)
 	$(GOLANGCI) run ./...
 	$(GOLANGCI) run --build-tags mutants ./internal/planted/...
 
-race: need-go need-redis need-gcc
+race: need-go need-redis need-gcc need-samples
 	CGO_ENABLED=1 $(GO) test $(VCS) -race -timeout $(RACE_TIMEOUT) ./...
 
 vuln: need-go $(GOVULNCHECK)
@@ -142,6 +142,9 @@ clean: ## remove what was built
 
 need-go need-redis need-gcc: need-%:
 	@test/tools/need.sh $*
+
+need-samples:
+	@test/tools/need.sh php curl jq
 
 # Tools: rebuilt when their modfile changes.
 $(BUF): test/tools/buf/go.mod test/tools/buf/go.sum | need-go

@@ -24,6 +24,13 @@ type Kind interface {
 	Open(target fsm.TargetSpec, budget Budget) (Actuator, error)
 }
 
+// Targeted is what a Kind may be besides: one whose target's message has another
+// name in the spec than its step's. Such a kind is registered under both.
+type Targeted interface {
+	// Target is the name of the target's message.
+	Target() string
+}
+
 // Kinds holds the kinds that this program was built with, by name.
 type Kinds map[string]Kind
 
@@ -130,6 +137,7 @@ type Sight struct {
 	After   time.Duration // with Busy: look again then
 	Found   bool          // with Applied: it stands so without any write of ours
 	Counted bool          // with Staged: the provider was seen to count the write as not applied
+	Warning string        // with Applied: what will need care, though all is well; shown as the reason
 	Reading Reading
 }
 

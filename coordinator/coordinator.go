@@ -151,7 +151,21 @@ func (c *Coordinator) assemble() (err error) {
 		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Compile: adapted.compile,
 		Registry: c.registry, Logger: c.Logger,
 	})
-	return err
+	return errors.Join(err, c.registerKinds())
+}
+
+// registerKinds takes up the metrics of those kinds that have some. A kind may
+// stand there under two names.
+func (c *Coordinator) registerKinds() error {
+	var errs []error
+	for _, k := range c.Kinds {
+		if m, ok := k.(prometheus.Collector); ok {
+			if err := c.registry.Register(m); !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // run works until the node fails or Close is called, then stops what it began

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/shopify"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
@@ -30,7 +32,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		Advertise: &pointsmanv1.Advertise{Raft: ports[0], Grpc: ports[1], Http: ports[2]},
 		Peers:     []*pointsmanv1.Peer{{Id: "a", Zone: "z", Raft: ports[0]}},
 	}
-	c, err := Start(t.Context(), Options{Node: n})
+	shop := shopify.New(shopify.Config{})
+	c, err := Start(t.Context(), Options{Node: n, Kinds: actuators.Kinds{shopify.Name: shop, shopify.TargetName: shop}})
 	if err != nil {
 		t.Fatal(err)
 	}

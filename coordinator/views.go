@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +98,7 @@ func viewOut(node string, v sentinel.View, now time.Time) *pointsmanv1.MasterVie
 		m := &pointsmanv1.SentinelReport{
 			Address: r.Sentinel, RunId: r.RunID, Reachable: r.Seen, Master: r.Address, Epoch: r.Epoch,
 			KnownSentinels: uint32(min(max(r.OtherSentinels, 0), 1<<16)), Tilt: r.Tilt, Error: r.Err, Age: age(r.At, now), NodeId: by(r.Via, node),
+			Subscribed: r.Subscribed, DownAfterMs: uint64(max(r.DownAfter, 0).Milliseconds()),
 		}
 		if r.Flags != "" {
 			m.Flags = strings.Split(r.Flags, ",")
@@ -109,6 +111,7 @@ func viewOut(node string, v sentinel.View, now time.Time) *pointsmanv1.MasterVie
 	for _, r := range v.Roles {
 		out.Roles = append(out.Roles, &pointsmanv1.RoleReport{
 			Address: r.Address, Role: roleOut(r.Role), Error: r.Err, Age: age(r.At, now), NodeId: by(r.Via, node),
+			Master: r.Master, Link: r.Link, Offset: r.Offset,
 		})
 	}
 	return out
@@ -143,11 +146,15 @@ func viewIn(m *pointsmanv1.MasterView, now time.Time) sentinel.View {
 		v.Reports = append(v.Reports, sentinel.Report{
 			Sentinel: r.GetAddress(), RunID: r.GetRunId(), Address: r.GetMaster(), Epoch: r.GetEpoch(), Seen: r.GetReachable(),
 			Err: r.GetError(), At: now.Add(-r.GetAge().AsDuration()), Tilt: r.GetTilt(), OtherSentinels: int(r.GetKnownSentinels()),
+			Subscribed: r.GetSubscribed(), DownAfter: time.Duration(min(r.GetDownAfterMs(), math.MaxInt32)) * time.Millisecond,
 			Failover: leads, Flags: strings.Join(slices.DeleteFunc(flags, func(f string) bool { return f == flagFailover }), ","),
 		})
 	}
 	for _, r := range m.GetRoles() {
-		v.Roles = append(v.Roles, sentinel.Role{Address: r.GetAddress(), Role: roleIn(r.GetRole()), Err: r.GetError(), At: now.Add(-r.GetAge().AsDuration())})
+		v.Roles = append(v.Roles, sentinel.Role{
+			Address: r.GetAddress(), Role: roleIn(r.GetRole()), Err: r.GetError(), At: now.Add(-r.GetAge().AsDuration()),
+			Master: r.GetMaster(), Link: r.GetLink(), Offset: r.GetOffset(),
+		})
 	}
 	return v
 }

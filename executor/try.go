@@ -239,7 +239,7 @@ func (t try) conclude(ctx context.Context, a fsm.Action, seen actuators.Sight) {
 	c := fsm.Settle{Reason: seen.Detail, Requests: seen.Reading.Requests}
 	switch seen.Verdict {
 	case actuators.Applied:
-		c.To, c.Effect, c.Reason = fsm.Done, fsm.Already, ""
+		c.To, c.Effect, c.Reason = fsm.Done, fsm.Already, seen.Warning
 		if !seen.Found && (t.doubt || a.Attempts > 1) {
 			c.Effect = fsm.Changed
 		}

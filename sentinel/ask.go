@@ -42,12 +42,12 @@ func Ask(ctx context.Context, dial func(ctx context.Context, network, address st
 	}
 	info, err := s.conn.Info(ctx, "server").Result()
 	if replied(err) { // the role alone still tells a replica
-		return Answer{Role: role}, fmt.Errorf("INFO: %w", err)
+		return Answer{Role: role.Role}, fmt.Errorf("INFO: %w", err)
 	}
 	if err != nil {
 		return Answer{}, worded(ctx, err)
 	}
-	return Answer{Role: role, RunID: runIDIn(info)}, nil
+	return Answer{Role: role.Role, RunID: runIDIn(info)}, nil
 }
 
 // worded is an error that reads the same each time.

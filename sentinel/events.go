@@ -57,6 +57,7 @@ func (w *Watcher) listen(ctx context.Context, p *process, good func()) error {
 	}
 	w.allDue(p) // what was published before is read instead
 	signal(p.nudge)
+	defer w.hears(p, false)
 	asked := false
 	for ctx.Err() == nil {
 		msg, err := sub.ReceiveTimeout(ctx, w.cfg.Timeout)
@@ -75,11 +76,26 @@ func (w *Watcher) listen(ctx context.Context, p *process, good func()) error {
 		}
 		asked = false
 		good()
+		w.hears(p, true)
 		if m, ok := msg.(*redis.Message); ok && err == nil {
 			w.event(p, m.Channel, m.Payload)
 		}
 	}
 	return ctx.Err()
+}
+
+// hears notes whether a Sentinel's events reach this node, in the reports too.
+func (w *Watcher) hears(p *process, now bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.heard == now {
+		return
+	}
+	p.heard = now
+	for _, r := range p.refs {
+		r.m.reports[r.index].Subscribed = now
+		r.m.tell()
+	}
 }
 
 // masterOf finds the master's name in an event:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -86,7 +88,7 @@ func (w *Watcher) watchNode(ctx context.Context, n *node) {
 	}()
 	for ctx.Err() == nil {
 		kept := s != nil
-		var role string
+		var role Role
 		var err error
 		s, role, err = w.ask(ctx, n, s)
 		if err != nil && kept && !replied(err) && !timedOut(err) {
@@ -109,49 +111,78 @@ func (w *Watcher) watchNode(ctx context.Context, n *node) {
 }
 
 // ask uses s or a new session, and returns the session that is still good.
-func (w *Watcher) ask(ctx context.Context, n *node, s *session) (*session, string, error) {
+func (w *Watcher) ask(ctx context.Context, n *node, s *session) (*session, Role, error) {
 	if s == nil {
 		w.mu.Lock()
 		access := n.access
 		w.mu.Unlock()
 		var err error
 		if s, err = w.open(ctx, n.address, access, roleBuffer); err != nil {
-			return nil, "", err
+			return nil, Role{}, err
 		}
 	}
 	role, err := roleOf(ctx, s.conn)
 	if err != nil {
 		s.close()
-		return nil, "", err
+		return nil, Role{}, err
 	}
 	return s, role, nil
 }
 
-func roleOf(ctx context.Context, c *redis.Conn) (string, error) {
+// roleOf asks for ROLE:
+//
+//	master OFFSET [[ip port offset] …]
+//	slave MASTER-IP MASTER-PORT LINK OFFSET
+//
+// Only the first word is judged by; what else is not as expected stays empty.
+func roleOf(ctx context.Context, c *redis.Conn) (Role, error) {
 	cmd := redis.NewSliceCmd(ctx, "ROLE")
 	if err := c.Process(ctx, cmd); err != nil {
-		return "", err
+		return Role{}, err
 	}
 	list := cmd.Val()
 	if len(list) == 0 {
-		return "", fmt.Errorf("%w to ROLE", errReply)
+		return Role{}, fmt.Errorf("%w to ROLE", errReply)
 	}
-	switch role, _ := list[0].(string); role {
-	case RoleMaster, RoleSlave, RoleSentinel:
-		return role, nil
+	switch word, _ := list[0].(string); word {
+	case RoleMaster:
+		r := Role{Role: word}
+		if len(list) > 1 {
+			r.Offset, _ = list[1].(int64)
+		}
+		return r, nil
+	case RoleSlave:
+		return replicaOf(list), nil
+	case RoleSentinel:
+		return Role{Role: word}, nil
 	default:
-		return "", fmt.Errorf("%w: role %q", errReply, role)
+		return Role{}, fmt.Errorf("%w: role %q", errReply, word)
 	}
 }
 
+func replicaOf(list []any) Role {
+	r := Role{Role: RoleSlave}
+	if len(list) != 5 {
+		return r
+	}
+	host, _ := list[1].(string)
+	port, _ := list[2].(int64)
+	if host != "" {
+		r.Master = net.JoinHostPort(host, strconv.FormatInt(port, 10))
+	}
+	r.Link, _ = list[3].(string)
+	r.Offset, _ = list[4].(int64)
+	return r
+}
+
 // hear takes in an answer and returns when to ask next.
-func (w *Watcher) hear(n *node, role string, err error) (wait time.Duration, hot bool) {
+func (w *Watcher) hear(n *node, answer Role, err error) (wait time.Duration, hot bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	answer := Role{Role: role, At: now}
+	answer.At = now
 	if err != nil {
-		answer.Role, answer.Err = RoleUnreachable, plain(err)
+		answer = Role{Role: RoleUnreachable, Err: plain(err), At: now}
 	}
 	for _, r := range n.refs {
 		hot = hot || now.Before(r.m.hot)
@@ -162,7 +193,7 @@ func (w *Watcher) hear(n *node, role string, err error) (wait time.Duration, hot
 			w.heat(r.m, now)
 			hot = true
 		}
-		if old.Role != answer.Role || old.Err != answer.Err {
+		if old.Role != answer.Role || old.Err != answer.Err || old.Link != answer.Link || old.Master != answer.Master {
 			r.m.tell()
 		}
 	}

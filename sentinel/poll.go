@@ -185,6 +185,7 @@ func (a answer) report() (Report, error) {
 	for flag := range strings.SplitSeq(r.Flags, ",") {
 		r.Failover = r.Failover || flag == "failover_in_progress"
 	}
+	r.DownAfter = time.Duration(number(state["down-after-milliseconds"])) * time.Millisecond
 	r.OtherSentinels = number(state["num-other-sentinels"])
 	r.Replicas = number(state["num-slaves"])
 	return r, nil

@@ -17,6 +17,7 @@ type process struct {
 	access Access
 	refs   []*ref
 	tilt   time.Time // in tilt until
+	heard  bool      // its events reach us
 	cancel context.CancelFunc
 }
 
@@ -147,7 +148,7 @@ func (w *Watcher) deliver(p *process, jobs []job, reports []Report) {
 		}
 		r := reports[i]
 		r.Sentinel = m.spec.Sentinels[j.ref.index]
-		r.Tilt = r.At.Before(p.tilt)
+		r.Tilt, r.Subscribed = r.At.Before(p.tilt), p.heard
 		r.Address = w.spell(m, r.Address)
 		w.update(m, j.ref.index, r)
 	}
@@ -157,9 +158,9 @@ func (w *Watcher) deliver(p *process, jobs []job, reports []Report) {
 func (w *Watcher) update(m *master, index int, r Report) {
 	old := m.reports[index]
 	if !r.Seen { // keep its last word
-		err, at := r.Err, r.At
+		err, at, heard := r.Err, r.At, r.Subscribed
 		r = old
-		r.Seen, r.Err, r.Failover, r.At = false, err, false, at
+		r.Seen, r.Err, r.Failover, r.At, r.Subscribed = false, err, false, at, heard
 	}
 	if r.Seen && r.Failover && old.Seen && !old.Failover && r.Epoch == old.Epoch {
 		m.began = time.Now() // its events may have been lost; a promotion would show in the epoch
@@ -181,7 +182,7 @@ func (w *Watcher) lost(p *process, err error) {
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, r := range p.refs {
-		w.update(r.m, r.index, Report{Err: plain(err), At: now})
+		w.update(r.m, r.index, Report{Err: plain(err), At: now, Subscribed: p.heard})
 	}
 }
 

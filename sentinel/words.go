@@ -44,6 +44,9 @@ type Report struct {
 	Failover bool   // it is leading a failover now
 	Tilt     bool   // it has stopped judging for up to 30 s
 
+	Subscribed bool          // its events reach the reporting node now
+	DownAfter  time.Duration // after which it takes the master for down; 0: not told
+
 	OtherSentinels int    // that it knows
 	Replicas       int    // that it knows
 	Via            string // the peer that told us, empty for our own sight
@@ -64,6 +67,10 @@ type Role struct {
 	Err     string
 	At      time.Time
 	Via     string // the peer that told us, empty for our own sight
+
+	Offset int64  // replication offset, of a master or a replica
+	Master string // whom a replica follows, host:port, as it spells it
+	Link   string // of a replica: connected, sync, connecting, connect, handshake
 }
 
 // Note is an event worth an alert, kept for NoteFor.

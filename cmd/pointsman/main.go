@@ -8,17 +8,23 @@ import (
 	"syscall"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
+	"github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
 )
 
 // kinds are the outside worlds that this program can act on. A new one is one
 // line here.
 func kinds() actuators.Kinds {
+	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
-		"ovh_iplb": ovh.New(ovh.Config{}),
-		"setting":  setting.Kind{},
+		"linode_nodebalancer": linode.New(linode.Config{}),
+		"ovh_iplb":            ovh.New(ovh.Config{}),
+		"setting":             setting.Kind{},
+		shopify.Name:          shop,
+		shopify.TargetName:    shop,
 	}
 }
 

@@ -44,9 +44,15 @@ func scriptCommands() map[string]command {
 		"failover":   onTape((*tape).scriptFailover), // failover MASTER ADDRESS [PROMOTED-BEFORE]
 		"settle":     onTape((*tape).scriptSettle),   // settle ACTION done|pending|stuck REASON [REQUEST-ID...]
 		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
+		"sees":       onTape((*tape).scriptSees),     // sees all|unseen REDIS|link REDIS WORD|silent SENTINEL|splits SENTINEL ADDRESS
+		"drift":      onTape((*tape).scriptDrift),    // drift ACTION none|WORDS: its object was found other than it was left
+		"lost":       onTape((*tape).scriptLost),     // lost NODE... : these do not reach the target
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
 		"object":     onTape((*tape).scriptObject),   // object REASON DETAIL: switchovers are refused; object none
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
+		"web":        startWeb,                       // web NODE: its HTTP port, as $WEB, for the rest of the script
+		"tool":       tools,                          // tool NAME...: of this machine, installed where missing
+		"bufcurl":    bufCurl,                        // bufcurl PAGE: runs its lines with the buf of bin/tools
 		"request":    request,                        // request NODE METHOD PATH [BODY]: over HTTP
 		"sameanswer": sameAnswer,                     // sameanswer FILE FILE: the JSON of two answers
 		"reaches":    reaches,                        // reaches ADDRESS: poll until somebody listens

@@ -31,6 +31,8 @@ type tape struct {
 	ids   []fsm.NodeID
 	nodes map[fsm.NodeID]*node
 	hints []string
+	sees  func(*api.Sight) // what a script changes about every sight; under mu
+	lost  []fsm.NodeID     // do not reach the target; under mu
 
 	objections []api.Objection // of every switchover
 }

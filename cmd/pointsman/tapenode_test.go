@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -41,9 +42,11 @@ func (n *node) Status() api.Status {
 	return st
 }
 
-// See implements api.Sights: every Sentinel names the accepted address.
+// See implements api.Sights: every Sentinel names the accepted address and the
+// other candidates follow it, unless a script said otherwise.
 func (n *node) See(id fsm.MasterID) api.Sight {
-	m, _ := n.now().Master(id)
+	state := n.now()
+	m, _ := state.Master(id)
 	if !m.Known() {
 		return api.Sight{}
 	}
@@ -54,10 +57,22 @@ func (n *node) See(id fsm.MasterID) api.Sight {
 			KnownSentinels: 2, Subscribed: true, Age: durationpb.New(80 * time.Millisecond), NodeId: string(n.id), DownAfterMs: 2000,
 		})
 	}
-	sight.Roles = []*pointsmanv1.RoleReport{{
-		Address: string(m.Address), Role: pointsmanv1.RedisRole_REDIS_ROLE_MASTER, Offset: 42,
-		Age: durationpb.New(120 * time.Millisecond), NodeId: string(n.id),
-	}}
+	spec, _ := state.Spec().Master(id)
+	for _, c := range spec.Candidates {
+		r := &pointsmanv1.RoleReport{
+			Address: string(c.Address), Role: pointsmanv1.RedisRole_REDIS_ROLE_REPLICA, Master: string(m.Address), Link: "connected",
+			Offset: 30, Age: durationpb.New(120 * time.Millisecond), NodeId: string(n.id),
+		}
+		if c.Address == m.Address {
+			r.Role, r.Master, r.Link, r.Offset = pointsmanv1.RedisRole_REDIS_ROLE_MASTER, "", "", 42
+		}
+		sight.Roles = append(sight.Roles, r)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sees != nil {
+		n.sees(&sight)
+	}
 	return sight
 }
 
@@ -69,6 +84,11 @@ func (n *node) Report(context.Context, *pointsmanv1.ReportViewRequest) (*pointsm
 // Targets implements api.Fitness.
 func (n *node) Targets() []*pointsmanv1.TargetReach {
 	t := &pointsmanv1.TargetReach{Target: "lb-par", Reach: pointsmanv1.Reach_REACH_REACHED, Probed: durationpb.New(time.Second)}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if slices.Contains(n.lost, n.id) {
+		t.Reach, t.Since, t.Error = pointsmanv1.Reach_REACH_LOST, durationpb.New(20*time.Second), "503 Service Unavailable"
+	}
 	return []*pointsmanv1.TargetReach{t}
 }
 

@@ -110,6 +110,16 @@ func edit(t *testing.T, pairs ...string) string {
 	return out
 }
 
+// stepKinds lists the kinds of a step, as messages do.
+func stepKinds() string {
+	fields := (&pointsmanv1.Step{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
+	var names []string
+	for i := range fields.Len() {
+		names = append(names, string(fields.Get(i).Name()))
+	}
+	return strings.Join(names, ", ")
+}
+
 func TestBadSpec(t *testing.T) {
 	const step = "masters[0].plan[0].steps[0]"
 	for _, tc := range []struct {
@@ -151,9 +161,9 @@ func TestBadSpec(t *testing.T) {
 		{"two steps with one name", []string{"{name: url,", "{name: lb,"}, []string{
 			`s:20:20: masters[0].plan[0].steps[1].name: "lb" is used twice, first as masters[0].plan[0].steps[0].name`}},
 		{"two kinds in a step", []string{"foreign: adopt}", "foreign: adopt}\n            setting: {key: a, value: b}"}, []string{
-			"s:20:13: " + step + ".setting: only one of ovh_iplb, setting may be set, and ovh_iplb is"}},
+			"s:20:13: " + step + ".setting: only one of " + stepKinds() + " may be set, and ovh_iplb is"}},
 		{"no kind", []string{", setting: {key: redis/cache/url, value: \"redis://{{.New}}/0\"}", ""}, []string{
-			"s:20:13: masters[0].plan[0].steps[1]: must have exactly one of ovh_iplb, setting"}},
+			"s:20:13: masters[0].plan[0].steps[1]: must have exactly one of " + stepKinds()}},
 		{"missing field", []string{"      name: mymaster\n", ""}, []string{
 			"s:5:7: masters[0].sentinel.name: must be set"}},
 		{"bad names", []string{"id: cache", "id: Cache_1", "  lb-par:", "  LB:"}, []string{

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"google.golang.org/grpc"
 
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
@@ -32,15 +33,27 @@ func damages() []damage {
 	return []damage{
 		{"emptied", func(store string) error { return os.Truncate(store, 0) }},
 		{"removed", os.Remove},
-		{"cut in half", func(store string) error {
-			info, err := os.Stat(store)
-			if err != nil {
-				return err
-			}
-			return os.Truncate(store, info.Size()/2)
-		}},
+		{"cut in half", cutInHalf},
 		{"without a meta page", func(store string) error { return overwrite(store, int64(os.Getpagesize()), 128) }},
 	}
+}
+
+// cutInHalf takes away half of the pages in use. The file is longer than they
+// are, and whoever loses only the rest has lost nothing.
+func cutInHalf(store string) (err error) {
+	db, err := bbolt.Open(store, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	var used int64
+	err = db.View(func(tx *bbolt.Tx) error {
+		used = tx.Size()
+		return nil
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	return os.Truncate(store, used/2)
 }
 
 // overwrite puts zeros over n bytes of a file.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh go|redis|gcc ...: make sure that these are there, or say in one line
+# need.sh go|redis|gcc|php|curl|jq ...: make sure that these are there, or say in one line
 # what to do. As root on a machine with apt it installs what is missing and
 # starts no daemon; otherwise it changes nothing.
 set -eu
@@ -58,11 +58,16 @@ need_gcc() {
 	fi
 }
 
+# The samples of docs/samples are run as they stand there.
+need_php() { command -v php >/dev/null 2>&1 || install "PHP (for docs/samples)" php-cli; }
+need_curl() { command -v curl >/dev/null 2>&1 || install "curl (for docs/samples)" curl; }
+need_jq() { command -v jq >/dev/null 2>&1 || install "jq (for docs/samples)" jq; }
+
 for thing in "$@"; do
 	case $thing in
-	go | redis | gcc) "need_$thing" ;;
+	go | redis | gcc | php | curl | jq) "need_$thing" ;;
 	*)
-		say "need.sh knows go, redis and gcc, not $thing"
+		say "need.sh knows go, redis, gcc, php, curl and jq, not $thing"
 		exit 2
 		;;
 	esac

@@ -838,6 +838,8 @@ type Step struct {
 	//
 	//	*Step_OvhIplb
 	//	*Step_Setting
+	//	*Step_LinodeNodebalancer
+	//	*Step_ShopifyMetafields
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -947,6 +949,24 @@ func (x *Step) GetSetting() *SettingStep {
 	return nil
 }
 
+func (x *Step) GetLinodeNodebalancer() *LinodeNodebalancerStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_LinodeNodebalancer); ok {
+			return x.LinodeNodebalancer
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_ShopifyMetafields); ok {
+			return x.ShopifyMetafields
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -961,9 +981,23 @@ type Step_Setting struct {
 	Setting *SettingStep `protobuf:"bytes,17,opt,name=setting,proto3,oneof"`
 }
 
+type Step_LinodeNodebalancer struct {
+	// Points a node of a Linode NodeBalancer at the new master.
+	LinodeNodebalancer *LinodeNodebalancerStep `protobuf:"bytes,18,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
+}
+
+type Step_ShopifyMetafields struct {
+	// Writes app-data metafields of a Shopify shop.
+	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
+
+func (*Step_LinodeNodebalancer) isStep_Kind() {}
+
+func (*Step_ShopifyMetafields) isStep_Kind() {}
 
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
@@ -1039,6 +1073,8 @@ type Target struct {
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Target_OvhIplb
+	//	*Target_LinodeNodebalancer
+	//	*Target_Shopify
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1104,6 +1140,24 @@ func (x *Target) GetOvhIplb() *OvhIplbTarget {
 	return nil
 }
 
+func (x *Target) GetLinodeNodebalancer() *LinodeNodebalancerTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_LinodeNodebalancer); ok {
+			return x.LinodeNodebalancer
+		}
+	}
+	return nil
+}
+
+func (x *Target) GetShopify() *ShopifyTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Shopify); ok {
+			return x.Shopify
+		}
+	}
+	return nil
+}
+
 type isTarget_Kind interface {
 	isTarget_Kind()
 }
@@ -1113,7 +1167,21 @@ type Target_OvhIplb struct {
 	OvhIplb *OvhIplbTarget `protobuf:"bytes,16,opt,name=ovh_iplb,json=ovhIplb,proto3,oneof"`
 }
 
+type Target_LinodeNodebalancer struct {
+	// A Linode (Akamai) NodeBalancer.
+	LinodeNodebalancer *LinodeNodebalancerTarget `protobuf:"bytes,17,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
+}
+
+type Target_Shopify struct {
+	// A Shopify shop.
+	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
+}
+
 func (*Target_OvhIplb) isTarget_Kind() {}
+
+func (*Target_LinodeNodebalancer) isTarget_Kind() {}
+
+func (*Target_Shopify) isTarget_Kind() {}
 
 var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
@@ -1183,7 +1251,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xd5\x04\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\x84\x06\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1195,16 +1263,20 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\bon_newer\x18\x06 \x01(\x0e2\x15.pointsman.v1.OnNewerB\b\xbaH\x05\x82\x01\x02\x10\x01R\aonNewer\x121\n" +
 	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
-	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asettingB\r\n" +
+	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12W\n" +
+	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x12T\n" +
+	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafieldsB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xae\x01\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xc2\x02\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
-	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplbB\r\n" +
+	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x12Y\n" +
+	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
+	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopifyB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
 	"\x0fLeaderPlacement\x12 \n" +
 	"\x1cLEADER_PLACEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1238,26 +1310,30 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_pointsman_v1_spec_proto_goTypes = []any{
-	(LeaderPlacement)(0),        // 0: pointsman.v1.LeaderPlacement
-	(Drift)(0),                  // 1: pointsman.v1.Drift
-	(OnFailure)(0),              // 2: pointsman.v1.OnFailure
-	(OnNewer)(0),                // 3: pointsman.v1.OnNewer
-	(*Spec)(nil),                // 4: pointsman.v1.Spec
-	(*MasterSpec)(nil),          // 5: pointsman.v1.MasterSpec
-	(*SentinelSpec)(nil),        // 6: pointsman.v1.SentinelSpec
-	(*SwitchoverAccess)(nil),    // 7: pointsman.v1.SwitchoverAccess
-	(*RedisSpec)(nil),           // 8: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),           // 9: pointsman.v1.ClientTls
-	(*Candidate)(nil),           // 10: pointsman.v1.Candidate
-	(*Stage)(nil),               // 11: pointsman.v1.Stage
-	(*Step)(nil),                // 12: pointsman.v1.Step
-	(*DataPathProbe)(nil),       // 13: pointsman.v1.DataPathProbe
-	(*Target)(nil),              // 14: pointsman.v1.Target
-	nil,                         // 15: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
-	(*OvhIplbStep)(nil),         // 17: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),         // 18: pointsman.v1.SettingStep
-	(*OvhIplbTarget)(nil),       // 19: pointsman.v1.OvhIplbTarget
+	(LeaderPlacement)(0),             // 0: pointsman.v1.LeaderPlacement
+	(Drift)(0),                       // 1: pointsman.v1.Drift
+	(OnFailure)(0),                   // 2: pointsman.v1.OnFailure
+	(OnNewer)(0),                     // 3: pointsman.v1.OnNewer
+	(*Spec)(nil),                     // 4: pointsman.v1.Spec
+	(*MasterSpec)(nil),               // 5: pointsman.v1.MasterSpec
+	(*SentinelSpec)(nil),             // 6: pointsman.v1.SentinelSpec
+	(*SwitchoverAccess)(nil),         // 7: pointsman.v1.SwitchoverAccess
+	(*RedisSpec)(nil),                // 8: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),                // 9: pointsman.v1.ClientTls
+	(*Candidate)(nil),                // 10: pointsman.v1.Candidate
+	(*Stage)(nil),                    // 11: pointsman.v1.Stage
+	(*Step)(nil),                     // 12: pointsman.v1.Step
+	(*DataPathProbe)(nil),            // 13: pointsman.v1.DataPathProbe
+	(*Target)(nil),                   // 14: pointsman.v1.Target
+	nil,                              // 15: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil),      // 16: google.protobuf.Duration
+	(*OvhIplbStep)(nil),              // 17: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),              // 18: pointsman.v1.SettingStep
+	(*LinodeNodebalancerStep)(nil),   // 19: pointsman.v1.LinodeNodebalancerStep
+	(*ShopifyMetafieldsStep)(nil),    // 20: pointsman.v1.ShopifyMetafieldsStep
+	(*OvhIplbTarget)(nil),            // 21: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 22: pointsman.v1.LinodeNodebalancerTarget
+	(*ShopifyTarget)(nil),            // 23: pointsman.v1.ShopifyTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1278,14 +1354,18 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	13, // 15: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
 	17, // 16: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
 	18, // 17: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	16, // 18: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	19, // 19: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	14, // 20: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	19, // 18: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
+	20, // 19: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	16, // 20: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	21, // 21: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	22, // 22: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	23, // 23: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	14, // 24: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1297,9 +1377,13 @@ func file_pointsman_v1_spec_proto_init() {
 	file_pointsman_v1_spec_proto_msgTypes[8].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
+		(*Step_LinodeNodebalancer)(nil),
+		(*Step_ShopifyMetafields)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[10].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
+		(*Target_LinodeNodebalancer)(nil),
+		(*Target_Shopify)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -207,6 +207,217 @@ func (x *OvhIplbStep) GetForeign() Foreign {
 	return Foreign_FOREIGN_UNSPECIFIED
 }
 
+// ShopifyTarget is one shop, as one app that is installed there sees it.
+type ShopifyTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The shop's permanent name, such as example.myshopify.com.
+	Shop string `protobuf:"bytes,1,opt,name=shop,proto3" json:"shop,omitempty"`
+	// Version of the Admin API, such as 2026-10. Shopify serves each for a year at
+	// least; an older one is answered by the oldest that it still serves, which
+	// is told in the action's reason and in a metric.
+	ApiVersion string `protobuf:"bytes,2,opt,name=api_version,json=apiVersion,proto3" json:"api_version,omitempty"`
+	// Reference to a static Admin API access token: file:PATH, credential:NAME or
+	// env:NAME.
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// Client id and secret of an app of the shop's own organisation. Each node
+	// gets tokens for them, which last a day, and keeps them in memory only.
+	ClientCredentials *ShopifyClientCredentials `protobuf:"bytes,4,opt,name=client_credentials,json=clientCredentials,proto3" json:"client_credentials,omitempty"`
+	// Base URL that is asked instead of https://SHOP, for labs and tests, such as
+	// http://127.0.0.1:7901.
+	Endpoint      string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShopifyTarget) Reset() {
+	*x = ShopifyTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShopifyTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShopifyTarget) ProtoMessage() {}
+
+func (x *ShopifyTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShopifyTarget.ProtoReflect.Descriptor instead.
+func (*ShopifyTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ShopifyTarget) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *ShopifyTarget) GetApiVersion() string {
+	if x != nil {
+		return x.ApiVersion
+	}
+	return ""
+}
+
+func (x *ShopifyTarget) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *ShopifyTarget) GetClientCredentials() *ShopifyClientCredentials {
+	if x != nil {
+		return x.ClientCredentials
+	}
+	return nil
+}
+
+func (x *ShopifyTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+// ShopifyClientCredentials are an app's own, for the client-credentials grant.
+type ShopifyClientCredentials struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Client id of the app.
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Reference to the app's client secret: file:PATH, credential:NAME or env:NAME.
+	ClientSecret  string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShopifyClientCredentials) Reset() {
+	*x = ShopifyClientCredentials{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShopifyClientCredentials) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShopifyClientCredentials) ProtoMessage() {}
+
+func (x *ShopifyClientCredentials) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShopifyClientCredentials.ProtoReflect.Descriptor instead.
+func (*ShopifyClientCredentials) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ShopifyClientCredentials) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *ShopifyClientCredentials) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+// ShopifyMetafieldsStep writes app-data metafields: those that the app's own
+// installation in the shop owns. All of a step are written in one call that
+// Shopify carries out as a whole or not at all. Each is of type json and holds
+// {"cluster", "failover", "action", "value"}.
+type ShopifyMetafieldsStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Namespace of the metafields. It belongs to this step alone.
+	Namespace string `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// Template of the value of each metafield, by its key (2 to 64 letters,
+	// digits, '_' or '-'). Fields as in a setting's value.
+	Values map[string]string `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What to do with metafields that stand there and are not ours. In YAML:
+	// stuck or adopt. Default adopt: naming the namespace in a spec is meant.
+	Foreign       Foreign `protobuf:"varint,3,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShopifyMetafieldsStep) Reset() {
+	*x = ShopifyMetafieldsStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShopifyMetafieldsStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShopifyMetafieldsStep) ProtoMessage() {}
+
+func (x *ShopifyMetafieldsStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShopifyMetafieldsStep.ProtoReflect.Descriptor instead.
+func (*ShopifyMetafieldsStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ShopifyMetafieldsStep) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ShopifyMetafieldsStep) GetValues() map[string]string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *ShopifyMetafieldsStep) GetForeign() Foreign {
+	if x != nil {
+		return x.Foreign
+	}
+	return Foreign_FOREIGN_UNSPECIFIED
+}
+
 // SettingStep writes a replicated setting. It is an effect inside the log: it
 // changes with the entry that settles it and is never in doubt.
 type SettingStep struct {
@@ -223,7 +434,7 @@ type SettingStep struct {
 
 func (x *SettingStep) Reset() {
 	*x = SettingStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[2]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +446,7 @@ func (x *SettingStep) String() string {
 func (*SettingStep) ProtoMessage() {}
 
 func (x *SettingStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[2]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +459,7 @@ func (x *SettingStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingStep.ProtoReflect.Descriptor instead.
 func (*SettingStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SettingStep) GetKey() string {
@@ -263,6 +474,157 @@ func (x *SettingStep) GetValue() string {
 		return x.Value
 	}
 	return ""
+}
+
+// LinodeNodebalancerTarget is one Linode (Akamai) NodeBalancer.
+type LinodeNodebalancerTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reference to a personal access token with the scope
+	// nodebalancers:read_write: env:NAME, file:PATH or credential:NAME.
+	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// Id of the NodeBalancer.
+	Nodebalancer int64 `protobuf:"varint,2,opt,name=nodebalancer,proto3" json:"nodebalancer,omitempty"`
+	// Base URL of the API, version included. Default https://api.linode.com/v4.
+	Endpoint      string `protobuf:"bytes,3,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinodeNodebalancerTarget) Reset() {
+	*x = LinodeNodebalancerTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinodeNodebalancerTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinodeNodebalancerTarget) ProtoMessage() {}
+
+func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinodeNodebalancerTarget.ProtoReflect.Descriptor instead.
+func (*LinodeNodebalancerTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LinodeNodebalancerTarget) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
+func (x *LinodeNodebalancerTarget) GetNodebalancer() int64 {
+	if x != nil {
+		return x.Nodebalancer
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+// LinodeNodebalancerStep points the one node of a NodeBalancer's configuration
+// at the new master. Its label becomes the marker of Pointsman.
+type LinodeNodebalancerStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the configuration (the port) on the NodeBalancer.
+	Config int64 `protobuf:"varint,1,opt,name=config,proto3" json:"config,omitempty"`
+	// Id of the node: the only one in the configuration that takes traffic.
+	Node int64 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	// Private IPv4 address and port of the backend, for each candidate whose
+	// own address is another. A candidate that is left out stands for itself.
+	Backends map[string]string `protobuf:"bytes,3,rep,name=backends,proto3" json:"backends,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Id of the VPC subnet that the backends are in. Needed for addresses outside
+	// of Linode's own private network, 192.168.128.0/17.
+	Subnet int64 `protobuf:"varint,4,opt,name=subnet,proto3" json:"subnet,omitempty"`
+	// What to do with a node that carries no marker of ours. In YAML: stuck or
+	// adopt. Default adopt: naming the node in a spec is meant.
+	Foreign       Foreign `protobuf:"varint,5,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinodeNodebalancerStep) Reset() {
+	*x = LinodeNodebalancerStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinodeNodebalancerStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinodeNodebalancerStep) ProtoMessage() {}
+
+func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinodeNodebalancerStep.ProtoReflect.Descriptor instead.
+func (*LinodeNodebalancerStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LinodeNodebalancerStep) GetConfig() int64 {
+	if x != nil {
+		return x.Config
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetNode() int64 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetBackends() map[string]string {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
+}
+
+func (x *LinodeNodebalancerStep) GetSubnet() int64 {
+	if x != nil {
+		return x.Subnet
+	}
+	return 0
+}
+
+func (x *LinodeNodebalancerStep) GetForeign() Foreign {
+	if x != nil {
+		return x.Foreign
+	}
+	return Foreign_FOREIGN_UNSPECIFIED
 }
 
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
@@ -285,11 +647,56 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
 	"FarmsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd2\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xc1\x06\n" +
+	"\rShopifyTarget\x12\xc6\x01\n" +
+	"\x04shop\x18\x01 \x01(\tB\xb1\x01\xbaH\xad\x01\xba\x01\xa6\x01\n" +
+	"\tmyshopify\x12\\must be the shop's permanent name, NAME.myshopify.com, without scheme, path, key or password\x1a;this.matches('^[a-z0-9][a-z0-9-]{0,99}[.]myshopify[.]com$')\xc8\x01\x01R\x04shop\x12\x95\x01\n" +
+	"\vapi_version\x18\x02 \x01(\tBt\xbaHq\xba\x01k\n" +
+	"\x0fshopify_version\x12,must be a quarterly version, such as 2026-10\x1a*this.matches('^20[0-9]{2}-(01|04|07|10)$')\xc8\x01\x01R\n" +
+	"apiVersion\x12\xd0\x01\n" +
+	"\x05token\x18\x03 \x01(\tB\xb9\x01\xbaH\xb5\x01\xba\x01\xb1\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1a`this == '' || this.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')R\x05token\x12U\n" +
+	"\x12client_credentials\x18\x04 \x01(\v2&.pointsman.v1.ShopifyClientCredentialsR\x11clientCredentials\x12\x80\x01\n" +
+	"\bendpoint\x18\x05 \x01(\tBd\xbaHa\xba\x01^\n" +
+	"\bhttp_url\x12\x16must be an http(s) URL\x1a:this == '' || (this.matches('^https?://') && this.isUri())R\bendpoint:\"\xbaH\x1f\"\x1d\n" +
+	"\x05token\n" +
+	"\x12client_credentials\x10\x01\"\xfb\x02\n" +
+	"\x18ShopifyClientCredentials\x12\x87\x01\n" +
+	"\tclient_id\x18\x01 \x01(\tBj\xbaHg\xba\x01a\n" +
+	"\tclient_id\x12,must be 1 to 128 letters, digits, '_' or '-'\x1a&this.matches('^[A-Za-z0-9_-]{1,128}$')\xc8\x01\x01R\bclientId\x12\xd4\x01\n" +
+	"\rclient_secret\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\fclientSecret\"\xe9\x03\n" +
+	"\x15ShopifyMetafieldsStep\x12\x92\x01\n" +
+	"\tnamespace\x18\x01 \x01(\tBt\xbaHq\xba\x01k\n" +
+	"\x13metafield_namespace\x12,must be 3 to 255 letters, digits, '_' or '-'\x1a&this.matches('^[A-Za-z0-9_-]{3,255}$')\xc8\x01\x01R\tnamespace\x12\xc4\x01\n" +
+	"\x06values\x18\x02 \x03(\v2/.pointsman.v1.ShopifyMetafieldsStep.ValuesEntryB{\xbaHx\x9a\x01u\b\x01\x10\x19\"f\xba\x01c\n" +
+	"\rmetafield_key\x12+must be 2 to 64 letters, digits, '_' or '-'\x1a%this.matches('^[A-Za-z0-9_-]{2,64}$')*\ar\x05\x10\x01\x18\x80 R\x06values\x129\n" +
+	"\aforeign\x18\x03 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a9\n" +
+	"\vValuesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd2\x01\n" +
 	"\vSettingStep\x12\x9f\x01\n" +
 	"\x03key\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01\xba\x01}\n" +
 	"\x03key\x12@must be words of letters, digits, '.', '_' and '-' joined by '/'\x1a4this.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x12!\n" +
-	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value*H\n" +
+	"\x05value\x18\x02 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80 R\x05value\"\x8e\x03\n" +
+	"\x18LinodeNodebalancerTarget\x12\xc5\x01\n" +
+	"\x05token\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x05token\x12.\n" +
+	"\fnodebalancer\x18\x02 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\fnodebalancer\x12z\n" +
+	"\bendpoint\x18\x03 \x01(\tB^\xbaH[\xba\x01U\n" +
+	"\x0flinode_endpoint\x12\x16must be an http(s) URL\x1a*this.matches('^https?://') && this.isUri()\xd8\x01\x01R\bendpoint\"\xdb\x02\n" +
+	"\x16LinodeNodebalancerStep\x12\"\n" +
+	"\x06config\x18\x01 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\x06config\x12\x1e\n" +
+	"\x04node\x18\x02 \x01(\x03B\n" +
+	"\xbaH\a\xc8\x01\x01\"\x02 \x00R\x04node\x12d\n" +
+	"\bbackends\x18\x03 \x03(\v22.pointsman.v1.LinodeNodebalancerStep.BackendsEntryB\x14\xbaH\x11\x9a\x01\x0e\"\x05r\x03\x80\x02\x01*\x05r\x03\x80\x02\x01R\bbackends\x12\x1f\n" +
+	"\x06subnet\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\x06subnet\x129\n" +
+	"\aforeign\x18\x05 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
+	"\rBackendsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*H\n" +
 	"\aForeign\x12\x17\n" +
 	"\x13FOREIGN_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rFOREIGN_STUCK\x10\x01\x12\x11\n" +
@@ -308,22 +715,34 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_pointsman_v1_targets_proto_goTypes = []any{
-	(Foreign)(0),          // 0: pointsman.v1.Foreign
-	(*OvhIplbTarget)(nil), // 1: pointsman.v1.OvhIplbTarget
-	(*OvhIplbStep)(nil),   // 2: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),   // 3: pointsman.v1.SettingStep
-	nil,                   // 4: pointsman.v1.OvhIplbStep.FarmsEntry
+	(Foreign)(0),                     // 0: pointsman.v1.Foreign
+	(*OvhIplbTarget)(nil),            // 1: pointsman.v1.OvhIplbTarget
+	(*OvhIplbStep)(nil),              // 2: pointsman.v1.OvhIplbStep
+	(*ShopifyTarget)(nil),            // 3: pointsman.v1.ShopifyTarget
+	(*ShopifyClientCredentials)(nil), // 4: pointsman.v1.ShopifyClientCredentials
+	(*ShopifyMetafieldsStep)(nil),    // 5: pointsman.v1.ShopifyMetafieldsStep
+	(*SettingStep)(nil),              // 6: pointsman.v1.SettingStep
+	(*LinodeNodebalancerTarget)(nil), // 7: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 8: pointsman.v1.LinodeNodebalancerStep
+	nil,                              // 9: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 10: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 11: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	4, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
-	0, // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	9,  // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	0,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
+	4,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
+	10, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	0,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
+	11, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	0,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
+	7,  // [7:7] is the sub-list for method output_type
+	7,  // [7:7] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -337,7 +756,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

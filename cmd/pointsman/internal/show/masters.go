@@ -168,17 +168,49 @@ func (p *Printer) redisNodes(m *pointsmanv1.Master) {
 	for _, r := range m.GetRoles() {
 		roles[r.GetAddress()] = r
 	}
-	g := p.grid(cols("REDIS", "ZONE", "ROLE", "AGE", "SEEN BY", "+FOLLOWS", "+LINK", "+OFFSET", "NOTES"))
+	g := p.grid(cols("REDIS", "ZONE", "ROLE", "LINK", "AGE", "SEEN BY", "+FOLLOWS", "+OFFSET", "+BEHIND", "NOTES"))
 	for _, c := range m.GetCandidates() {
 		r := roles[c.GetAddress()]
 		role := or(Word(r.GetRole()))
 		if r.GetRole() == pointsmanv1.RedisRole_REDIS_ROLE_UNREACHABLE {
 			role = p.paint(bad, role)
 		}
-		g.row(c.GetAddress(), or(c.GetZone()), role, span(r.GetAge()), or(r.GetNodeId()),
-			or(r.GetMaster()), or(r.GetLink()), fmt.Sprint(r.GetOffset()), or(r.GetError()))
+		g.row(c.GetAddress(), or(c.GetZone()), role, p.link(r), span(r.GetAge()), or(r.GetNodeId()),
+			or(r.GetMaster()), offset(r), behind(m, r), or(r.GetError()))
 	}
 	g.print()
+}
+
+// linkUp is what ROLE says of a replica that follows its master.
+const linkUp = "connected"
+
+// link marks a replica that does not follow: it would be behind when promoted.
+func (p *Printer) link(r *pointsmanv1.RoleReport) string {
+	if r.GetLink() != "" && r.GetLink() != linkUp {
+		return p.paint(warn, r.GetLink())
+	}
+	return or(r.GetLink())
+}
+
+func offset(r *pointsmanv1.RoleReport) string {
+	if !replicates(r) {
+		return none
+	}
+	return fmt.Sprint(r.GetOffset())
+}
+
+func replicates(r *pointsmanv1.RoleReport) bool {
+	return r.GetRole() == pointsmanv1.RedisRole_REDIS_ROLE_MASTER || r.GetRole() == pointsmanv1.RedisRole_REDIS_ROLE_REPLICA
+}
+
+// behind is how many bytes a replica's offset is short of the master's. The
+// two were asked up to a second apart, so it is near, not exact.
+func behind(m *pointsmanv1.Master, r *pointsmanv1.RoleReport) string {
+	lead := roleOf(m, m.GetAddress())
+	if r.GetRole() != pointsmanv1.RedisRole_REDIS_ROLE_REPLICA || lead.GetRole() != pointsmanv1.RedisRole_REDIS_ROLE_MASTER {
+		return none
+	}
+	return fmt.Sprintf("%d B", max(lead.GetOffset()-r.GetOffset(), 0))
 }
 
 func yes(b bool, then, otherwise string) string {

@@ -38,7 +38,11 @@ func (s Status) verdict() string {
 		return "it works, and needs a look: " + s.problems()
 	}
 	if open > 0 {
-		return "nothing is wrong; " + count(int(open), "action") + " under way"
+		text := "nothing is wrong; " + count(int(open), "action") + " under way"
+		if running := s.underWay(); running != "" {
+			text += ": " + running
+		}
+		return text
 	}
 	return "nothing is wrong"
 }
@@ -51,6 +55,9 @@ func (s Status) problems() string {
 	alerts := s.alerts()
 	slices.SortStableFunc(alerts, func(a, b *pointsmanv1.Alert) int { return cmp.Compare(b.GetSeverity(), a.GetSeverity()) })
 	var all []string
+	for _, a := range s.failing() {
+		all = append(all, fmt.Sprintf("%s was tried %d times: %s", a.GetId(), a.GetAttempts(), a.GetReason()))
+	}
 	for _, a := range alerts {
 		all = append(all, strings.TrimSpace(a.GetCode()+" "+a.GetSubject()))
 	}
@@ -59,6 +66,9 @@ func (s Status) problems() string {
 		case pointsmanv1.MasterState_MASTER_STATE_UNKNOWN:
 			all = append(all, "no majority of the Sentinels of "+m.GetId()+" was heard yet")
 		case pointsmanv1.MasterState_MASTER_STATE_DISPUTED:
+			if len(m.GetAlerts()) > 0 {
+				break // said by them
+			}
 			all = append(all, "the Sentinels of "+m.GetId()+" contradict each other")
 		}
 		for _, r := range m.GetSentinels() {
@@ -109,35 +119,6 @@ func (s Status) last() string {
 	return text + " (pointsman failovers show " + newest.GetId() + ")"
 }
 
-// next is what a human should type, when one is needed.
-func (s Status) next() string {
-	if s.Health() == NoLeader {
-		if missing := s.missing(); len(missing) > 0 {
-			return "start " + strings.Join(missing, ", ")
-		}
-		return ""
-	}
-	for _, a := range s.Actions.GetActions() {
-		if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_STUCK {
-			return stuckNext(a)
-		}
-	}
-	if s.Cluster.GetCluster().GetSpecRevision() == 0 {
-		return "pointsman config init spec > spec.yaml, edit it, pointsman apply -f spec.yaml"
-	}
-	return ""
-}
-
-func (s Status) missing() []string {
-	var all []string
-	for _, n := range s.Cluster.GetCluster().GetNodes() {
-		if !n.GetReachable() {
-			all = append(all, n.GetId()+" (zone "+or(n.GetZone())+")")
-		}
-	}
-	return all
-}
-
 // sights lists what the Redis nodes and the Sentinels of a few masters say,
 // those in trouble first.
 func (p *Printer) sights(masters []*pointsmanv1.Master) {
@@ -156,11 +137,11 @@ func (p *Printer) sights(masters []*pointsmanv1.Master) {
 		return
 	}
 	p.printf("\n")
-	redis, sentinels := p.grid(cols("REDIS", "MASTER", "ZONE", "ROLE", "SEEN", "BY", "NOTES")), p.grid(cols("SENTINEL", "MASTER", "NAMES", "EPOCH", "SEEN", "BY", "NOTES"))
+	redis, sentinels := p.grid(cols("REDIS", "MASTER", "ZONE", "ROLE", "LINK", "SEEN", "BY", "NOTES")), p.grid(cols("SENTINEL", "MASTER", "NAMES", "EPOCH", "SEEN", "BY", "NOTES"))
 	for _, m := range some {
 		for _, c := range m.GetCandidates() {
 			r := roleOf(m, c.GetAddress())
-			redis.row(c.GetAddress(), m.GetId(), or(c.GetZone()), p.redisRole(m, c.GetAddress(), r), span(r.GetAge()), or(r.GetNodeId()), or(r.GetError()))
+			redis.row(c.GetAddress(), m.GetId(), or(c.GetZone()), p.redisRole(m, c.GetAddress(), r), p.link(r), span(r.GetAge()), or(r.GetNodeId()), or(r.GetError()))
 		}
 		for _, r := range m.GetSentinels() {
 			sentinels.row(r.GetAddress(), m.GetId(), p.names(m, r), fmt.Sprint(r.GetEpoch()), span(r.GetAge()), or(r.GetNodeId()), p.sentinelNotes(r))

@@ -45,7 +45,7 @@ func (s Status) Health() Health {
 		return Unhealthy
 	case worst == pointsmanv1.AlertSeverity_ALERT_SEVERITY_CRITICAL:
 		return Unhealthy
-	case worst != pointsmanv1.AlertSeverity_ALERT_SEVERITY_UNSPECIFIED || s.lame():
+	case worst != pointsmanv1.AlertSeverity_ALERT_SEVERITY_UNSPECIFIED || s.lame() || len(s.failing()) > 0:
 		return Warning
 	}
 	return Healthy
