@@ -128,6 +128,7 @@ func passing() []protoreflect.FullName {
 		"pointsman.v1.NodeHealth.applied_index",
 		"pointsman.v1.ProbeReport.age",
 		"pointsman.v1.ProbeReport.since",
+		"pointsman.v1.ReplicaStanding.last_io",
 		"pointsman.v1.RoleReport.age",
 		"pointsman.v1.RoleReport.offset",
 		"pointsman.v1.SentinelReport.age",
