@@ -144,7 +144,7 @@ need-go need-redis need-gcc: need-%:
 	@test/tools/need.sh $*
 
 need-samples:
-	@test/tools/need.sh php curl jq
+	@test/tools/need.sh php curl jq apps
 
 # Tools: rebuilt when their modfile changes.
 $(BUF): test/tools/buf/go.mod test/tools/buf/go.sum | need-go

@@ -160,6 +160,8 @@ type Outcome struct {
 type Progress struct {
 	Done     bool
 	Again    bool          // it ended without effect, or nobody knows of it: act again under a new claim
+	Partial  bool          // with Again: it ended, and did a part of what was asked
+	Next     []byte        // with Again: the checkpoint that Act goes on from; empty: the present one
 	After    time.Duration // otherwise: ask again then
 	Reason   string
 	Requests []string

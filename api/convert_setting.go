@@ -8,7 +8,7 @@ import (
 )
 
 func settingMessage(v fsm.Setting) *pointsmanv1.Setting {
-	return &pointsmanv1.Setting{
+	m := &pointsmanv1.Setting{
 		Key:        v.Key,
 		Value:      v.Value,
 		Revision:   v.Revision,
@@ -16,4 +16,8 @@ func settingMessage(v fsm.Setting) *pointsmanv1.Setting {
 		UpdateTime: stamp(v.Wall),
 		Etag:       strconv.FormatUint(v.Revision, 10),
 	}
+	if v.Owner == fsm.BuiltIn {
+		m.Word = v.Plain()
+	}
+	return m
 }

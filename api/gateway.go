@@ -116,6 +116,7 @@ func (g *jsonGateway) routes(conn *grpc.ClientConn) (*runtime.ServeMux, error) {
 		runtime.WithStreamErrorHandler(func(_ context.Context, err error) *status.Status { return g.statusOf(err) }),
 		runtime.WithForwardResponseOption(g.describe),
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, codec{}),
+		runtime.WithMarshalerOption(mimePlain, plainCodec{}),
 		runtime.WithMarshalerOption(mimeLines, codec{}),
 		runtime.WithMarshalerOption(mimeEvents, codec{events: true}),
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
@@ -171,6 +172,8 @@ type call struct {
 	accept               string
 	ifMatch, ifNoneMatch string
 	watching             bool
+	settings             bool // reads settings
+	plain                bool // the one setting as plain text
 	probe                bool // asks only whether there is a route
 	found                bool // what the probe found
 }
@@ -190,6 +193,7 @@ func (g *jsonGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		method: r.Method, head: r.Method == http.MethodHead, query: r.URL.Query(), accept: r.Header.Get("Accept"),
 		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: strings.Join(r.Header.Values("If-None-Match"), ","),
 	}
+	c.readsSettings(r)
 	counted := &countedWriter{ResponseWriter: w}
 	defer func() { g.s.metrics.httpDone(c, counted) }()
 	if c.head {
@@ -220,6 +224,10 @@ func (c *call) request(r *http.Request) *http.Request {
 	out.URL.RawQuery = c.query.Encode()
 	for _, name := range []string{"Te", "Grpc-Timeout", "Accept", "Content-Type", "If-Match", "If-None-Match"} {
 		out.Header.Del(name)
+	}
+	if c.plain {
+		out.Header.Set("Accept", mimePlain)
+		out.URL.Path, out.URL.RawPath = strings.TrimSuffix(out.URL.Path, rawVerb), strings.TrimSuffix(out.URL.RawPath, rawVerb)
 	}
 	out.Body = &jsonBody{raw: c.body, call: c}
 	return out

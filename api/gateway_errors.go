@@ -52,6 +52,10 @@ func (g *jsonGateway) fail(w http.ResponseWriter, r *http.Request, c *call, err 
 		h.Del(name)
 	}
 	h.Set("Content-Type", mimeJSON)
+	if c.plain {
+		h.Set("Content-Type", mimePlainText)
+		raw = []byte(info.GetReason() + ": " + st.Message())
+	}
 	h.Set("Cache-Control", "no-store")
 	if retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(retry.Seconds()))))

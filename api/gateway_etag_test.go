@@ -226,7 +226,7 @@ func TestLongPollBounds(t *testing.T) {
 	release()
 	// The last word is at the level that was asked for.
 	w.setLead("")
-	wantStatus(t, b.get("/v1/settings/k?wait=50ms", "If-None-Match: "+tag), http.StatusServiceUnavailable, codes.Unavailable, ReasonNoQuorum)
+	wantStatus(t, b.get("/v1/settings/k?wait=50ms&read.level=linearizable", "If-None-Match: "+tag), http.StatusServiceUnavailable, codes.Unavailable, ReasonNoQuorum)
 	if g := b.get("/v1/settings/k?wait=50ms&read.level=stale", "If-None-Match: "+tag); g.code != http.StatusNotModified || g.header.Get("X-Pointsman-Stale") != "true" {
 		t.Errorf("stale without a quorum: %d %v", g.code, g.header)
 	}

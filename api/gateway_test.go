@@ -162,7 +162,7 @@ func TestGatewayHeaders(t *testing.T) {
 		t.Errorf("stale: %v", g.header)
 	}
 	g = b.get("/v1/settings/a")
-	if g.header.Get("X-Pointsman-Stale") != "" || g.header.Get("Warning") != "" || g.header.Get("X-Pointsman-Term") == "" || g.header.Get("Cache-Control") != "no-cache" {
+	if g.header.Get("X-Pointsman-Stale") != "" || g.header.Get("Warning") != "" || g.header.Get("X-Pointsman-Term") == "" || g.header.Get("Cache-Control") != "no-cache, stale-if-error=86400" {
 		t.Errorf("linearizable: %v", g.header)
 	}
 	h := b.do(http.MethodHead, "/v1/settings/a", "")
@@ -171,22 +171,30 @@ func TestGatewayHeaders(t *testing.T) {
 	}
 }
 
-// Without a quorum only STALE answers, and says so.
+// Without a quorum a read that insists on one is refused; one of settings that
+// names no level is answered, and marked.
 func TestGatewayWithoutQuorum(t *testing.T) {
 	w := newWorld(t, 2, Limits{})
 	w.must(putSetting("a", "1"))
 	w.setLead("")
 	b := w.web("n2")
-	g := b.get("/v1/settings/a")
+	g := b.get("/v1/settings/a?read.level=linearizable")
 	wantStatus(t, g, http.StatusServiceUnavailable, codes.Unavailable, ReasonNoQuorum)
 	if g.header.Get("Retry-After") != "1" {
 		t.Errorf("headers %v", g.header)
 	}
 	wantStatus(t, b.do(http.MethodPut, "/v1/settings/a", `{"value":"2"}`), http.StatusServiceUnavailable, codes.Unavailable, ReasonNoQuorum)
-	g = b.get("/v1/settings/a?read.level=stale")
-	if g.code != http.StatusOK || g.at(t, "setting.value") != "1" || g.at(t, "header.stale") != true || g.header.Get("X-Pointsman-Stale") != "true" {
-		t.Errorf("stale: %d %s", g.code, g.body)
+	for _, path := range []string{"/v1/settings/a?read.level=stale", "/v1/settings/a"} {
+		g = b.get(path)
+		if g.code != http.StatusOK || g.at(t, "setting.value") != "1" || g.at(t, "header.stale") != true || g.header.Get("X-Pointsman-Stale") != "true" {
+			t.Errorf("%s: %d %s", path, g.code, g.body)
+		}
 	}
+	if g = b.get("/v1/settings?prefix=a"); g.code != http.StatusOK || g.at(t, "settings.0.value") != "1" || g.header.Get("X-Pointsman-Stale") != "true" {
+		t.Errorf("list: %d %s", g.code, g.body)
+	}
+	wantStatus(t, b.get("/v1/cluster"), http.StatusServiceUnavailable, codes.Unavailable, ReasonNoQuorum)
+	wantStatus(t, b.get("/v1/settings/a?read.maxAge=1s"), http.StatusServiceUnavailable, codes.Unavailable, ReasonStale)
 	wantStatus(t, b.get("/v1/settings/a?read.level=stale&read.maxAge=1s"), http.StatusServiceUnavailable, codes.Unavailable, ReasonStale)
 }
 

@@ -157,7 +157,10 @@ func (g *jsonGateway) send(w http.ResponseWriter, c *call, a *reply) {
 	}
 	h.Set("Cache-Control", "no-store")
 	if a.header.Get("ETag") != "" && c.method == http.MethodGet {
-		h.Set("Cache-Control", "no-cache") // keep it, and ask each time whether it still holds
+		h.Set("Cache-Control", "no-cache"+c.staleIfError()) // keep it, and ask each time whether it still holds
+	}
+	if c.settings {
+		h.Set("Vary", "Accept")
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(g.s.limits.HTTPWrite))
 	if a.unchanged(c) {

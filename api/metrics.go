@@ -125,6 +125,9 @@ func stateGauges() []gauge {
 		{"pointsman_objects_busy", "Objects that a claim keeps busy.", up, nil},
 		{"pointsman_objects_drifted", "Objects found other than the last done action left them.", up, nil},
 		{"pointsman_settings", "Settings kept.", up, nil},
+		{"pointsman_settings_bytes", "Bytes of the keys and values of all settings.", up, nil},
+		{"pointsman_settings_limit_bytes", "Bytes beyond which a put that makes the settings larger is refused.", up, nil},
+		{"pointsman_master_state", "1 for the built-in state of a master: ok, failing_over or degraded; missing before it is first known.", up, []string{"master", "state"}},
 	}
 }
 
@@ -185,6 +188,13 @@ func (s sample) state(state fsm.State) {
 	s.put("pointsman_objects_busy", float64(len(state.Objects())))
 	s.put("pointsman_objects_drifted", float64(len(state.Drifts())))
 	s.put("pointsman_settings", float64(len(state.Settings(""))))
+	s.put("pointsman_settings_bytes", float64(state.Stored()))
+	s.put("pointsman_settings_limit_bytes", fsm.MaxStoredBytes)
+	for _, c := range state.Conditions() {
+		for _, w := range []fsm.Word{fsm.StateOK, fsm.StateFailingOver, fsm.StateDegraded} {
+			s.put("pointsman_master_state", one(c.Word == w), string(c.Master), w.String())
+		}
+	}
 	for _, m := range state.Masters() {
 		s.put("pointsman_master_failovers_total", float64(m.Number), string(m.ID))
 		s.put("pointsman_master_epoch", float64(m.Epoch), string(m.ID))

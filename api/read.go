@@ -22,6 +22,8 @@ func (s *Server) read(ctx context.Context, o *pointsmanv1.ReadOptions) (fsm.Stat
 		return s.readLeader()
 	case pointsmanv1.ReadLevel_READ_LEVEL_STALE:
 		return s.readStale(o)
+	case pointsmanv1.ReadLevel_READ_LEVEL_AVAILABLE:
+		return s.readAvailable(ctx, o)
 	default:
 		return fsm.State{}, nil, invalid("read.level", "unknown level %d", o.GetLevel())
 	}
@@ -50,6 +52,25 @@ func (s *Server) readLeader() (fsm.State, *pointsmanv1.ResponseHeader, error) {
 	h := header(state, st)
 	h.Stale = true
 	return state, h, nil
+}
+
+// availableWithin is how long a read at level AVAILABLE waits for a majority.
+const availableWithin = time.Second
+
+// readAvailable answers as well as it can be had now: an app that asks for its
+// address must not be left without one.
+func (s *Server) readAvailable(ctx context.Context, o *pointsmanv1.ReadOptions) (fsm.State, *pointsmanv1.ResponseHeader, error) {
+	if s.cfg.Log.Status().Leader == "" {
+		return s.readStale(o)
+	}
+	soon, cancel := context.WithTimeout(ctx, availableWithin)
+	defer cancel()
+	state, h, err := s.readLinearizable(soon)
+	var moved *NotLeaderError
+	if err == nil || ctx.Err() != nil || soon.Err() == nil && !errors.Is(err, ErrNoQuorum) && !errors.As(err, &moved) {
+		return state, h, err
+	}
+	return s.readStale(o)
 }
 
 func (s *Server) readStale(o *pointsmanv1.ReadOptions) (fsm.State, *pointsmanv1.ResponseHeader, error) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -58,7 +59,7 @@ func (s settingService) GetSetting(ctx context.Context, req *pointsmanv1.GetSett
 func (s settingService) PutSetting(ctx context.Context, req *pointsmanv1.PutSettingRequest) (*pointsmanv1.PutSettingResponse, error) {
 	c, err := s.commit(ctx, req, fsm.PutSetting{Key: req.GetKey(), Value: req.GetValue(), IfRevision: req.ExpectedRevision})
 	if err != nil {
-		return nil, err
+		return nil, s.owned(req.GetKey(), err)
 	}
 	v, _ := c.state.Setting(req.GetKey())
 	if v.Revision != c.answer.Index {
@@ -70,9 +71,27 @@ func (s settingService) PutSetting(ctx context.Context, req *pointsmanv1.PutSett
 func (s settingService) DeleteSetting(ctx context.Context, req *pointsmanv1.DeleteSettingRequest) (*pointsmanv1.DeleteSettingResponse, error) {
 	c, err := s.commit(ctx, req, fsm.DeleteSetting{Key: req.GetKey(), IfRevision: req.ExpectedRevision})
 	if err != nil {
-		return nil, err
+		return nil, s.owned(req.GetKey(), err)
 	}
 	return &pointsmanv1.DeleteSettingResponse{Header: c.header}, nil
+}
+
+// owned adds to a refusal whose key it is, for programs.
+func (s settingService) owned(key string, err error) error {
+	var r *fsm.Refused
+	if !errors.As(err, &r) || r.Refusal != fsm.ErrOwned {
+		return err
+	}
+	f := refusal(r)
+	if m, ok := fsm.Reserved(key); ok {
+		f.facts = map[string]string{"master": string(m)}
+		return f
+	}
+	state, _ := s.cfg.Log.Watch()
+	if m, step, ok := state.Spec().Owner(fsm.SettingObject(key)); ok {
+		f.facts = map[string]string{"master": string(m), "step": step.Name}
+	}
+	return f
 }
 
 func (s settingService) WatchSettings(req *pointsmanv1.WatchSettingsRequest, stream grpc.ServerStreamingServer[pointsmanv1.WatchSettingsResponse]) error {

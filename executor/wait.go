@@ -145,7 +145,7 @@ func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
 		crashAt(followed, a)
 		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed, Requests: p.Requests})
 	case p.Again:
-		t.settle(ctx, a, limited(a, fsm.Settle{To: fsm.Pending, After: t.backoff(a), Reason: p.Reason, Requests: p.Requests}))
+		t.settle(ctx, a, limited(a, fsm.Settle{To: fsm.Pending, After: t.backoff(a), Reason: p.Reason, Requests: p.Requests, Partial: p.Partial, Checkpoint: p.Next}))
 	case t.Journal.Clock()-a.Changed > fsm.Clock(taskLimit):
 		t.settle(ctx, a, fsm.Settle{To: fsm.Stuck, Reason: fmt.Sprintf("the provider's task has not ended after %s: %s", taskLimit, p.Reason), Requests: p.Requests})
 	default:

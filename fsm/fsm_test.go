@@ -189,6 +189,32 @@ func TestStaged_RefreshIsSharedUntilClaimedAndNeverWaits(t *testing.T) {
 	b.claim("lb-par/refresh/2") // taken over at once: it carries no value
 }
 
+// TestStaged_NoneJoinsARefreshThatDidAPart: what was staged after its first claim
+// is not in that part.
+func TestStaged_NoneJoinsARefreshThatDidAPart(t *testing.T) {
+	b := newBook(t)
+	stage := func(id ActionID) {
+		b.must(Settle{Action: id, Token: b.claim(id), To: Waiting, Refresh: &Refresh{Kind: "ovh_iplb", Object: "lb-par/refresh", Act: time.Second}})
+	}
+	b.must(b.see(Advance, "b:1", 2))
+	stage("cache/1/lb")
+	token := b.claim("lb-par/refresh/1")
+	b.must(Settle{Action: "lb-par/refresh/1", Token: token, To: Waiting, Checkpoint: []byte("gra")})
+	b.must(Settle{Action: "lb-par/refresh/1", Token: token, To: Pending, Partial: true, Checkpoint: []byte("sbg is left")})
+	if got := string(b.action("lb-par/refresh/1").Checkpoint); got != "sbg is left" {
+		t.Errorf("it goes on from %q", got)
+	}
+	queue := Observe{Master: "queue", Revision: 1, Address: "a:1", Epoch: 1, As: Seed}
+	b.must(queue)
+	queue.As, queue.Address, queue.Epoch, queue.Term = Advance, "b:1", 2, b.term
+	queue.Values = b.see(Advance, "b:1", 9).Values
+	b.must(queue)
+	stage("queue/1/lb")
+	if got := b.action("queue/1/lb").On; got != "lb-par/refresh/2" {
+		t.Errorf("it waits for %s", got)
+	}
+}
+
 func TestStaged_RoundsAreBounded(t *testing.T) {
 	b := newBook(t)
 	b.must(b.see(Advance, "b:1", 2))

@@ -64,11 +64,15 @@ func (s State) Gates(a Action, now Now) (gates []Gate, expired []Token) {
 
 func (s State) heldGates(a Action, now Now) (gates []Gate, expired []Token) {
 	o, _ := s.Object(a.Step.Object)
+	kept, soonest := 0, time.Duration(0)
 	for _, h := range o.Held {
 		left := now.Window(h)
 		if left <= 0 {
 			expired = append(expired, h.Token)
 			continue
+		}
+		if kept++; kept == 1 || left < soonest {
+			soonest = left
 		}
 		same := h.Action == a.ID && a.Step.Class != Blind && !a.Careful
 		if !a.Step.Class.holds() || same || a.Step.WriteOver {
@@ -79,6 +83,10 @@ func (s State) heldGates(a Action, now Now) (gates []Gate, expired []Token) {
 			g.Kind = GateBusy
 		}
 		gates = append(gates, g)
+	}
+	if a.Step.Class.holds() && kept >= MaxHolds {
+		gates = append(gates, Gate{Kind: GateBusy, Remaining: soonest, Detail: fmt.Sprintf(
+			"%d claims on %s may still land, at most %d at once: the first must be released or run out", kept, o.ID, MaxHolds)})
 	}
 	return gates, expired
 }

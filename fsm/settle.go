@@ -18,16 +18,18 @@ type Settle struct {
 	Effect     Effect        // when done
 	After      time.Duration // when pending: not before, from now
 	Reason     string
-	Doubt      bool // a request got no clear answer; cleared by done and by waiting, which both follow a read
-	Checkpoint []byte
+	Doubt      bool           // a request got no clear answer; cleared by done and by waiting, which both follow a read
+	Checkpoint []byte         // of the provider's task; with Pending: what the next attempt goes on from, where there is any
+	Partial    bool           // with Pending: a part was carried out already, so that a later join would not be covered by it
 	Refresh    *Refresh       // when waiting: the staged value needs a refresh
 	Settings   []SettingWrite // effects inside the log; only of class InLog
 	Requests   []string       // ids that the provider gave its answers
 	First      time.Duration  // from the claim's log clock to the request that could change the object; zero: none left
 }
 
-// Refresh asks for a refresh of the action's target. It joins one that is not
-// yet claimed, since that covers everything staged before its claim.
+// Refresh asks for a refresh of the action's target. It joins one that is to be
+// claimed, since that covers everything staged before its claim; but none that
+// did a part under an earlier claim.
 type Refresh struct {
 	Kind   string
 	Object ObjectID
@@ -60,7 +62,10 @@ func (c Settle) apply(s State, e Entry) (State, Answer) {
 		a.Effect = c.Effect
 		s.drifts, _, _ = s.drifts.Delete([]byte(a.Step.Object))
 	case Pending:
-		a.NotBefore, a.Doubt = s.clock+Clock(c.After), c.Doubt || a.Doubt
+		a.NotBefore, a.Doubt, a.Partial = s.clock+Clock(c.After), c.Doubt || a.Doubt, c.Partial || a.Partial
+		if len(c.Checkpoint) > 0 {
+			a.Checkpoint = c.Checkpoint
+		}
 	case Stuck:
 		a.Doubt = c.Doubt || a.Doubt
 	case Waiting:
@@ -134,7 +139,7 @@ func (a Action) IsRefresh() bool {
 // refresh joins the target's refresh that is pending or makes the next one.
 func (s State) refresh(a Action, r Refresh, e Entry) (State, ActionID) {
 	count, _ := s.refreshes.Get([]byte(a.Target.ID))
-	if b, ok := s.Action(refreshID(a.Target.ID, count.Last)); ok && (b.Phase == Pending || planted.Bug(planted.JoinRunning) && !b.Phase.Final()) {
+	if b, ok := s.Action(refreshID(a.Target.ID, count.Last)); ok && (b.Phase == Pending && !b.Partial || planted.Bug(planted.JoinRunning) && !b.Phase.Final()) {
 		return s, b.ID
 	}
 	count.Target = a.Target.ID

@@ -93,6 +93,7 @@ type Action struct {
 	Limit      int   // stuck when Attempts reaches it; 0: never
 	NotBefore  Clock // backoff
 	Doubt      bool  // a request got no clear answer and no read has resolved it
+	Partial    bool  // of a refresh: an earlier claim did a part of it
 	Careful    bool  // a human retried it in doubt: wait for its own window too
 	Mend       bool  // a repair that may write over a human's edit
 	Reason     string

@@ -253,7 +253,7 @@ func (b *bench) driveRefresh(a fsm.Action) {
 			continue
 		}
 		a.Checkpoint = out.Checkpoint
-		if !out.Waiting || b.followed(a, began) {
+		if !out.Waiting || b.followed(&a, began) {
 			return
 		}
 		a.Attempts++
@@ -261,12 +261,16 @@ func (b *bench) driveRefresh(a fsm.Action) {
 	b.Fatalf("refresh is not done after %s", patience)
 }
 
-// followed asks until the task is done (true), or is to be asked for again.
-func (b *bench) followed(a fsm.Action, began time.Time) bool {
+// followed asks until the task is done (true), or is to be asked for again from
+// the checkpoint that it leaves in the action.
+func (b *bench) followed(a *fsm.Action, began time.Time) bool {
 	b.Helper()
 	for time.Since(began) < patience {
-		p := b.follow(a)
+		p := b.follow(*a)
 		if p.Done || p.Again {
+			if len(p.Next) > 0 {
+				a.Checkpoint = p.Next
+			}
 			return p.Done
 		}
 		time.Sleep(max(p.After, time.Millisecond))

@@ -84,7 +84,18 @@ type task struct {
 	ID     int64    `json:"id"`
 	Merged bool     `json:"merged,omitempty"` // it ran before we asked
 	Merges int      `json:"merges,omitempty"` // posts in a row that ended so
+	Zone   string   `json:"zone,omitempty"`   // the one that was asked for; empty: all
 	Left   []string `json:"left,omitempty"`   // zones that it does not cover
+	Next   []string `json:"next,omitempty"`   // instead of all the above: zones to go on with, where all others are done
+}
+
+// todo are the zones to ask for, one by one; none: all at once. What became of a
+// task that did not say that it was done is not known: its zone is due again.
+func (t task) todo() []string {
+	if t.Zone == "" {
+		return t.Next
+	}
+	return append([]string{t.Zone}, t.Left...)
 }
 
 // posted is the answer to a refresh.
@@ -103,8 +114,9 @@ func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators
 	var body struct {
 		Zone string `json:"zone,omitempty"`
 	}
-	if len(last.Left) > 0 {
-		body.Zone = last.Left[0]
+	todo := last.todo()
+	if len(todo) > 0 {
+		body.Zone = todo[0]
 	}
 	var p posted
 	out.Requests, err = a.client.do(ctx, call{method: http.MethodPost, path: a.path + "/refresh", body: body, out: &p})
@@ -114,18 +126,15 @@ func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators
 	if p.ID <= 0 {
 		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", p.ID, ErrAnswer))
 	}
-	t := task{ID: p.ID}
+	t := task{ID: p.ID, Zone: body.Zone}
 	before, _ := seen.Reading.Body.(running)
 	if _, t.Merged = before[t.ID]; t.Merged {
 		t.Merges = last.Merges + 1
 		t.Merged = t.Merges <= MaxMerged
 	}
-	switch {
-	case t.Merged:
-		t.Left = last.Left
-	case body.Zone != "":
-		t.Left = last.Left[1:]
-	default:
+	if body.Zone != "" {
+		t.Left = todo[1:]
+	} else {
 		t.Left = a.uncovered(ctx, &out, p.Zones)
 	}
 	a.since(t.ID)
@@ -164,9 +173,9 @@ func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Prog
 	}
 	ids, err := a.client.do(ctx, call{method: http.MethodGet, path: path, out: &answer})
 	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound && e.ours {
-		answer.Status, err = statusGone, nil
-		if a.hidden(t.ID) {
-			answer.Status = statusHidden
+		answer.Status, err = statusHidden, nil
+		if a.gone(t.ID) {
+			answer.Status = statusGone
 		}
 	} else if err == nil {
 		a.shown(t.ID)
@@ -189,8 +198,8 @@ const (
 	// statusGone is a task that OVH no longer lists: it ended, and how is for
 	// pendingChanges to say.
 	statusGone = "gone"
-	// statusHidden is one that it does not list yet.
-	statusHidden = "not shown yet"
+	// statusHidden is one that it does not show, which need not last.
+	statusHidden = "not shown"
 )
 
 func (t task) progress(status string) actuators.Progress {
@@ -200,7 +209,9 @@ func (t task) progress(status string) actuators.Progress {
 			return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ran before ours and may have come too early", t.ID)}
 		}
 		if len(t.Left) > 0 {
-			return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d is %s and did not cover %s", t.ID, status, strings.Join(t.Left, ", "))}
+			next, _ := json.Marshal(task{Next: t.Left}) // a list of texts
+			why := fmt.Sprintf("task %d is %s and did not cover %s", t.ID, status, strings.Join(t.Left, ", "))
+			return actuators.Progress{Again: true, Partial: true, Next: next, Reason: why}
 		}
 		return actuators.Progress{Done: true, Reason: fmt.Sprintf("task %d is %s", t.ID, status)}
 	case "error", "cancelled":

@@ -35,6 +35,8 @@ const (
 	MaxWait = 10 * time.Minute
 	// MaxHidden is how long OVH may answer 404 for a task that it has just named, before that means that the task has ended. Its task lists have been seen to lag by more than 3 s.
 	MaxHidden = 10 * time.Second
+	// MaxMissing is how long a task that was shown has to be answered 404 before that counts as its end.
+	MaxMissing = 2 * time.Second
 	// MaxMerged is the number of posts merged in a row after which the next one counts as ours.
 	MaxMerged = 3
 )

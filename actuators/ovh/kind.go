@@ -214,6 +214,7 @@ func (a *actuator) Close() error {
 type sighting struct {
 	at    time.Time // when it first knew of it
 	shown bool      // OVH has answered for it
+	gone  time.Time // since when it is not found; zero: it was, or was not asked for
 }
 
 // since says how long this process has known of a task.
@@ -223,21 +224,30 @@ func (a *actuator) since(task int64) time.Duration {
 	return time.Since(a.know(task).at)
 }
 
-// shown notes that OVH has answered for a task: from then on 404 is its end.
+// shown notes that OVH has answered for a task.
 func (a *actuator) shown(task int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.know(task)
-	s.shown = true
+	s.shown, s.gone = true, time.Time{}
 	a.seen[task] = s
 }
 
-// hidden reports whether a task that is not found may not be there yet.
-func (a *actuator) hidden(task int64) bool {
+// gone is asked when a task is not found, and reports whether that is its end:
+// one that was shown before has to be missing for MaxMissing, since one answer
+// may be an error, and one that was not may only show late.
+func (a *actuator) gone(task int64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.know(task)
-	return !s.shown && time.Since(s.at) < MaxHidden
+	if s.gone.IsZero() {
+		s.gone = time.Now()
+		a.seen[task] = s
+	}
+	if !s.shown {
+		return time.Since(s.at) >= MaxHidden
+	}
+	return time.Since(s.gone) >= MaxMissing
 }
 
 // know wants mu held.

@@ -94,7 +94,7 @@ func TestVanishedTaskIsTakenAsEnded(t *testing.T) {
 		w := r.refreshWork()
 		w.Action.Checkpoint = []byte(`{"id":99}`)
 		p, err := r.tool.Follow(context.Background(), w)
-		if err != nil || p.Done || p.Again || !strings.Contains(p.Reason, "not shown yet") {
+		if err != nil || p.Done || p.Again || !strings.Contains(p.Reason, "not shown") {
 			t.Errorf("a task that was never seen: %+v, %v", p, err)
 		}
 		time.Sleep(ovh.MaxHidden)
@@ -109,6 +109,10 @@ func TestVanishedTaskIsTakenAsEnded(t *testing.T) {
 		k.TaskTTL = time.Nanosecond
 		r.must(r.sim.SetKnobs(k))
 		time.Sleep(time.Second)
+		if p, err = r.tool.Follow(context.Background(), w); err != nil || p.Done || p.Again {
+			t.Errorf("seen, and missing once: %+v, %v", p, err)
+		}
+		time.Sleep(ovh.MaxMissing)
 		if p, err = r.tool.Follow(context.Background(), w); err != nil || !p.Done {
 			t.Errorf("once seen and gone: %+v, %v", p, err)
 		}
@@ -126,9 +130,39 @@ func TestRefreshOfOneZone(t *testing.T) {
 		if !p.Again || !strings.Contains(p.Reason, "did not cover sbg") || r.Value() == addressB {
 			t.Fatalf("%+v, traffic goes to %q", p, r.Value())
 		}
+		w.Action.Checkpoint = p.Next
 		w.Action.Checkpoint = r.act(w).Checkpoint
 		if p, _ = r.follow(w, time.Hour); !p.Done || r.Value() != addressB {
 			t.Errorf("%+v, traffic goes to %q", p, r.Value())
+		}
+	}, func(k *cloud.Knobs) { k.RefreshZones = cloud.RefreshFirst })
+}
+
+// TestZoneWhoseTaskFailedIsAskedAgain: and none is left out.
+func TestZoneWhoseTaskFailedIsAskedAgain(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.act(r.work(1, addressB))
+		w := r.refreshWork()
+		fail := func(on bool) {
+			k := r.sim.Knobs()
+			if k.TaskOutcome = cloud.TaskDone; on {
+				k.TaskOutcome = cloud.TaskError
+			}
+			r.must(r.sim.SetKnobs(k))
+		}
+		for n, failing := range []bool{true, false, true, false} { // all zones, again, the one that was left, again
+			fail(failing)
+			w.Action.Checkpoint = r.act(w).Checkpoint
+			p, _ := r.follow(w, time.Hour)
+			if p.Done != (n == 3) || p.Partial != (n == 1) {
+				t.Fatalf("post %d: %+v", n+1, p)
+			}
+			if len(p.Next) > 0 {
+				w.Action.Checkpoint = p.Next
+			}
+		}
+		if r.Value() != addressB {
+			t.Errorf("traffic goes to %q", r.Value())
 		}
 	}, func(k *cloud.Knobs) { k.RefreshZones = cloud.RefreshFirst })
 }

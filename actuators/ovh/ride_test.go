@@ -237,7 +237,7 @@ func (w *ride) refresh() end {
 			continue
 		}
 		work.Action.Checkpoint, work.Action.Doubt = out.Checkpoint, false
-		again, e := w.followed(work)
+		again, e := w.followed(&work)
 		if e != "" {
 			return e
 		}
@@ -250,11 +250,11 @@ func (w *ride) refresh() end {
 	return ""
 }
 
-func (w *ride) followed(work actuators.Work) (again bool, e end) {
+func (w *ride) followed(work *actuators.Work) (again bool, e end) {
 	for began := time.Now(); time.Now().Before(w.limit); {
 		w.pace.afford(1)
 		ctx, cancel := span()
-		p, err := w.tool.Follow(ctx, work)
+		p, err := w.tool.Follow(ctx, *work)
 		cancel()
 		if err != nil {
 			if e := w.failed(err); e != "" {
@@ -266,6 +266,9 @@ func (w *ride) followed(work actuators.Work) (again bool, e end) {
 			w.reason, w.ids = p.Reason, p.Requests
 		}
 		if p.Done || p.Again {
+			if len(p.Next) > 0 {
+				work.Action.Checkpoint = p.Next
+			}
 			return p.Again, ""
 		}
 		if time.Since(began) > taskLimit {

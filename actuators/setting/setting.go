@@ -43,6 +43,9 @@ func (Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Problem
 	if err := fsm.CheckKey(msg.GetKey()); err != nil {
 		problems = append(problems, actuators.Problem{Path: "key", Message: err.Error()})
 	}
+	if m, ok := fsm.Reserved(msg.GetKey()); ok {
+		problems = append(problems, actuators.Problem{Path: "key", Message: fmt.Sprintf("%s is the built-in state of master %s, which only the log writes", msg.GetKey(), m)})
+	}
 	if err := dryRun(msg.GetValue(), in); err != nil {
 		problems = append(problems, actuators.Problem{Path: "value", Message: err.Error()})
 	}

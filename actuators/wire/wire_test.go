@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,8 +27,17 @@ const secret = "canary-token"
 // server answers as a test says and keeps what it got.
 type server struct {
 	*httptest.Server
+
+	mu     sync.Mutex // guards what follows: a handler may still run when its client has gone
 	got    []*http.Request
 	bodies []string
+}
+
+// requests counts what came through.
+func (s *server) requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.got)
 }
 
 func serve(t *testing.T, answer http.HandlerFunc) *server {
@@ -38,7 +48,9 @@ func serve(t *testing.T, answer http.HandlerFunc) *server {
 		if err != nil {
 			t.Error(err)
 		}
+		s.mu.Lock()
 		s.got, s.bodies = append(s.got, r), append(s.bodies, string(body))
+		s.mu.Unlock()
 		answer(w, r)
 	}))
 	t.Cleanup(s.Close)
@@ -138,8 +150,8 @@ func TestLost(t *testing.T) {
 			t.Errorf("%s: %v, doubt %t", method, err, x.Doubt)
 		}
 	}
-	if len(s.got) != 2 {
-		t.Errorf("%d requests for two calls", len(s.got))
+	if n := s.requests(); n != 2 {
+		t.Errorf("%d requests for two calls", n)
 	}
 }
 
@@ -163,8 +175,8 @@ func TestRedirect(t *testing.T) {
 	})
 	call := wire.Call{Method: http.MethodPut, Path: "/x"}
 	a, err := s.client(t).Send(t.Context(), call)
-	if err != nil || a.Status != http.StatusTemporaryRedirect || len(s.got) != 1 {
-		t.Fatalf("%+v, %v after %d requests", a, err, len(s.got))
+	if err != nil || a.Status != http.StatusTemporaryRedirect || s.requests() != 1 {
+		t.Fatalf("%+v, %v after %d requests", a, err, s.requests())
 	}
 	if e := a.Refusal(call, errors.New("moved"), false); e.Permanent || e.Doubt {
 		t.Errorf("%+v, want later", e)

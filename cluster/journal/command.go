@@ -173,7 +173,7 @@ func observeIn(m *journalv1.Observe) fsm.Command {
 func settleOut(c fsm.Settle) *journalv1.Settle {
 	m := &journalv1.Settle{
 		Action: string(c.Action), Token: uint64(c.Token), To: uint32(c.To), Effect: uint32(c.Effect), AfterNs: int64(c.After),
-		Reason: c.Reason, Doubt: c.Doubt, Checkpoint: c.Checkpoint, Requests: c.Requests, FirstNs: int64(c.First),
+		Reason: c.Reason, Doubt: c.Doubt, Checkpoint: c.Checkpoint, Requests: c.Requests, FirstNs: int64(c.First), Partial: c.Partial,
 		Settings: each(c.Settings, func(w fsm.SettingWrite) *journalv1.SettingWrite {
 			return &journalv1.SettingWrite{Key: w.Key, Value: w.Value}
 		}),
@@ -188,7 +188,7 @@ func settleIn(m *journalv1.Settle) fsm.Command {
 	c := fsm.Settle{
 		Action: fsm.ActionID(m.GetAction()), Token: fsm.Token(m.GetToken()), To: fsm.Phase(small(m.GetTo())),
 		Effect: fsm.Effect(small(m.GetEffect())), After: time.Duration(m.GetAfterNs()), Reason: m.GetReason(),
-		Doubt: m.GetDoubt(), Checkpoint: m.GetCheckpoint(), Requests: m.GetRequests(), First: time.Duration(m.GetFirstNs()),
+		Doubt: m.GetDoubt(), Checkpoint: m.GetCheckpoint(), Requests: m.GetRequests(), First: time.Duration(m.GetFirstNs()), Partial: m.GetPartial(),
 		Settings: each(m.GetSettings(), func(w *journalv1.SettingWrite) fsm.SettingWrite {
 			return fsm.SettingWrite{Key: w.GetKey(), Value: w.GetValue()}
 		}),

@@ -58,7 +58,7 @@ func actionOut(a fsm.Action) *journalv1.Action {
 		Target: targetOut(a.Target), StageName: a.Stages, Value: a.Value, Wanted: a.Wanted,
 		Token: uint64(a.Token), Term: uint64(a.Term), Node: string(a.Node), Version: a.Version,
 		Effect: uint32(a.Effect), Attempts: int64(a.Attempts), Limit: int64(a.Limit), NotBeforeNs: int64(a.NotBefore),
-		Doubt: a.Doubt, Careful: a.Careful, Reason: a.Reason, Checkpoint: a.Checkpoint, On: string(a.On), Rounds: int64(a.Rounds),
+		Doubt: a.Doubt, Partial: a.Partial, Careful: a.Careful, Reason: a.Reason, Checkpoint: a.Checkpoint, On: string(a.On), Rounds: int64(a.Rounds),
 		History: each(a.History, attemptOut), CreatedNs: int64(a.Created), ChangedNs: int64(a.Changed),
 		CreatedWallNs: wall(a.CreatedWall), ChangedWallNs: wall(a.ChangedWall), Index: a.Index, Mend: a.Mend, ClaimedNs: int64(a.Claimed),
 	}
@@ -70,7 +70,7 @@ func actionIn(m *journalv1.Action) fsm.Action {
 		Step: stepIn(m.GetStep()), Target: targetIn(m.GetTarget()), Stages: m.GetStageName(), Value: m.GetValue(), Wanted: m.GetWanted(),
 		Token: fsm.Token(m.GetToken()), Term: fsm.Term(m.GetTerm()), Node: fsm.NodeID(m.GetNode()), Version: m.GetVersion(),
 		Effect: fsm.Effect(small(m.GetEffect())), Attempts: int(m.GetAttempts()), Limit: int(m.GetLimit()), NotBefore: fsm.Clock(m.GetNotBeforeNs()),
-		Doubt: m.GetDoubt(), Careful: m.GetCareful(), Reason: m.GetReason(), Checkpoint: m.GetCheckpoint(), On: fsm.ActionID(m.GetOn()), Rounds: int(m.GetRounds()),
+		Doubt: m.GetDoubt(), Partial: m.GetPartial(), Careful: m.GetCareful(), Reason: m.GetReason(), Checkpoint: m.GetCheckpoint(), On: fsm.ActionID(m.GetOn()), Rounds: int(m.GetRounds()),
 		History: each(m.GetHistory(), attemptIn), Created: fsm.Clock(m.GetCreatedNs()), Changed: fsm.Clock(m.GetChangedNs()),
 		CreatedWall: unwall(m.GetCreatedWallNs()), ChangedWall: unwall(m.GetChangedWallNs()), Index: m.GetIndex(), Mend: m.GetMend(), Claimed: fsm.Clock(m.GetClaimedNs()),
 	}

@@ -325,7 +325,7 @@ func (r *run) unquiet() (why []string) {
 	}
 	state := lead.node.State()
 	for _, a := range state.Open() {
-		if a.Phase != fsm.Stuck {
+		if a.Phase != fsm.Stuck || r.refused() && mendable(a) {
 			why = append(why, fmt.Sprintf("%s is %s (attempt %d, on %q, doubt %v): %s", a.ID, a.Phase, a.Attempts, a.On, a.Doubt, a.Reason))
 		}
 	}

@@ -33,9 +33,14 @@ func (r *run) refused() bool {
 	return r.denied
 }
 
+// mendable says that an action waits for a human who only has to retry it.
+func mendable(a fsm.Action) bool {
+	return a.Phase == fsm.Stuck && !strings.HasPrefix(a.Reason, "foreign") && !strings.HasPrefix(a.Reason, "newer")
+}
+
 func (r *run) retry(p *process) {
 	for _, a := range p.node.State().Open() {
-		if a.Phase != fsm.Stuck || strings.HasPrefix(a.Reason, "foreign") || strings.HasPrefix(a.Reason, "newer") {
+		if !mendable(a) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)

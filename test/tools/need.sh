@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh go|redis|gcc|php|curl|jq ...: make sure that these are there, or say in one line
+# need.sh go|redis|gcc|php|curl|jq|apps ...: make sure that these are there, or say in one line
 # what to do. As root on a machine with apt it installs what is missing and
 # starts no daemon; otherwise it changes nothing.
 set -eu
@@ -58,6 +58,15 @@ need_gcc() {
 	fi
 }
 
+# The samples for apps run on Debian's PHP and Python, and with curl.
+need_apps() {
+	if ! command -v php >/dev/null 2>&1 || ! command -v curl >/dev/null 2>&1 ||
+		! php -r 'exit(@include("Predis/autoload.php") ? 0 : 1);' >/dev/null 2>&1 ||
+		! /usr/bin/python3 -c 'import redis' >/dev/null 2>&1; then
+		install "what the samples for apps run on" php-cli php-predis python3-redis curl
+	fi
+}
+
 # The samples of docs/samples are run as they stand there.
 need_php() { command -v php >/dev/null 2>&1 || install "PHP (for docs/samples)" php-cli; }
 need_curl() { command -v curl >/dev/null 2>&1 || install "curl (for docs/samples)" curl; }
@@ -65,9 +74,9 @@ need_jq() { command -v jq >/dev/null 2>&1 || install "jq (for docs/samples)" jq;
 
 for thing in "$@"; do
 	case $thing in
-	go | redis | gcc | php | curl | jq) "need_$thing" ;;
+	go | redis | gcc | php | curl | jq | apps) "need_$thing" ;;
 	*)
-		say "need.sh knows go, redis, gcc, php, curl and jq, not $thing"
+		say "need.sh knows go, redis, gcc, php, curl, jq and apps, not $thing"
 		exit 2
 		;;
 	esac

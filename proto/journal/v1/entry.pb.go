@@ -748,7 +748,9 @@ type Settle struct {
 	Requests []string `protobuf:"bytes,11,rep,name=requests,proto3" json:"requests,omitempty"`
 	// Nanoseconds from the claim's log clock to the request that could change
 	// the object; 0: none left.
-	FirstNs       int64 `protobuf:"varint,12,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
+	FirstNs int64 `protobuf:"varint,12,opt,name=first_ns,json=firstNs,proto3" json:"first_ns,omitempty"`
+	// Whether a part was carried out already.
+	Partial       bool `protobuf:"varint,13,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -865,6 +867,13 @@ func (x *Settle) GetFirstNs() int64 {
 		return x.FirstNs
 	}
 	return 0
+}
+
+func (x *Settle) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 // Refresh is fsm.Refresh.
@@ -1672,7 +1681,7 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\aRelease\x12\x16\n" +
 	"\x06object\x18\x01 \x01(\tR\x06object\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x18\n" +
-	"\aexpired\x18\x03 \x01(\bR\aexpired\"\xe3\x02\n" +
+	"\aexpired\x18\x03 \x01(\bR\aexpired\"\xfd\x02\n" +
 	"\x06Settle\x12\x16\n" +
 	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x0e\n" +
@@ -1688,7 +1697,8 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\bsettings\x18\n" +
 	" \x03(\v2\x18.journal.v1.SettingWriteR\bsettings\x12\x1a\n" +
 	"\brequests\x18\v \x03(\tR\brequests\x12\x19\n" +
-	"\bfirst_ns\x18\f \x01(\x03R\afirstNs\"L\n" +
+	"\bfirst_ns\x18\f \x01(\x03R\afirstNs\x12\x18\n" +
+	"\apartial\x18\r \x01(\bR\apartial\"L\n" +
 	"\aRefresh\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06object\x18\x02 \x01(\tR\x06object\x12\x15\n" +

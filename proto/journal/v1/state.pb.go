@@ -887,7 +887,9 @@ type Action struct {
 	// Whether it may write over a human's edit.
 	Mend bool `protobuf:"varint,30,opt,name=mend,proto3" json:"mend,omitempty"`
 	// Log clock of the current or last claim in nanoseconds; 0: not kept.
-	ClaimedNs     int64 `protobuf:"varint,31,opt,name=claimed_ns,json=claimedNs,proto3" json:"claimed_ns,omitempty"`
+	ClaimedNs int64 `protobuf:"varint,31,opt,name=claimed_ns,json=claimedNs,proto3" json:"claimed_ns,omitempty"`
+	// Whether an earlier claim did a part of it; of a refresh.
+	Partial       bool `protobuf:"varint,32,opt,name=partial,proto3" json:"partial,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1137,6 +1139,13 @@ func (x *Action) GetClaimedNs() int64 {
 		return x.ClaimedNs
 	}
 	return 0
+}
+
+func (x *Action) GetPartial() bool {
+	if x != nil {
+		return x.Partial
+	}
+	return false
 }
 
 // Attempt is fsm.Attempt.
@@ -2454,7 +2463,7 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\bsentinel\x18\x04 \x01(\tR\bsentinel\x12\x19\n" +
 	"\bclock_ns\x18\x05 \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\x06 \x01(\x03R\x06wallNs\x12\x14\n" +
-	"\x05index\x18\a \x01(\x04R\x05index\"\xed\x06\n" +
+	"\x05index\x18\a \x01(\x04R\x05index\"\x87\a\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12(\n" +
 	"\x03for\x18\x02 \x01(\v2\x16.journal.v1.FailoverIDR\x03for\x12\x14\n" +
@@ -2493,7 +2502,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x05index\x18\x1d \x01(\x04R\x05index\x12\x12\n" +
 	"\x04mend\x18\x1e \x01(\bR\x04mend\x12\x1d\n" +
 	"\n" +
-	"claimed_ns\x18\x1f \x01(\x03R\tclaimedNs\"\x99\x02\n" +
+	"claimed_ns\x18\x1f \x01(\x03R\tclaimedNs\x12\x18\n" +
+	"\apartial\x18  \x01(\bR\apartial\"\x99\x02\n" +
 	"\aAttempt\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\x04R\x05token\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x12\n" +

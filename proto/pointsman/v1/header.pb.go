@@ -34,9 +34,12 @@ const (
 	// The state of the node that believes it is the leader. A deposed leader
 	// may answer with old state for up to one lease time.
 	ReadLevel_READ_LEVEL_LEADER ReadLevel = 2
-	// The state of the node that was asked, whatever its age. The only level
-	// that answers without a quorum.
+	// The state of the node that was asked, whatever its age. It
+	// answers without a quorum.
 	ReadLevel_READ_LEVEL_STALE ReadLevel = 3
+	// Linearizable when a majority answers within a second, else as STALE, and
+	// marked so. What a read of settings over HTTP means when it names no level.
+	ReadLevel_READ_LEVEL_AVAILABLE ReadLevel = 4
 )
 
 // Enum value maps for ReadLevel.
@@ -46,12 +49,14 @@ var (
 		1: "READ_LEVEL_LINEARIZABLE",
 		2: "READ_LEVEL_LEADER",
 		3: "READ_LEVEL_STALE",
+		4: "READ_LEVEL_AVAILABLE",
 	}
 	ReadLevel_value = map[string]int32{
 		"READ_LEVEL_UNSPECIFIED":  0,
 		"READ_LEVEL_LINEARIZABLE": 1,
 		"READ_LEVEL_LEADER":       2,
 		"READ_LEVEL_STALE":        3,
+		"READ_LEVEL_AVAILABLE":    4,
 	}
 )
 
@@ -319,12 +324,13 @@ const file_pointsman_v1_header_proto_rawDesc = "" +
 	"\x05level\x18\x01 \x01(\x0e2\x17.pointsman.v1.ReadLevelR\x05level\x122\n" +
 	"\amax_age\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06maxAge\"/\n" +
 	"\bBookmark\x12#\n" +
-	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex*q\n" +
+	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex*\x8b\x01\n" +
 	"\tReadLevel\x12\x1a\n" +
 	"\x16READ_LEVEL_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17READ_LEVEL_LINEARIZABLE\x10\x01\x12\x15\n" +
 	"\x11READ_LEVEL_LEADER\x10\x02\x12\x14\n" +
-	"\x10READ_LEVEL_STALE\x10\x03B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\x10READ_LEVEL_STALE\x10\x03\x12\x18\n" +
+	"\x14READ_LEVEL_AVAILABLE\x10\x04B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_header_proto_rawDescOnce sync.Once

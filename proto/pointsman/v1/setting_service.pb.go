@@ -32,12 +32,16 @@ type Setting struct {
 	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
 	// Log index of its last change; rises with each.
 	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	// What set it: an action's id, or empty for a call of PutSetting.
+	// What set it: an action's id, "built-in" for a master's state, or empty for
+	// a call of PutSetting.
 	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	// Wall time of the last change, for display only.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
 	// The same as revision, as an opaque string for If-Match.
-	Etag          string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Of a built-in state its one word: ok, failing_over or degraded. Empty for
+	// every other key.
+	Word          string `protobuf:"bytes,7,opt,name=word,proto3" json:"word,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -110,6 +114,13 @@ func (x *Setting) GetUpdateTime() *timestamppb.Timestamp {
 func (x *Setting) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Setting) GetWord() string {
+	if x != nil {
+		return x.Word
 	}
 	return ""
 }
@@ -812,7 +823,7 @@ var File_pointsman_v1_setting_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_setting_service_proto_rawDesc = "" +
 	"\n" +
-	"\"pointsman/v1/setting_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\"\xb6\x01\n" +
+	"\"pointsman/v1/setting_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\"\xca\x01\n" +
 	"\aSetting\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x1a\n" +
@@ -820,7 +831,8 @@ const file_pointsman_v1_setting_service_proto_rawDesc = "" +
 	"\x06source\x18\x04 \x01(\tR\x06source\x12;\n" +
 	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"updateTime\x12\x12\n" +
-	"\x04etag\x18\x06 \x01(\tR\x04etag\"\xd7\x01\n" +
+	"\x04etag\x18\x06 \x01(\tR\x04etag\x12\x12\n" +
+	"\x04word\x18\a \x01(\tR\x04word\"\xd7\x01\n" +
 	"\x13ListSettingsRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +

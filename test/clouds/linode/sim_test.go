@@ -260,7 +260,9 @@ func TestRate(t *testing.T) {
 // TestTimes: what is read and what is in effect may be older than what is stored.
 func TestTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := open(t, func(k *cloud.Knobs) { k.ReadLag, k.ListLag, k.Propagation = 2*time.Second, 3*time.Second, 4*time.Second })
+		a := open(t, func(k *cloud.Knobs) {
+			k.ReadLag, k.ListLag, k.Propagation = 2*time.Second, 3*time.Second, 4*time.Second
+		})
 		time.Sleep(time.Hour)
 		a.ask(http.MethodPut, nodes+"/501", `{"label":"new","address":"192.168.133.99:6379"}`)
 		seen := func() string {

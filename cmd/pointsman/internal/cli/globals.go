@@ -101,7 +101,7 @@ func (a *App) fromEnv(flags *pflag.FlagSet) error {
 func level(word string) (pointsmanv1.ReadLevel, error) {
 	words := show.Words(pointsmanv1.ReadLevel(0))
 	for _, l := range []pointsmanv1.ReadLevel{
-		pointsmanv1.ReadLevel_READ_LEVEL_LINEARIZABLE, pointsmanv1.ReadLevel_READ_LEVEL_LEADER, pointsmanv1.ReadLevel_READ_LEVEL_STALE,
+		pointsmanv1.ReadLevel_READ_LEVEL_LINEARIZABLE, pointsmanv1.ReadLevel_READ_LEVEL_LEADER, pointsmanv1.ReadLevel_READ_LEVEL_STALE, pointsmanv1.ReadLevel_READ_LEVEL_AVAILABLE,
 	} {
 		if show.Word(l) == word {
 			return l, nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -64,14 +65,14 @@ func (a *App) settingsGet() *cobra.Command {
 					return fault.About("get setting "+args[0], "pointsman settings list", err)
 				}
 				if raw {
-					_, err := fmt.Fprintln(p.Out, resp.GetSetting().GetValue())
+					_, err := fmt.Fprintln(p.Out, cmp.Or(resp.GetSetting().GetWord(), resp.GetSetting().GetValue()))
 					return err
 				}
 				return showSetting(p, resp, resp.GetSetting())
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&raw, "raw", false, "only the value, for scripts")
+	cmd.Flags().BoolVar(&raw, "raw", false, "only the value, for scripts; of a built-in state its word")
 	return cmd
 }
 
