@@ -8,6 +8,7 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
+	"github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/coordinator"
 	"github.com/pointsman/pointsman/coordinator/config"
 	"github.com/pointsman/pointsman/fsm"
@@ -30,7 +31,8 @@ targets:
 `
 
 func kinds() actuators.Kinds {
-	return actuators.Kinds{ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{}}
+	shop := shopify.New(shopify.Config{})
+	return actuators.Kinds{ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{}, shopify.Name: shop, shopify.TargetName: shop}
 }
 
 func TestCompile(t *testing.T) {

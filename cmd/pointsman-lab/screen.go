@@ -157,5 +157,8 @@ func (s *screen) places(a lab.Addresses, leader string) {
 	}
 	line("load balancer", a.LoadBalancer)
 	line("ovh", fmt.Sprintf("%s, control %s", a.Providers.OVH.URL, a.Providers.OVH.Control))
+	if shop := a.Providers.Shopify; shop != nil {
+		line("shopify", fmt.Sprintf("%s, token in %s", shop.URL, shop.Token))
+	}
 	line("spec", a.Spec)
 }

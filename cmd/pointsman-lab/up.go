@@ -21,6 +21,7 @@ Ctrl-C. What is killed meanwhile stays dead. With --json the addresses are one
 line of JSON; a line for the shell with POINTSMAN_ENDPOINTS follows.`,
 		RunE: func(c *cobra.Command, _ []string) error { return up(c, *o, asJSON) },
 	}
+	c.Flags().BoolVar(&o.Shopify, "shopify", false, "a simulated Shopify shop besides, which a second stage tells where the master is")
 	c.Flags().BoolVar(&asJSON, "json", false, "the addresses as one line of JSON")
 	return c
 }

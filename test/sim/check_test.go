@@ -38,6 +38,7 @@ func (r *run) check() {
 	r.provider(state, log, deeds)
 	r.stands()
 	r.values(state)
+	r.shopped(state)
 	r.states(state, log)
 	if r.right > convergeWithin && !r.anyEdited() && !r.refused() {
 		r.fail("convergence", "traffic went where it belongs %s after the last fault, at most %s", r.right, convergeWithin)

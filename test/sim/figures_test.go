@@ -22,6 +22,7 @@ type figures struct {
 	Differs                                              int // masters left at another address by a late rebase
 	Loads, Installs, Emptied                             int // starts from a snapshot, snapshots installed, starts refused with an empty store
 	Hashes                                               int // states compared
+	Shops, ShopChanges, ShopRefused                      int // runs with a shop, writes that it took, writes that its digests refused
 
 	Slowest, SlowestRight, SlowestCalm, LongestDoubt, SlowestMend time.Duration
 }
@@ -61,11 +62,13 @@ func (t *total) String() string {
 		"%d terms, %d crashes, %d runs without a quorum for a while, %d starts from a snapshot, %d snapshots installed, %d starts on an emptied store refused, %d states compared; "+
 		"%d changes at the provider, %d refreshes, %d repeats, %d requests delivered twice, %d out of order; "+
 		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them, longest until mended %s), %d with foreign edits, %d with clocks apart, %d with reads that lag; "+
+		"%d runs with a shop, %d writes taken and %d refused there by their digests; "+
 		"%d masters left elsewhere by a late rebase; slowest from a calm switch to its entry %s, from the last fault to right %s and to settled %s",
 		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Retried, f.Claims, f.TakenOver, f.InDoubt, short(f.LongestDoubt),
 		f.Terms, f.Crashes, f.NoQuorum, f.Loads, f.Installs, f.Emptied, f.Hashes,
 		f.Changes, f.Refreshes, f.Repeats, f.Twice, f.OutOfOrder,
 		f.Outlasted, f.Stale, f.Duplicates, short(f.SlowestMend), f.Foreign, f.Apart, f.Lagging,
+		f.Shops, f.ShopChanges, f.ShopRefused,
 		f.Differs, short(f.SlowestCalm), short(f.SlowestRight), short(f.Slowest))
 }
 

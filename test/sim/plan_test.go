@@ -25,6 +25,7 @@ type plan struct {
 	ReadLag         time.Duration      // of every other read of a frontend
 	Masters         []masterPlan
 	Knobs           ovh.Knobs
+	Shop            *shopPlan `json:",omitempty"`
 	Events          []event
 	Fuse            *fuse
 }
@@ -81,6 +82,7 @@ func draw(seed uint64) *plan {
 	d.masters()
 	d.knobs()
 	d.unsettled()
+	d.shop()
 	d.clocks()
 	end := d.switches()
 	for range d.r.IntN(6) {

@@ -13,6 +13,7 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 	actovh "github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
+	actshop "github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/cluster"
 	"github.com/pointsman/pointsman/executor"
 	"github.com/pointsman/pointsman/fsm"
@@ -105,8 +106,9 @@ func (p *process) kinds() actuators.Kinds {
 		Dial:   nil,
 		Getenv: func(string) string { return p.run.credentials },
 	}
-	dial.Dial = dialer(p.end)
-	return actuators.Kinds{actovh.Name: actovh.New(dial), setting.Name: setting.Kind{}}
+	dial.Dial = dialer(p.end, provider)
+	shop := actshop.New(actshop.Config{Dial: dialer(p.end, shopHost), Getenv: func(string) string { return shopToken }})
+	return actuators.Kinds{actovh.Name: actovh.New(dial), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop}
 }
 
 // crash ends network and store in one instant; the rest of the process is taken

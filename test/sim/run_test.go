@@ -14,6 +14,7 @@ import (
 	"github.com/pointsman/pointsman/cluster"
 	"github.com/pointsman/pointsman/fsm"
 	"github.com/pointsman/pointsman/test/clouds/ovh"
+	"github.com/pointsman/pointsman/test/clouds/shopify"
 )
 
 const (
@@ -36,17 +37,19 @@ type run struct {
 	spec        fsm.Spec
 	credentials string
 
-	story  *story
-	hub    *hub
-	redis  *redis
-	sim    *ovh.Sim
-	edge   *edge
-	server *http.Server
-	ledger *ledger
-	fuse   *fuse
-	sees   map[string]*atomic.Bool
-	walls  map[string]*atomic.Int64
-	graves sync.WaitGroup
+	story      *story
+	hub        *hub
+	redis      *redis
+	sim        *ovh.Sim
+	edge       *edge
+	server     *http.Server
+	shop       *shopify.Sim // nil: none
+	shopServer *http.Server
+	ledger     *ledger
+	fuse       *fuse
+	sees       map[string]*atomic.Bool
+	walls      map[string]*atomic.Int64
+	graves     sync.WaitGroup
 
 	mu     sync.Mutex
 	procs  map[string]*process
@@ -170,11 +173,11 @@ func (r *run) startProvider() error {
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	r.graves.Go(func() { _ = r.server.Serve(l) })
-	return nil
+	return r.startShop()
 }
 
-func dialer(e *endpoint) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx, provider+":80") }
+func dialer(e *endpoint, host string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return e.Dial(ctx, host+":80") }
 }
 
 // play runs the plan from the first start to the checks. It is called in the bubble.
@@ -222,6 +225,7 @@ func (r *run) heal() {
 		time.Sleep(100 * time.Millisecond)
 	}
 	r.sim.ClearFaults()
+	r.healShop()
 	k := r.plan.Knobs
 	k.RatePerMinute = 0
 	r.note(event{Do: "heal"}, func() error { return r.sim.SetKnobs(k) })
@@ -295,6 +299,7 @@ func (r *run) close() {
 	if r.server != nil {
 		_ = r.server.Close()
 	}
+	r.closeShop()
 	r.graves.Wait()
 }
 
@@ -363,7 +368,7 @@ func (r *run) unquiet() (why []string) {
 	if r.edge.coming() > 0 {
 		why = append(why, "a second delivery is under way")
 	}
-	return why
+	return append(why, r.shopComing()...)
 }
 
 func (r *run) gone(id string) bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 	actovh "github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
+	actshop "github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/coordinator"
 	"github.com/pointsman/pointsman/coordinator/config"
 	"github.com/pointsman/pointsman/fsm"
@@ -53,13 +54,18 @@ func compile(t testing.TB, p *plan) fsm.Spec {
 		fmt.Fprintf(&b, "  - id: %s\n    sentinel: {name: %s, addresses: [\"10.9.0.1:26379\"]}\n    candidates: [%s]\n    plan:\n", m.ID, m.ID, strings.Join(candidates, ", "))
 		fmt.Fprintf(&b, "      - stage: cutover\n        steps:\n          - {name: lb, target: lb-par, timeout: %s, ovh_iplb: {frontend: %d, farms: {%s}%s}}\n", p.Act, m.Frontend, strings.Join(farms, ", "), policy)
 		fmt.Fprintf(&b, "      - stage: announce\n        steps:\n          - {name: url, setting: {key: redis/%s/url, value: \"redis://{{.New}}\"}}\n", m.ID)
+		b.WriteString(p.shopStep(m))
 	}
 	fmt.Fprintf(&b, "targets:\n  lb-par: {hold: %s, rate: %d, ovh_iplb: {endpoint: %q, service: %s, credentials: \"env:OVH\"}}\n", p.Hold, p.Rate, apiURL, service)
+	b.WriteString(p.shopTarget())
 	spec, _, err := config.ParseSpec("spec.yaml", []byte(b.String()))
 	if err != nil {
 		t.Fatalf("spec of seed %d: %v\n%s", p.Seed, err, b.String())
 	}
-	made, problems := coordinator.Compile(spec, actuators.Kinds{actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}})
+	shop := actshop.New(actshop.Config{})
+	made, problems := coordinator.Compile(spec, actuators.Kinds{
+		actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop,
+	})
 	if len(problems) > 0 {
 		t.Fatalf("spec of seed %d: %v", p.Seed, problems)
 	}

@@ -29,13 +29,20 @@ type Coordinator struct {
 
 // Providers are the simulated outside services.
 type Providers struct {
-	OVH Provided `json:"ovh"`
+	OVH     Provided   `json:"ovh"`
+	Shopify *ShopPlace `json:"shopify,omitempty"` // with Options.Shopify
 }
 
 // Provided is one simulated service.
 type Provided struct {
 	URL     string `json:"url"`     // of its API
 	Control string `json:"control"` // of the simulator's own endpoint: journal, faults, proof
+}
+
+// ShopPlace is the simulated shop.
+type ShopPlace struct {
+	URL   string `json:"url"`
+	Token string `json:"token"` // path of the file that holds it
 }
 
 // Addresses lists where everything is, and who leads ("" when nobody does).
@@ -48,6 +55,9 @@ func (l *Lab) Addresses(ctx context.Context) (a Addresses, leader string) {
 		a.Coordinators = append(a.Coordinators, Coordinator{
 			ID: n.id, Zone: n.zone, PID: n.PID(), Raft: n.raft, GRPC: n.grpc, HTTP: n.http, DataDir: n.dir,
 		})
+	}
+	if l.Shop != nil {
+		a.Providers.Shopify = &ShopPlace{URL: l.Shop.URL, Token: l.Shop.Token}
 	}
 	if n, err := l.Nodes.Leader(ctx); err == nil {
 		leader = n.id

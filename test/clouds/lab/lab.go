@@ -22,6 +22,7 @@ type Lab struct {
 	Redis    *redis.Lab
 	Recorder *redis.Recorder
 	Cloud    *Cloud
+	Shop     *Shop // nil without Options.Shopify
 	Nodes    *Nodes
 	Watch    *Watch
 	Writer   *Writer // nil with Options.Quiet
@@ -156,6 +157,14 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if err != nil {
 		return err
 	}
+	if l.opt.Shopify {
+		if l.Shop, err = startShop(l.dir); err != nil {
+			return fmt.Errorf("start the simulated shop: %w", err)
+		}
+		if text, err = l.Shop.declare(text, l.opt.Rate); err != nil {
+			return err
+		}
+	}
 	l.Spec = filepath.Join(l.dir, "spec.yaml")
 	return os.WriteFile(l.Spec, []byte(text), 0o600)
 }
@@ -243,6 +252,9 @@ func (l *Lab) Close() error {
 		if l.Cloud != nil {
 			l.err = errors.Join(l.err, l.Cloud.Sim.Close())
 		}
+		if l.Shop != nil {
+			l.err = errors.Join(l.err, l.Shop.Sim.Close())
+		}
 		l.err = errors.Join(l.err, l.removeFiles())
 	})
 	return l.err
@@ -253,7 +265,7 @@ func (l *Lab) removeFiles() error {
 		return os.RemoveAll(l.dir)
 	}
 	var err error
-	for _, name := range []string{"spec.yaml", "ovh.conf", "observer.password", "redis"} {
+	for _, name := range []string{"spec.yaml", "ovh.conf", "observer.password", shopTokenFile, "redis"} {
 		err = errors.Join(err, gone(os.Remove(filepath.Join(l.dir, name))))
 	}
 	_ = os.Remove(l.dir) // refused when the caller keeps something else there

@@ -41,6 +41,8 @@ type Options struct {
 	// Reach, if set, is told the addresses of Redis, Sentinels and provider, as
 	// the spec names them, before a coordinator is.
 	Reach func(redis, sentinels []string, provider string) error
+	// Shopify adds a simulated shop and a stage that tells it.
+	Shopify bool
 	// Quiet leaves out the writing client.
 	Quiet bool
 	// Events is told what happens, in the order of arrival, by one call at a

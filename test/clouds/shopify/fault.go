@@ -148,6 +148,7 @@ func (s *Sim) strikes(c *Call, when When) (Fault, bool) {
 		}
 		r.Hits++
 		c.Fault = string(r.Fault.When) + ": " + string(r.Fault.Do)
+		s.tell(c)
 		return r.Fault, true
 	}
 	return Fault{}, false

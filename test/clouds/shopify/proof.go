@@ -63,7 +63,7 @@ type Proof struct {
 	Torn int
 	// Unfenced are writes that compared nothing.
 	Unfenced int
-	// Lost are actions done with effect changed of which no write was accepted.
+	// Lost are actions done with effect changed while no write of their failover was accepted.
 	Lost int
 	// Orphans are writes of actions that the log has no claim of.
 	Orphans int
@@ -83,7 +83,8 @@ type series struct{ namespace, cluster, master string }
 type prover struct {
 	Proof
 	claims  map[string]int
-	changes map[string]int
+	changes map[string]int  // by action
+	written map[string]bool // failovers of which a write was accepted
 	highest map[series]int64
 }
 
@@ -91,7 +92,7 @@ type prover struct {
 // than this one must not be among them.
 func (s *Sim) Prove(log []LoggedAction) Proof {
 	j := s.Journal(0)
-	p := prover{Proof: Proof{Dropped: j.Dropped}, claims: map[string]int{}, changes: map[string]int{}, highest: map[series]int64{}}
+	p := prover{Proof: Proof{Dropped: j.Dropped}, claims: map[string]int{}, changes: map[string]int{}, written: map[string]bool{}, highest: map[series]int64{}}
 	for _, a := range log {
 		p.claims[a.ID] = a.Claims
 	}
@@ -103,7 +104,8 @@ func (s *Sim) Prove(log []LoggedAction) Proof {
 		}
 	}
 	for _, a := range log {
-		if a.State == "done" && a.Effect == "changed" && p.changes[a.ID] == 0 {
+		of := a.ID[:max(0, strings.LastIndexByte(a.ID, '/'))]
+		if a.State == "done" && a.Effect == "changed" && !p.written[of] {
 			p.count(&p.Lost, "%s is done and changed nothing here", a.ID)
 		}
 	}
@@ -146,6 +148,7 @@ func (p *prover) write(c Call) {
 		return
 	}
 	p.Changes++
+	p.written[first.Failover] = true
 	if p.changes[first.Action]++; p.changes[first.Action] > 1 {
 		p.count(&p.Duplicates, "call %d is change %d of %s", c.Seq, p.changes[first.Action], first.Action)
 	}

@@ -96,8 +96,10 @@ func spoken(s *status.Status) string {
 	switch {
 	case reset(s):
 		return "the node gave no answer in time"
-	case s.Code() == codes.DeadlineExceeded && text == context.DeadlineExceeded.Error():
+	case s.Code() == codes.DeadlineExceeded && strings.HasPrefix(text, context.DeadlineExceeded.Error()):
 		return "no answer in time"
+	case strings.Contains(text, "connection error: desc"), strings.Contains(text, "http2:"), strings.HasPrefix(text, "error reading from server"):
+		return "what answers there speaks no gRPC, or speaks TLS, or hangs up: is it the gRPC port of a node (7801, not HTTP's 7802)?"
 	case text == "":
 		return s.Code().String()
 	}

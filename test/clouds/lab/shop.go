@@ -1,0 +1,60 @@
+package lab
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/pointsman/pointsman/test/clouds/shopify"
+)
+
+// Shop is the simulated Shopify shop, which a stage of its own tells where the
+// master is.
+type Shop struct {
+	Sim   *shopify.Sim
+	URL   string
+	Token string // path of the file that holds the token
+}
+
+// Where the lab's spec writes in the shop.
+const (
+	ShopNamespace = "pointsman"
+	ShopKey       = "redis_connection"
+)
+
+// shopTokenFile is in the lab's folder.
+const shopTokenFile = "shopify.token"
+
+// startShop makes a shop that knows one token.
+func startShop(dir string) (*Shop, error) {
+	sim, err := shopify.New(shopify.Config{})
+	if err != nil {
+		return nil, err
+	}
+	s := &Shop{Sim: sim, Token: filepath.Join(dir, shopTokenFile)}
+	token := "shpat_" + rand.Text()
+	sim.AddToken(token)
+	if err := os.WriteFile(s.Token, []byte(token+"\n"), 0o600); err != nil {
+		return nil, errors.Join(err, sim.Close())
+	}
+	if s.URL, err = sim.Start("127.0.0.1:0"); err != nil {
+		return nil, errors.Join(err, sim.Close())
+	}
+	return s, nil
+}
+
+// declare adds the shop, and a stage that tells it, to a spec.
+func (s *Shop) declare(spec string, rate int) (string, error) {
+	return swap(spec, "\ntargets:\n", fmt.Sprintf(`
+      - stage: announce
+        steps:
+          - {name: shopify, target: shop, shopify_metafields: {namespace: %s, values: {%s: "redis://{{.New}}/0"}}}
+
+targets:
+  shop:
+    shopify: {shop: example.myshopify.com, api_version: 2026-10, token: "file:%s", endpoint: "%s"}
+    rate: %d
+`, ShopNamespace, ShopKey, s.Token, s.URL, rate))
+}
