@@ -149,11 +149,12 @@ func (c *compiler) step(path string, m fsm.MasterSpec, s *pointsmanv1.Step) fsm.
 			c.wrong(path+".target", "target %q is not declared; declared are: %s", s.GetTarget(), strings.Join(sortedKeys(c.spec.GetTargets()), ", "))
 			return out
 		}
-		wanted, targetKind := name, ""
+		wanted := name
 		if t, ok := kind.(actuators.Targeted); ok {
 			wanted = t.Target()
 		}
-		if targetKind, in.TargetMsg = chosen(target); targetKind != wanted {
+		targetKind, targetMsg := chosen(target)
+		if in.TargetMsg = targetMsg; targetKind != wanted {
 			c.wrong(path+".target", "target %q is of kind %s, the step of kind %s", s.GetTarget(), targetKind, name)
 			return out
 		}

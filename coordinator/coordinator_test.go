@@ -13,17 +13,19 @@ import (
 
 	"github.com/pointsman/pointsman/coordinator"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+	"github.com/pointsman/pointsman/test/clouds/redis"
 )
 
-// port finds a free one; the caller binds it a moment later.
+// port reserves one that no connection of another test is given as its own end;
+// the caller binds it later.
 func port(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := redis.ReservePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Cleanup(p.Release)
+	return fmt.Sprintf("127.0.0.1:%d", p.Numbers[0])
 }
 
 type trio struct {

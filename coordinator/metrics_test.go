@@ -1,7 +1,7 @@
 package coordinator
 
 import (
-	"net"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -12,19 +12,20 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/shopify"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
+	"github.com/pointsman/pointsman/test/clouds/redis"
 )
 
 // TestEveryMetricIsDocumented compares what a running node registers with
 // docs/metrics.md, both ways.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	var ports []string
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports = append(ports, l.Addr().String())
-		_ = l.Close()
+	reserved, err := redis.ReservePorts(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reserved.Release()
+	for _, n := range reserved.Numbers {
+		ports = append(ports, fmt.Sprintf("127.0.0.1:%d", n))
 	}
 	n := &pointsmanv1.NodeConfig{
 		Id: "a", DataDir: t.TempDir(), DiskFloor: 1,

@@ -30,6 +30,7 @@ type outside struct {
 	blink    int           // after so many of them no more; 0: for ever
 	slow     time.Duration // of each answer
 	meddle   func(*outside)
+	task     func() actuators.Progress // each write is a task to follow; nil: it is not
 }
 
 type request struct {
@@ -173,7 +174,17 @@ func (d deed) Act(ctx context.Context, w actuators.Work, _ actuators.Sight) (out
 		d.o.lose--
 		return out, actuators.InDoubt(errLost)
 	}
-	return actuators.Outcome{Requests: []string{"id"}}, nil
+	out = actuators.Outcome{Requests: []string{"id"}}
+	if d.o.task != nil {
+		out.Waiting, out.Checkpoint = true, []byte("task")
+	}
+	return out, nil
+}
+
+func (d deed) Follow(ctx context.Context, _ actuators.Work) (actuators.Progress, error) {
+	d.o.w.mu.Lock()
+	defer d.o.w.mu.Unlock()
+	return d.o.task(), ctx.Err()
 }
 
 // ofClass seeds a log whose plan is one step of the class.

@@ -141,6 +141,10 @@ func (t try) follow(ctx context.Context, state fsm.State, a fsm.Action) {
 
 func (t try) progress(ctx context.Context, a fsm.Action, p actuators.Progress) {
 	switch {
+	case p.Done && a.Step.Class != fsm.Trigger: // it has a value: only a read of that makes it done
+		crashAt(followed, a)
+		state, _ := t.Journal.Watch()
+		t.finish(ctx, state, a, false, 0)
 	case p.Done, planted.Bug(planted.TaskUnfollowed):
 		crashAt(followed, a)
 		t.settle(ctx, a, fsm.Settle{To: fsm.Done, Effect: fsm.Changed, Requests: p.Requests})

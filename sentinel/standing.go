@@ -14,7 +14,7 @@ const (
 	Unclear Standing = iota // what was last known still holds
 	Calm                    // a majority sees the accepted master up, and nothing is under way
 	Coming                  // a switch was begun after the last acceptance: votes, a chosen replica
-	Down                    // the Sentinels see the accepted master down, and nothing is under way
+	Down                    // the Sentinels see the accepted master down or name another, and nothing is under way
 )
 
 func (s Standing) String() string {
@@ -30,6 +30,9 @@ func (s Standing) String() string {
 const (
 	DownFor = 2 * time.Second
 	CalmFor = time.Second
+	// ElsewhereFor is longer than it takes to accept what the Sentinels name, and
+	// than any of their elections: by then it is not going to be.
+	ElsewhereFor = 15 * time.Second
 )
 
 // standing judges the master at its accepted address. A switch is coming only
@@ -45,12 +48,16 @@ func (j *judge) standing() {
 	up := j.count(func(r Report) bool { return accepted(r) && !hasFlag(r, "s_down") && !hasFlag(r, "o_down") })
 	isDown, isUp := down >= j.majority() || agreed, up >= j.majority()
 	isDown = isDown && j.stood(DownFor, "down %s", j.acc.Address) // it stands while a switch is tried, too
+	elsewhere := j.count(func(r Report) bool { return r.Address != j.acc.Address }) >= j.majority()
+	elsewhere = elsewhere && j.stood(ElsewhereFor, "elsewhere than %s", j.acc.Address)
 	isUp = isUp && j.stood(CalmFor, "calm %s", j.acc.Address)
 	switch {
 	case j.v.Switching && j.v.Began.After(j.next.moved):
 		j.out.Standing, j.out.Why = Coming, "the Sentinels have begun a failover"
 	case isDown:
 		j.out.Standing, j.out.Why = Down, "the Sentinels see "+j.acc.Address+" down and no failover is under way"
+	case elsewhere:
+		j.out.Standing, j.out.Why = Down, "a majority of the Sentinels names another master than "+j.acc.Address
 	case isUp && down < j.majority() && !agreed:
 		j.out.Standing = Calm
 	}

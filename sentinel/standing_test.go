@@ -78,6 +78,9 @@ func TestStanding_BlindKeepsWhatWas(t *testing.T) {
 	if got := s.after(CalmFor*2, time.Time{}, false, "master", "master", "master"); got != Unclear {
 		t.Errorf("Sentinels that name another node: %s", got)
 	}
+	if got := s.after(ElsewhereFor, time.Time{}, false, "master", "master", "master"); got != Down {
+		t.Errorf("Sentinels that go on naming another node: %s", got)
+	}
 }
 
 // TestBegan: what begins a failover and what does not.

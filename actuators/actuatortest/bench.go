@@ -176,6 +176,20 @@ func (b *bench) look(a fsm.Action, covered bool) actuators.Sight {
 	return s
 }
 
+// calm looks until the provider is not at something that must end first.
+func (b *bench) calm(a fsm.Action, covered bool) actuators.Sight {
+	b.Helper()
+	for began := time.Now(); time.Since(began) < patience; {
+		s := b.look(a, covered)
+		if s.Verdict != actuators.Busy {
+			return s
+		}
+		time.Sleep(max(s.After, time.Millisecond))
+	}
+	b.Fatalf("%s is busy for %s", a.ID, patience)
+	return actuators.Sight{}
+}
+
 // act acts on a sight, and fails the case if more than one request could have changed something.
 func (b *bench) act(a fsm.Action, seen actuators.Sight) (actuators.Outcome, error) {
 	b.Helper()
@@ -208,13 +222,17 @@ func (b *bench) drive(a fsm.Action) {
 	const rounds = 20
 	covered := false
 	for range rounds {
-		switch s := b.look(a, covered); s.Verdict {
+		switch s := b.calm(a, covered); s.Verdict {
 		case actuators.Applied:
 			return
 		case actuators.Absent:
 			covered = false
-			if _, err := b.act(a, s); err != nil {
+			out, err := b.act(a, s)
+			if err != nil {
 				b.Fatalf("act on %s: %v", a.ID, err)
+			}
+			if a.Checkpoint = out.Checkpoint; out.Waiting {
+				b.followed(&a, time.Now()) // the look after it tells what came of it
 			}
 		case actuators.Staged:
 			if s.Refresh == nil {
@@ -222,8 +240,6 @@ func (b *bench) drive(a fsm.Action) {
 			}
 			b.driveRefresh(b.refreshOf(*s.Refresh))
 			covered = true
-		case actuators.Busy:
-			time.Sleep(max(s.After, time.Millisecond))
 		default:
 			b.Fatalf("%s is %s: %s", a.ID, s.Verdict, s.Detail)
 		}

@@ -11,6 +11,9 @@
 // Read, a Judge or a Follow with any request that could change something, or an
 // Act with two, fails whichever case is running.
 //
+// A provider that is still at a write may have a look answer busy: the suite
+// then looks again until it is not, and follows what Act says is waiting.
+//
 // What a kind declares of its object's class is held to cases of that class: a
 // fenced one compares with the version in the claim, and versions never repeat;
 // a keyed one sends the action's key, whichever attempt it is; a readable one

@@ -23,7 +23,7 @@ func doubtful(f Fault, effect bool) func(*bench) {
 		}
 		b.world.Outside.Mend()
 		a.Doubt = true
-		found := b.look(a, false)
+		found := b.calm(a, false)
 		if effect && found.Verdict != actuators.Staged && found.Verdict != actuators.Applied {
 			b.Errorf("the effect happened, a read finds %s, %s", found.Verdict, found.Detail)
 		}
@@ -54,7 +54,7 @@ func garbled(b *bench) {
 		b.Errorf("%v, want none or doubt", err)
 	}
 	b.world.Outside.Mend()
-	if found := b.look(a, false); found.Verdict != actuators.Staged && found.Verdict != actuators.Applied {
+	if found := b.calm(a, false); found.Verdict != actuators.Staged && found.Verdict != actuators.Applied {
 		b.Errorf("the effect happened, a read finds %s, %s", found.Verdict, found.Detail)
 	}
 	b.endsOnce(a)

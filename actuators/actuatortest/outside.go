@@ -34,7 +34,7 @@ func writeReadBack(b *bench) {
 	if len(out.Requests) == 0 {
 		b.Error("no id of the provider's answer was kept")
 	}
-	if s = b.look(a, false); s.Verdict != actuators.Staged && s.Verdict != actuators.Applied {
+	if s = b.calm(a, false); s.Verdict != actuators.Staged && s.Verdict != actuators.Applied {
 		b.Fatalf("read back after a write: %s, %s", s.Verdict, s.Detail)
 	}
 	b.drive(a)
@@ -144,7 +144,7 @@ func lateIsRepaired(b *bench) {
 		return
 	}
 	newer.Phase = fsm.Done
-	if s = b.look(newer, false); s.Verdict != actuators.Absent {
+	if s = b.calm(newer, false); s.Verdict != actuators.Absent {
 		b.Fatalf("after a late write of an older failover: %s, %s; want absent", s.Verdict, s.Detail)
 	}
 	newer.Phase = fsm.Claimed
@@ -158,7 +158,7 @@ func refreshTwice(b *bench) {
 	if _, err := b.act(a, b.look(a, false)); err != nil {
 		b.Fatal(err)
 	}
-	s := b.look(a, false)
+	s := b.calm(a, false)
 	if s.Verdict != actuators.Staged {
 		return // this kind's writes take effect at once
 	}

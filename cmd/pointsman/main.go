@@ -9,6 +9,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/linode"
+	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
@@ -21,6 +22,7 @@ func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
 		"linode_nodebalancer": linode.New(linode.Config{}),
+		octavia.Name:          octavia.New(octavia.Config{}),
 		"ovh_iplb":            ovh.New(ovh.Config{}),
 		"setting":             setting.Kind{},
 		shopify.Name:          shop,

@@ -12,21 +12,22 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/test/clouds/redis"
 )
 
 // patience bounds what a script waits for.
 const patience = 20 * time.Second
 
-// ports names free ports in the environment. The script binds them a moment
+// ports names reserved ports in the environment. The script binds them a moment
 // later.
 func ports(env *testscript.Env, names ...string) error {
-	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		env.Setenv(name, l.Addr().String())
+	p, err := redis.ReservePorts(len(names))
+	if err != nil {
+		return err
+	}
+	env.Defer(p.Release)
+	for i, name := range names {
+		env.Setenv(name, fmt.Sprintf("127.0.0.1:%d", p.Numbers[i]))
 	}
 	return nil
 }

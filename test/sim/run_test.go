@@ -338,6 +338,9 @@ func (r *run) unquiet() (why []string) {
 		why = append(why, fmt.Sprintf("%s is held by %v", o.ID, o.Held))
 	}
 	for _, m := range r.plan.Masters {
+		if text := r.misstated(state, m); text != "" {
+			why = append(why, text)
+		}
 		truth, _ := r.redis.told(m.ID)
 		got, _ := state.Master(fsm.MasterID(m.ID))
 		if got.As == fsm.Rebase {

@@ -85,13 +85,17 @@ func (r *redis) change(id string, f func(m *master)) {
 	r.changed = make(chan struct{})
 }
 
+// votesCount is how long a watcher takes a failover that was begun to be under
+// way, where it comes to nothing (sentinel, switchingFor).
+const votesCount = 15 * time.Second
+
 // view is what a node that reaches everything would see now, a poll's age ago.
 func (r *redis) view(id string, reaches bool, c clock) (sentinel.View, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, now := r.masters[id], c.at(time.Now())
 	at := now.Add(-5 * time.Millisecond)
-	v := sentinel.View{Master: id, At: now, Switching: m.switching && reaches}
+	v := sentinel.View{Master: id, At: now, Switching: m.switching && reaches && time.Since(m.began) < votesCount}
 	if reaches && !m.began.IsZero() {
 		v.Began = c.at(m.began)
 	}

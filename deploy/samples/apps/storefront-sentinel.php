@@ -9,6 +9,7 @@ $sentinels = array_map(fn ($s) => "tcp://$s?timeout=0.3", explode(',', getenv('S
 try {
     $redis = new Predis\Client($sentinels, ['replication' => 'sentinel', 'service' => 'mymaster',
         'parameters' => ['timeout' => 0.3, 'read_write_timeout' => 0.5]]);
+    $redis->getConnection()->setRetryLimit(1); // of 20: a page that waits for a new master tells nobody
     echo 'cart ', $redis->incr('storefront-sentinel'), "\n";
 } catch (Predis\PredisException $e) {
     echo "fallback: the cart is kept in the session\n";

@@ -839,6 +839,7 @@ type Step struct {
 	//	*Step_OvhIplb
 	//	*Step_Setting
 	//	*Step_LinodeNodebalancer
+	//	*Step_Octavia
 	//	*Step_ShopifyMetafields
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -958,6 +959,15 @@ func (x *Step) GetLinodeNodebalancer() *LinodeNodebalancerStep {
 	return nil
 }
 
+func (x *Step) GetOctavia() *OctaviaStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Octavia); ok {
+			return x.Octavia
+		}
+	}
+	return nil
+}
+
 func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
 	if x != nil {
 		if x, ok := x.Kind.(*Step_ShopifyMetafields); ok {
@@ -986,6 +996,11 @@ type Step_LinodeNodebalancer struct {
 	LinodeNodebalancer *LinodeNodebalancerStep `protobuf:"bytes,18,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
 }
 
+type Step_Octavia struct {
+	// Points a listener of an OpenStack Octavia load balancer at the new master.
+	Octavia *OctaviaStep `protobuf:"bytes,19,opt,name=octavia,proto3,oneof"`
+}
+
 type Step_ShopifyMetafields struct {
 	// Writes app-data metafields of a Shopify shop.
 	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
@@ -996,6 +1011,8 @@ func (*Step_OvhIplb) isStep_Kind() {}
 func (*Step_Setting) isStep_Kind() {}
 
 func (*Step_LinodeNodebalancer) isStep_Kind() {}
+
+func (*Step_Octavia) isStep_Kind() {}
 
 func (*Step_ShopifyMetafields) isStep_Kind() {}
 
@@ -1074,6 +1091,7 @@ type Target struct {
 	//
 	//	*Target_OvhIplb
 	//	*Target_LinodeNodebalancer
+	//	*Target_Octavia
 	//	*Target_Shopify
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
@@ -1149,6 +1167,15 @@ func (x *Target) GetLinodeNodebalancer() *LinodeNodebalancerTarget {
 	return nil
 }
 
+func (x *Target) GetOctavia() *OctaviaTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Octavia); ok {
+			return x.Octavia
+		}
+	}
+	return nil
+}
+
 func (x *Target) GetShopify() *ShopifyTarget {
 	if x != nil {
 		if x, ok := x.Kind.(*Target_Shopify); ok {
@@ -1172,6 +1199,11 @@ type Target_LinodeNodebalancer struct {
 	LinodeNodebalancer *LinodeNodebalancerTarget `protobuf:"bytes,17,opt,name=linode_nodebalancer,json=linodeNodebalancer,proto3,oneof"`
 }
 
+type Target_Octavia struct {
+	// A load balancer of OpenStack Octavia (OVH Public Cloud).
+	Octavia *OctaviaTarget `protobuf:"bytes,18,opt,name=octavia,proto3,oneof"`
+}
+
 type Target_Shopify struct {
 	// A Shopify shop.
 	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
@@ -1180,6 +1212,8 @@ type Target_Shopify struct {
 func (*Target_OvhIplb) isTarget_Kind() {}
 
 func (*Target_LinodeNodebalancer) isTarget_Kind() {}
+
+func (*Target_Octavia) isTarget_Kind() {}
 
 func (*Target_Shopify) isTarget_Kind() {}
 
@@ -1251,7 +1285,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\x84\x06\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xbb\x06\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1264,18 +1298,20 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05probe\x18\a \x01(\v2\x1b.pointsman.v1.DataPathProbeR\x05probe\x126\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
 	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12W\n" +
-	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x12T\n" +
+	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x125\n" +
+	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctavia\x12T\n" +
 	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafieldsB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xc2\x02\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xfb\x02\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x12Y\n" +
 	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
+	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctavia\x127\n" +
 	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopifyB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
 	"\x0fLeaderPlacement\x12 \n" +
@@ -1330,10 +1366,12 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*OvhIplbStep)(nil),              // 17: pointsman.v1.OvhIplbStep
 	(*SettingStep)(nil),              // 18: pointsman.v1.SettingStep
 	(*LinodeNodebalancerStep)(nil),   // 19: pointsman.v1.LinodeNodebalancerStep
-	(*ShopifyMetafieldsStep)(nil),    // 20: pointsman.v1.ShopifyMetafieldsStep
-	(*OvhIplbTarget)(nil),            // 21: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 22: pointsman.v1.LinodeNodebalancerTarget
-	(*ShopifyTarget)(nil),            // 23: pointsman.v1.ShopifyTarget
+	(*OctaviaStep)(nil),              // 20: pointsman.v1.OctaviaStep
+	(*ShopifyMetafieldsStep)(nil),    // 21: pointsman.v1.ShopifyMetafieldsStep
+	(*OvhIplbTarget)(nil),            // 22: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 23: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 24: pointsman.v1.OctaviaTarget
+	(*ShopifyTarget)(nil),            // 25: pointsman.v1.ShopifyTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1355,17 +1393,19 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	17, // 16: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
 	18, // 17: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
 	19, // 18: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
-	20, // 19: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	16, // 20: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	21, // 21: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	22, // 22: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	23, // 23: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	14, // 24: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	20, // 19: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
+	21, // 20: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	16, // 21: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	22, // 22: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	23, // 23: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	24, // 24: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	25, // 25: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	14, // 26: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1378,11 +1418,13 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
 		(*Step_LinodeNodebalancer)(nil),
+		(*Step_Octavia)(nil),
 		(*Step_ShopifyMetafields)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[10].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
+		(*Target_Octavia)(nil),
 		(*Target_Shopify)(nil),
 	}
 	type x struct{}

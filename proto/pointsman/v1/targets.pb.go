@@ -627,6 +627,156 @@ func (x *LinodeNodebalancerStep) GetForeign() Foreign {
 	return Foreign_FOREIGN_UNSPECIFIED
 }
 
+// OctaviaTarget is one load balancer of OpenStack Octavia, such as an OVH
+// Public Cloud Load Balancer.
+type OctaviaTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reference to the credentials, as OpenStack's own clients read them
+	// (clouds.yaml): file:PATH, credential:NAME or env:NAME.
+	Credentials string `protobuf:"bytes,1,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	// Name of the cloud in clouds.yaml. Default: the only one that stands there.
+	Cloud string `protobuf:"bytes,2,opt,name=cloud,proto3" json:"cloud,omitempty"`
+	// Region, such as EU-WEST-PAR. Default: region_name of the cloud.
+	Region string `protobuf:"bytes,3,opt,name=region,proto3" json:"region,omitempty"`
+	// Id of the load balancer.
+	Loadbalancer string `protobuf:"bytes,4,opt,name=loadbalancer,proto3" json:"loadbalancer,omitempty"`
+	// URL of Octavia. Default: what the catalogue has for the region.
+	Endpoint      string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OctaviaTarget) Reset() {
+	*x = OctaviaTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OctaviaTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OctaviaTarget) ProtoMessage() {}
+
+func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OctaviaTarget.ProtoReflect.Descriptor instead.
+func (*OctaviaTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *OctaviaTarget) GetCredentials() string {
+	if x != nil {
+		return x.Credentials
+	}
+	return ""
+}
+
+func (x *OctaviaTarget) GetCloud() string {
+	if x != nil {
+		return x.Cloud
+	}
+	return ""
+}
+
+func (x *OctaviaTarget) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
+}
+
+func (x *OctaviaTarget) GetLoadbalancer() string {
+	if x != nil {
+		return x.Loadbalancer
+	}
+	return ""
+}
+
+func (x *OctaviaTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+// OctaviaStep points one TCP listener at the pool of the new master.
+type OctaviaStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the listener.
+	Listener string `protobuf:"bytes,1,opt,name=listener,proto3" json:"listener,omitempty"`
+	// Id of the pool for each candidate address. Each candidate of the master
+	// needs one; each pool holds that candidate as its only member.
+	Pools map[string]string `protobuf:"bytes,2,rep,name=pools,proto3" json:"pools,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What to do with a listener that carries no marker of ours. In YAML: stuck
+	// or adopt. Default adopt: naming the listener in a spec is meant.
+	Foreign       Foreign `protobuf:"varint,3,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OctaviaStep) Reset() {
+	*x = OctaviaStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OctaviaStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OctaviaStep) ProtoMessage() {}
+
+func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OctaviaStep.ProtoReflect.Descriptor instead.
+func (*OctaviaStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OctaviaStep) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *OctaviaStep) GetPools() map[string]string {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+func (x *OctaviaStep) GetForeign() Foreign {
+	if x != nil {
+		return x.Foreign
+	}
+	return Foreign_FOREIGN_UNSPECIFIED
+}
+
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_targets_proto_rawDesc = "" +
@@ -696,6 +846,24 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\aforeign\x18\x05 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
 	"\rBackendsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x05\n" +
+	"\rOctaviaTarget\x12\xd1\x01\n" +
+	"\vcredentials\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\vcredentials\x12\x81\x01\n" +
+	"\x05cloud\x18\x02 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\x05cloud\x12\x83\x01\n" +
+	"\x06region\x18\x03 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\x06region\x12/\n" +
+	"\floadbalancer\x18\x04 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\xb0\x01\x01R\floadbalancer\x12{\n" +
+	"\bendpoint\x18\x05 \x01(\tB_\xbaH\\\xba\x01V\n" +
+	"\x10octavia_endpoint\x12\x16must be an http(s) URL\x1a*this.matches('^https?://') && this.isUri()\xd8\x01\x01R\bendpoint\"\xff\x01\n" +
+	"\vOctaviaStep\x12'\n" +
+	"\blistener\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\xb0\x01\x01R\blistener\x12R\n" +
+	"\x05pools\x18\x02 \x03(\v2$.pointsman.v1.OctaviaStep.PoolsEntryB\x16\xbaH\x13\x9a\x01\x10\b\x01\"\x05r\x03\x80\x02\x01*\x05r\x03\xb0\x01\x01R\x05pools\x129\n" +
+	"\aforeign\x18\x03 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a8\n" +
+	"\n" +
+	"PoolsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*H\n" +
 	"\aForeign\x12\x17\n" +
 	"\x13FOREIGN_UNSPECIFIED\x10\x00\x12\x11\n" +
@@ -715,7 +883,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Foreign)(0),                     // 0: pointsman.v1.Foreign
 	(*OvhIplbTarget)(nil),            // 1: pointsman.v1.OvhIplbTarget
@@ -726,23 +894,28 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*SettingStep)(nil),              // 6: pointsman.v1.SettingStep
 	(*LinodeNodebalancerTarget)(nil), // 7: pointsman.v1.LinodeNodebalancerTarget
 	(*LinodeNodebalancerStep)(nil),   // 8: pointsman.v1.LinodeNodebalancerStep
-	nil,                              // 9: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 10: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 11: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	(*OctaviaTarget)(nil),            // 9: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 10: pointsman.v1.OctaviaStep
+	nil,                              // 11: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 12: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 13: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 14: pointsman.v1.OctaviaStep.PoolsEntry
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	9,  // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	11, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	0,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
 	4,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	10, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	12, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	0,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	11, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	13, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
 	0,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	14, // 7: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	0,  // 8: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
+	9,  // [9:9] is the sub-list for method output_type
+	9,  // [9:9] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -756,7 +929,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -249,7 +249,8 @@ func TestBucket(t *testing.T) {
 			}
 			return out["errors"] != nil
 		}
-		if throttled() || throttled() || !throttled() {
+		first, second, third := throttled(), throttled(), throttled()
+		if first || second || !third {
 			t.Error("a bucket of 25 takes two writes of 10")
 		}
 		time.Sleep(900 * time.Millisecond)
