@@ -125,16 +125,38 @@ func (c *switching) ask(ctx context.Context) (api.Switched, error) {
 		Propose: func(ctx context.Context, a fsm.AskSwitchover) (fsm.Answer, error) {
 			return c.c.node.ProposeInTerm(ctx, a.Term, a, cluster.WithID(c.Command), cluster.WithActor(c.Actor))
 		},
-		Send: func(ctx context.Context) (fsm.SwitchoverPhase, string) { return sent(order.Send(ctx)) },
+		Send: func(ctx context.Context) (fsm.SwitchoverPhase, string) { return c.send(ctx, order) },
 	})
 	if err == nil {
 		err = outcome(w)
 	}
 	if err != nil {
-		return api.Switched{}, said(err)
+		return api.Switched{}, refusal(err)
 	}
 	c.c.sights.nudge(c.Master)
 	return c.answer(w), nil
+}
+
+// send looks once more, since the entry may have taken a while: a failover that
+// the Sentinels began meanwhile, or that a peer sees, is not to be doubled.
+func (c *switching) send(ctx context.Context, order *sentinel.Order) (fsm.SwitchoverPhase, string) {
+	_, view, ok := c.c.sights.viewOf(c.Master)
+	accepted, _ := c.c.sights.accepted(c.Master)
+	if !ok {
+		return fsm.SwitchoverRefused, "not sent: it is not declared any more"
+	}
+	if reason, detail := sentinel.Stirs(view, accepted); reason != "" {
+		return fsm.SwitchoverRefused, "not sent: " + detail
+	}
+	return sent(order.Send(ctx))
+}
+
+// refusal gives what ended a request the error that the API knows.
+func refusal(err error) error {
+	if errors.Is(err, executor.ErrDraining) {
+		return &api.NotLeaderError{}
+	}
+	return said(err)
 }
 
 // sent says what came of the request, for the log.
@@ -142,7 +164,7 @@ func sent(err error) (fsm.SwitchoverPhase, string) {
 	switch {
 	case err == nil:
 		return fsm.SwitchoverStarted, "OK"
-	case errors.Is(err, sentinel.ErrDenied), errors.Is(err, sentinel.ErrDeclined):
+	case errors.Is(err, sentinel.ErrDenied), errors.Is(err, sentinel.ErrDeclined), errors.Is(err, sentinel.ErrNotSent):
 		return fsm.SwitchoverRefused, err.Error()
 	default:
 		return fsm.SwitchoverDoubt, err.Error()

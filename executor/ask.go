@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
@@ -14,6 +15,9 @@ var ErrDraining = errors.New("the leadership is being handed over")
 // askAct bounds a request to a Sentinel: it is sent and answered within this
 // span from before its entry was proposed, or not sent at all.
 const askAct = 5 * time.Second
+
+// unseenAgain is the pause before the log is told again that nothing was seen.
+const unseenAgain = 10 * time.Second
 
 // Request is a human's request for a switchover, and the two things that the
 // executor cannot do itself. Both are called at most once.
@@ -48,7 +52,10 @@ func (e *Executor) Ask(ctx, office context.Context, r Request) (fsm.Switchover, 
 	}
 	state, _ := e.Journal.Watch()
 	w, ok := state.Switchover(r.Ask.Master)
-	if !ok || w.Token != answer.Token || w.Sender != r.Ask.Sender {
+	switch {
+	case !ok || w.Token != answer.Token:
+		return fsm.Switchover{}, passed(r.Ask.Master, answer)
+	case w.Sender != r.Ask.Sender:
 		return w, nil // a repeat: whoever made the entry sends it
 	}
 	crashAt(asked, fsm.Action{Step: fsm.Step{Name: "switchover"}})
@@ -61,11 +68,25 @@ func (e *Executor) Ask(ctx, office context.Context, r Request) (fsm.Switchover, 
 	return w, nil
 }
 
-// sendOnce sends unless the span is over: somebody may count the request out.
+// passed is the refusal of a request that was logged before and is not the
+// newest any more.
+func passed(id fsm.MasterID, answer fsm.Answer) error {
+	return &fsm.Refused{
+		Refusal: fsm.ErrNotHolder, Detail: fmt.Sprintf("the request of entry %d is over, and is no longer the newest of %s", answer.Token.Index(), id),
+	}
+}
+
+// sendOnce sends unless the span is over, since somebody may count the request
+// out, or the master has moved by itself meanwhile: the request asked for the
+// next failover, and that one is there.
 func (e *Executor) sendOnce(office context.Context, began span, r Request) (fsm.SwitchoverPhase, string) {
+	state, _ := e.Journal.Watch()
 	left := askAct - began.elapsed()
 	if left <= 0 || office.Err() != nil {
 		return fsm.SwitchoverRefused, "not sent: its time was up before it could be"
+	}
+	if w, ok := state.Switchover(r.Ask.Master); !ok || w.Phase != fsm.SwitchoverAsked {
+		return fsm.SwitchoverRefused, "not sent: the master has moved by itself, or is not declared any more"
 	}
 	ctx, cancel := context.WithTimeout(office, left)
 	defer cancel()
@@ -109,15 +130,25 @@ func (e *Executor) unseen(ctx context.Context, term fsm.Term, state fsm.State) t
 		}
 		id := fsm.ActionID("switchover/" + string(w.Master))
 		e.mu.Lock()
-		busy := e.running[id] || e.draining
+		wait, busy := time.Until(e.later[id]), e.running[id] || e.draining
 		e.mu.Unlock()
-		if !busy {
-			e.start(ctx, id, job{do: func(ctx context.Context) {
-				_, _ = e.propose(ctx, term, fsm.NoteSwitchover{
-					Master: w.Master, Token: w.Token, To: fsm.SwitchoverUnseen, Detail: "no failover was seen in " + w.Window.String(),
-				})
-			}})
+		switch {
+		case wait > 0:
+			next = min(next, wait)
+		case !busy:
+			e.start(ctx, id, job{do: func(ctx context.Context) { e.noteUnseen(ctx, term, id, w) }})
 		}
 	}
 	return next
+}
+
+// noteUnseen is tried again later where the log does not take it, for instance
+// while a member of an older release cannot read it.
+func (e *Executor) noteUnseen(ctx context.Context, term fsm.Term, id fsm.ActionID, w fsm.Switchover) {
+	_, err := e.propose(ctx, term, fsm.NoteSwitchover{
+		Master: w.Master, Token: w.Token, To: fsm.SwitchoverUnseen, Detail: "no failover was seen in " + w.Window.String(),
+	})
+	if err != nil {
+		e.postpone(id, unseenAgain)
+	}
 }

@@ -17,8 +17,9 @@ const (
 	// MaxQuiet is how long a replica may not have heard its master. An idle master
 	// sends a PING every 10 s by default.
 	MaxQuiet = 15 * time.Second
-	// orderGrace is what a request may stay open beyond failover-timeout, after
-	// which the Sentinel itself gives up.
+	// orderGrace is what a request may stay open beyond the time after which the
+	// Sentinel itself has given up: once failover-timeout to reach the replica that
+	// it chose, once more to see it promoted.
 	orderGrace = 10 * time.Second
 	// longestOrder bounds how long a request may stay open.
 	longestOrder = 10 * time.Minute
@@ -93,7 +94,7 @@ func Examine(q Question) Opinion {
 	x.master()
 	if x.asked != nil {
 		x.choose()
-		x.opinion.Window = min(cmp.Or(x.asked.FailoverTimeout, usualFailoverTimeout)+orderGrace, longestOrder)
+		x.opinion.Window = min(2*cmp.Or(x.asked.FailoverTimeout, usualFailoverTimeout)+orderGrace, longestOrder)
 	}
 	return x.opinion
 }
@@ -150,9 +151,30 @@ func (x *examination) sentinels() {
 	if agree > 0 && x.asked == nil {
 		x.unwilling()
 	}
-	if x.View.Switching && !x.objected(AgainstInProgress) {
-		x.object(AgainstInProgress, "votes or a failover were seen in the last %s", switchingFor)
+	if reason, detail := Stirs(x.View, x.Accepted); reason != "" && !x.objected(reason) {
+		x.object(reason, "%s", detail)
 	}
+}
+
+// Stirs says why a view is not at rest at what was accepted, by the reason of an
+// objection; empty: it is. It knows what peers report, and events: votes that no
+// Sentinel tells of when it is asked.
+func Stirs(v View, acc Accepted) (reason, detail string) {
+	if v.Switching {
+		return AgainstInProgress, fmt.Sprintf("votes or a failover were seen in the last %s", switchingFor)
+	}
+	for _, r := range v.Reports {
+		ahead := r.Epoch > acc.Epoch || r.Epoch == acc.Epoch && r.Address != acc.Address
+		if r.Seen && ahead {
+			return AgainstDisagree, fmt.Sprintf("%s named %s at epoch %d, accepted is %s at epoch %d", r.Sentinel, r.Address, r.Epoch, acc.Address, acc.Epoch)
+		}
+	}
+	for _, r := range v.Roles {
+		if r.Role == RoleMaster && r.Address != acc.Address {
+			return AgainstInProgress, secondMaster(r.Address)
+		}
+	}
+	return "", ""
 }
 
 // unwilling says why no Sentinel that agrees can be asked.
@@ -199,6 +221,15 @@ func (x *examination) master() {
 	} else if n.Role != RoleMaster {
 		x.object(AgainstMasterDown, "%s answers ROLE %s", x.Accepted.Address, n.Role)
 	}
+	for _, n := range x.Heard.Nodes {
+		if n.Address != x.Accepted.Address && n.Err == "" && n.Role == RoleMaster {
+			x.object(AgainstInProgress, "%s", secondMaster(n.Address))
+		}
+	}
+}
+
+func secondMaster(address string) string {
+	return address + " answers ROLE master too: promoted and not announced yet, or left over"
 }
 
 func (x *examination) node(address string) NodeWord {

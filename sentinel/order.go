@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -21,6 +22,8 @@ var (
 	ErrUnanswered = errors.New("no answer of the Sentinel")
 	// ErrSent is returned by a second Send.
 	ErrSent = errors.New("sent before")
+	// ErrNotSent is returned when the time was up before anything was written.
+	ErrNotSent = errors.New("not sent: its time was up")
 )
 
 // Order is one SENTINEL FAILOVER, the only command of this package that changes
@@ -35,7 +38,9 @@ type Order struct {
 }
 
 // Prepare connects to one Sentinel of a master with the switchover's credential
-// and logs in. It sends nothing that changes anything. The caller closes it.
+// and logs in, within Config.Timeout for each. It sends nothing that changes
+// anything. The connection outlives ctx, since what was logged is sent though
+// its asker goes away; the caller closes it.
 func (w *Watcher) Prepare(ctx context.Context, id, address string) (*Order, error) {
 	w.mu.Lock()
 	m, ok := w.masters[id]
@@ -44,13 +49,14 @@ func (w *Watcher) Prepare(ctx context.Context, id, address string) (*Order, erro
 		return nil, fmt.Errorf("master %q is not watched from this node", id)
 	}
 	access := m.spec.ordering()
-	s, err := w.open(ctx, address, access, roleBuffer)
+	own := context.WithoutCancel(ctx)
+	s, err := w.open(own, address, access, roleBuffer)
 	if err != nil {
-		return nil, worded(ctx, err)
+		return nil, worded(own, err)
 	}
-	if err := s.conn.Ping(ctx).Err(); err != nil {
+	if err := s.conn.Ping(own).Err(); err != nil {
 		s.close()
-		return nil, worded(ctx, err)
+		return nil, worded(own, err)
 	}
 	return &Order{s: s, name: m.spec.Name, address: address, user: access.User}, nil
 }
@@ -58,12 +64,17 @@ func (w *Watcher) Prepare(ctx context.Context, id, address string) (*Order, erro
 // Send sends the command, at most once in the Order's life and on the one
 // connection that it has: nothing here redials or repeats. Nil means that the
 // Sentinel has begun. The error is ErrDenied or ErrDeclined with the Sentinel's
-// words: nothing was begun; ErrUnanswered: not known; ErrSent. May be called
-// concurrently.
+// words, or ErrNotSent when ctx is over: nothing was begun; ErrUnanswered: not
+// known; ErrSent. The deadline of ctx is also that of the write: a process that
+// was paused until after it sends nothing. May be called concurrently.
 func (o *Order) Send(ctx context.Context) error {
 	if o.sent.Swap(true) {
 		return ErrSent
 	}
+	if at, ok := ctx.Deadline(); ctx.Err() != nil || ok && !time.Now().Before(at) { // Err may come a little later than its time
+		return ErrNotSent
+	}
+	defer context.AfterFunc(ctx, func() { o.s.raw.Close() })()
 	cmd := redis.NewStatusCmd(ctx, "SENTINEL", "FAILOVER", o.name)
 	switch err := o.s.conn.Process(ctx, cmd); {
 	case err == nil && cmd.Val() == "OK":
