@@ -86,8 +86,8 @@ type Switcher interface {
 	// Switchover checks everything and, unless it is a dry run, logs the request
 	// and asks one Sentinel, once. Called on the leader only. Errors:
 	// *ObjectionsError when something stands against it, ErrDeclined and
-	// ErrDenied when the Sentinel was asked and did nothing, *fsm.Refused,
-	// ErrNoQuorum, ErrOutcomeUnknown, *NotLeaderError.
+	// ErrDenied when it is logged and nothing was begun, *fsm.Refused,
+	// ErrNoQuorum, ErrOutcomeUnknown, ErrOldMember, *NotLeaderError.
 	Switchover(ctx context.Context, ask SwitchoverAsk) (Switched, error)
 }
 
@@ -112,10 +112,13 @@ var (
 	ErrUnfit = errors.New("no voter is fit to lead")
 	// ErrReport is returned when another node's report is not taken.
 	ErrReport = errors.New("report refused")
-	// ErrDeclined is returned when the Sentinel that was asked did nothing.
+	// ErrDeclined is returned when the Sentinel that was asked did nothing, or the
+	// logged request was not sent.
 	ErrDeclined = errors.New("nothing was begun")
 	// ErrDenied is returned when the Sentinel's ACL does not allow to ask it.
 	ErrDenied = errors.New("the Sentinel's ACL does not allow it")
+	// ErrOldMember is returned when a voter of an older release could not read the command.
+	ErrOldMember = errors.New("not every node can read this yet")
 	// ErrCorrupt is returned when an entry read back from disk does not hold.
 	ErrCorrupt = errors.New("log entry does not verify")
 )

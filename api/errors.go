@@ -39,6 +39,7 @@ const (
 	ReasonReport         = "REPORT_REFUSED"     // of a stranger, too late, or too large
 	ReasonDeclined       = "SENTINEL_REFUSED"   // the Sentinel that was asked for a switchover did nothing
 	ReasonDenied         = "SENTINEL_NOPERM"    // its ACL does not allow SENTINEL FAILOVER
+	ReasonOldMember      = "OLD_MEMBER"         // not every voter can read the command yet
 	ReasonDeadline       = "DEADLINE_EXCEEDED"  // the call's own time was up
 	ReasonCancelled      = "CANCELLED"          // the caller went away
 	ReasonInternal       = "INTERNAL"           // a mistake of ours
@@ -187,6 +188,8 @@ func plainFault(err error) error {
 		f.code, f.reason = codes.FailedPrecondition, ReasonDeclined
 	case errors.Is(err, ErrDenied):
 		f.code, f.reason = codes.FailedPrecondition, ReasonDenied
+	case errors.Is(err, ErrOldMember):
+		f.code, f.reason = codes.FailedPrecondition, ReasonOldMember
 	case errors.Is(err, ErrReport):
 		f.code, f.reason = codes.FailedPrecondition, ReasonReport
 	case errors.Is(err, ErrCorrupt):

@@ -68,6 +68,9 @@ func (e *ObjectionsError) fault() *fault {
 
 // Switchover is for the leader alone; the forward interceptor brings it there.
 func (s masterService) Switchover(ctx context.Context, req *pointsmanv1.SwitchoverRequest) (*pointsmanv1.SwitchoverResponse, error) {
+	if req.GetRequestId() == "" && !req.GetValidateOnly() {
+		return nil, invalid("request_id", "needed: without it a repeat after a lost answer would move the master again")
+	}
 	id, err := commandID(req)
 	if err != nil {
 		return nil, err
@@ -76,7 +79,7 @@ func (s masterService) Switchover(ctx context.Context, req *pointsmanv1.Switchov
 		Master: fsm.MasterID(req.GetMaster()), To: fsm.Address(req.GetTo()), Reason: req.GetReason(), Actor: actor(ctx),
 		Command: id, MaxLag: req.MaxLagBytes, DryRun: req.GetValidateOnly(),
 	})
-	if errors.Is(err, ErrOutcomeUnknown) && req.GetRequestId() != "" {
+	if errors.Is(err, ErrOutcomeUnknown) { // the repeat is safe: it has an id
 		return nil, &fault{code: codes.Unavailable, reason: ReasonOutcomeUnknown, message: err.Error(), retry: retryAfter}
 	}
 	if err != nil {

@@ -28,7 +28,7 @@ func TestSwitchover(t *testing.T) {
 		t.Fatalf("%v, %v", dry, err)
 	}
 	lag := int64(5)
-	resp, err := c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", Reason: "kernel update", MaxLagBytes: &lag})
+	resp, err := c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", Reason: "kernel update", RequestId: "one", MaxLagBytes: &lag})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +43,15 @@ func TestSwitchover(t *testing.T) {
 	if n := w.nodes["n2"]; len(n.asks) != 0 {
 		t.Fatal("a follower acted")
 	}
-	_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache"})
+	_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", RequestId: "two"})
 	wantError(t, err, codes.FailedPrecondition, "SWITCHOVER_RUNNING")
+	for range 2 { // clients repeat calls by themselves: one without an id is not taken
+		_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", Reason: "again"})
+		wantError(t, err, codes.InvalidArgument, ReasonInvalid)
+	}
+	if n := len(w.nodes["n1"].asks); n != 3 {
+		t.Fatalf("the leader was asked %d times", n)
+	}
 
 	w.failover("cache")
 	f, err := w.at("n3").Failovers().GetFailover(ctx, &pointsmanv1.GetFailoverRequest{Id: "cache/1"})
@@ -55,7 +62,7 @@ func TestSwitchover(t *testing.T) {
 	if s := m.GetMaster().GetSwitchover(); err != nil || s.GetState() != pointsmanv1.SwitchoverState_SWITCHOVER_STATE_LED || s.GetLeft() != nil {
 		t.Fatalf("master says %v, %v", s, err)
 	}
-	_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache"})
+	_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", RequestId: "two"})
 	wantError(t, err, codes.FailedPrecondition, "OPEN_ACTIONS")
 }
 
@@ -69,7 +76,7 @@ func TestSwitchoverErrors(t *testing.T) {
 		w.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_, got := w.at("n1").Masters().Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache"})
+		_, got := w.at("n1").Masters().Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", RequestId: "two"})
 		return got
 	}
 	err := ask(&ObjectionsError{Master: "cache", Objections: []Objection{{"REPLICA_LAGS", "b is 7 bytes behind"}, {"SENTINEL_TILT", "s3 is in tilt"}}})
@@ -81,6 +88,8 @@ func TestSwitchoverErrors(t *testing.T) {
 	}
 	wantError(t, ask(fmt.Errorf("%w: NOGOODSLAVE", ErrDeclined)), codes.FailedPrecondition, ReasonDeclined)
 	wantError(t, ask(fmt.Errorf("%w: user lacks it", ErrDenied)), codes.FailedPrecondition, ReasonDenied)
+	wantError(t, ask(fmt.Errorf("%w: node n2", ErrOldMember)), codes.FailedPrecondition, ReasonOldMember)
+	wantError(t, ask(fmt.Errorf("%w: leadership lost", ErrOutcomeUnknown)), codes.Unavailable, ReasonOutcomeUnknown)
 	wantError(t, ask(errors.New("bug")), codes.Internal, ReasonInternal)
 	w.setLead("")
 	_, err = masterService{Server: w.nodes["n1"].server}.ListMasters(context.Background(), &pointsmanv1.ListMastersRequest{})
@@ -89,7 +98,7 @@ func TestSwitchoverErrors(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := w.at("n1").Masters().Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache"}); err == nil {
+	if _, err := w.at("n1").Masters().Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", RequestId: "two"}); err == nil {
 		t.Fatal("asked without a leader")
 	}
 	_, err = w.at("n1").Masters().Switchover(context.Background(), &pointsmanv1.SwitchoverRequest{Master: "cache", To: "no port"})

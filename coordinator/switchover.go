@@ -42,9 +42,14 @@ type switching struct {
 	api.SwitchoverAsk
 	office  *office
 	state   fsm.State
+	heard   time.Time // when the Sentinels were asked how they stand
 	opinion sentinel.Opinion
 	plan    []executor.Planned
 }
+
+// heardFor is how old the Sentinels' words may be when one of them is asked: a
+// process that was paused before it logged the request must not go by them.
+const heardFor = 10 * time.Second
 
 // Switchover implements api.Switcher.
 func (s *switcher) Switchover(ctx context.Context, ask api.SwitchoverAsk) (api.Switched, error) {
@@ -91,6 +96,7 @@ func (c *switching) examine(ctx context.Context) error {
 	if c.MaxLag != nil {
 		maxLag = *c.MaxLag
 	}
+	c.heard = time.Now()
 	c.opinion = sentinel.Examine(sentinel.Question{
 		Master: one, Accepted: accepted, View: view, To: string(c.To), MaxLag: maxLag,
 		Heard: c.c.watcher.Inquire(ctx, string(c.Master), accepted.Address),
@@ -145,15 +151,25 @@ func (c *switching) send(ctx context.Context, order *sentinel.Order) (fsm.Switch
 	if !ok {
 		return fsm.SwitchoverRefused, "not sent: it is not declared any more"
 	}
-	if reason, detail := sentinel.Stirs(view, accepted); reason != "" {
-		return fsm.SwitchoverRefused, "not sent: " + detail
+	if why := unsettled(view, accepted, time.Since(c.heard)); why != "" {
+		return fsm.SwitchoverRefused, "not sent: " + why
 	}
 	return sent(order.Send(ctx))
 }
 
+// unsettled says why what was examined so long ago does not hold any more; empty:
+// nothing is known against it.
+func unsettled(view sentinel.View, accepted sentinel.Accepted, ago time.Duration) string {
+	if ago > heardFor {
+		return fmt.Sprintf("what the Sentinels said is %s old (at most %s)", ago.Round(time.Millisecond), heardFor)
+	}
+	_, detail := sentinel.Stirs(view, accepted)
+	return detail
+}
+
 // refusal gives what ended a request the error that the API knows.
 func refusal(err error) error {
-	if errors.Is(err, executor.ErrDraining) {
+	if errors.Is(err, executor.ErrDraining) { // nothing was proposed
 		return &api.NotLeaderError{}
 	}
 	return said(err)

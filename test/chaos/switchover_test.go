@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -51,7 +53,8 @@ func TestSwitchover(t *testing.T) {
 		name string
 		tell func(context.Context, *asking)
 	}{
-		{"two humans", twoHumans}, {"lagging", lagging}, {"leader dies after the commit", leaderDies}, {"during a failover", duringFailover},
+		{"two humans", twoHumans}, {"lagging", lagging}, {"leader dies after the commit", leaderDies},
+		{"leader is stopped after the commit", leaderStops}, {"during a failover", duringFailover},
 	} {
 		if !t.Run(story.name, func(t *testing.T) { story.tell(ctx, &asking{T: t, l: a.l, points: a.points}) }) {
 			for _, n := range a.l.Nodes.List() {
@@ -66,6 +69,9 @@ func (a *asking) ask(ctx context.Context, node *lab.Node, req *pointsmanv1.Switc
 	ctx, cancel := context.WithTimeout(client.AsActor(ctx, "ann@"+node.ID()), 20*time.Second)
 	defer cancel()
 	req.Master = "cache"
+	if req.GetRequestId() == "" && !req.GetValidateOnly() {
+		req.RequestId = rand.Text()
+	}
 	return pointsmanv1.NewMasterServiceClient(node.Conn()).Switchover(ctx, req)
 }
 
@@ -266,7 +272,52 @@ func leaderDies(ctx context.Context, a *asking) {
 	if err := a.l.Nodes.Restart(leader); err != nil {
 		a.Fatal(err)
 	}
-	err = lab.Until(ctx, time.Minute, "the request to end", func(ctx context.Context) error {
+	a.unseen(ctx, number, before)
+	if _, err = a.ask(ctx, follower, &pointsmanv1.SwitchoverRequest{ValidateOnly: true}); err != nil {
+		a.Errorf("after its end: %v", err)
+	}
+}
+
+// leaderStops right after the commit and wakes up when its time to send is over
+// and another leads: it sends nothing.
+func leaderStops(ctx context.Context, a *asking) {
+	a.ready(ctx)
+	number, before := a.master(ctx).GetNumber(), a.executed()
+	follower, leader := a.node(ctx, false), a.node(ctx, true)
+	if err := os.WriteFile(filepath.Join(a.points, "switchover.asked"), []byte("stop"), 0o600); err != nil {
+		a.Fatal(err)
+	}
+	req := &pointsmanv1.SwitchoverRequest{Reason: "first", RequestId: "stopped"}
+	began := time.Now()
+	short, cancel := context.WithTimeout(ctx, 3*time.Second)
+	_, err := a.ask(short, follower, req)
+	cancel()
+	if left := files(a.T, a.points); err == nil || len(left) > 0 {
+		a.Fatalf("nobody stopped: %v", err)
+	}
+	if err := leader.Pause(); err != nil { // so that the lab knows
+		a.Fatal(err)
+	}
+	err = lab.Until(ctx, 20*time.Second, "the repeat to be answered", func(ctx context.Context) error {
+		again, err := a.ask(ctx, follower, req)
+		if err == nil && again.GetSwitchover().GetState() != pointsmanv1.SwitchoverState_SWITCHOVER_STATE_ASKED {
+			a.Errorf("repeat: %v", again)
+		}
+		if err == nil && time.Since(began) < 6*time.Second {
+			err = errors.New("its time to send is not over yet")
+		}
+		return err
+	})
+	if err := errors.Join(err, leader.Resume()); err != nil {
+		a.Fatal(err)
+	}
+	a.unseen(ctx, number, before)
+}
+
+// unseen waits for a request's end of which nothing came.
+func (a *asking) unseen(ctx context.Context, number uint64, before int) {
+	a.Helper()
+	err := lab.Until(ctx, 2*time.Minute, "the request to end", func(ctx context.Context) error {
 		m, err := a.l.Master(ctx)
 		if err == nil && m.GetSwitchover().GetDetail() == "" {
 			err = fmt.Errorf("it is %v", m.GetSwitchover())
@@ -281,9 +332,6 @@ func leaderDies(ctx context.Context, a *asking) {
 	}
 	if n := a.executed() - before; n != 0 {
 		a.Errorf("%d FAILOVERs were executed, want none", n)
-	}
-	if _, err = a.ask(ctx, follower, &pointsmanv1.SwitchoverRequest{ValidateOnly: true}); err != nil {
-		a.Errorf("after its end: %v", err)
 	}
 }
 

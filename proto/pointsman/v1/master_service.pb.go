@@ -542,7 +542,8 @@ type SwitchoverRequest struct {
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Makes the call safe to repeat: a repeat with the same id answers what came
 	// of the first one, and asks no Sentinel again. Any string of at most 64
-	// characters.
+	// characters; kept for ten minutes. Required unless validate_only is set,
+	// since clients and proxies repeat calls by themselves.
 	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Check everything, read the plan's objects, log and send nothing.
 	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
