@@ -352,8 +352,12 @@ func (n *node) Switchover(_ context.Context, ask SwitchoverAsk) (Switched, error
 		return Switched{}, failed
 	}
 	m, _ := state.Master(ask.Master)
+	to := fsm.Address("10.0.2.20:6379")
+	if m.Address == to {
+		to = "10.0.3.20:6379"
+	}
 	out := Switched{
-		Request: fsm.Switchover{Master: ask.Master, Base: m.Number, From: m.Address, To: "10.0.2.20:6379", Sentinel: "10.0.1.10:26379", Actor: ask.Actor, Reason: ask.Reason},
+		Request: fsm.Switchover{Master: ask.Master, Base: m.Number, From: m.Address, To: to, Sentinel: "10.0.1.10:26379", Actor: ask.Actor, Reason: ask.Reason},
 		Certain: true, Why: "the only one",
 		Plan:  []*pointsmanv1.PlannedStep{{Stage: "cutover", Step: "url", Kind: "setting", Wanted: "redis/cache/url = x", Found: "not set", Verdict: "absent"}},
 		Notes: []string{"sentinel 10.0.3.10:26379: no answer in time"},

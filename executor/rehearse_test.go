@@ -5,7 +5,6 @@ import (
 	"testing/synctest"
 
 	"github.com/pointsman/pointsman/actuators"
-	"github.com/pointsman/pointsman/fsm"
 )
 
 // TestRehearse: the plan of a failover that has not happened, in its order, with
@@ -15,7 +14,6 @@ func TestRehearse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := seeded(t)
 		w.staged = "q:1 00000009"
-		must(t, w, fsm.PutSetting{Key: "url2", Value: "old"})
 		l := &life{world: w, cancel: func(error) {}}
 		c := DefaultConfig()
 		c.Journal, c.Kinds = l, actuators.Kinds{"lb": lb{l}, "note": note{lb{l}}}
@@ -29,7 +27,7 @@ func TestRehearse(t *testing.T) {
 		}{
 			{"cutover", "lb", "q:1 00000009", actuators.Newer},
 			{"cutover", "url", "not set", actuators.Absent},
-			{"announce", "second", "url2 = old", actuators.Absent},
+			{"announce", "second", "not set", actuators.Absent},
 		}
 		if len(plan) != len(want) {
 			t.Fatalf("%d steps", len(plan))
@@ -46,7 +44,7 @@ func TestRehearse(t *testing.T) {
 		}
 		l.dead = true // whatever is asked of the provider fails
 		plan = e.Rehearse(t.Context(), w.now(), "cache", "b:1", true)
-		if plan[0].Problem != "read: "+errDead.Error() || plan[2].Found != "url2 = old" {
+		if plan[0].Problem != "read: "+errDead.Error() || plan[2].Found != "not set" {
 			t.Errorf("%+v", plan)
 		}
 		c.Kinds = actuators.Kinds{"note": note{lb{l}}}

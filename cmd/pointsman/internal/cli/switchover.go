@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,14 +29,13 @@ const (
 type switching struct {
 	app                *App
 	master, to, reason string
-	id                 string // of the request: gRPC repeats a call whose connection was lost
 	dry, yes, leave    bool
 	maxLag             int64
 	follow             time.Duration
 }
 
 func (a *App) switchoverCommand() *cobra.Command {
-	w := &switching{app: a, id: rand.Text()}
+	w := &switching{app: a}
 	cmd := &cobra.Command{
 		Use: "switchover MASTER", Short: "Move a master that is well, by asking one of its Sentinels", Args: exactly("MASTER"),
 		Long: "Checks that the master, its Sentinels and the replica to be promoted are well and that nothing is\n" +
@@ -106,7 +104,7 @@ func (w *switching) call(ctx context.Context, s *remote.Session, dry bool) (*poi
 	ctx, cancel := s.Call(ctx)
 	defer cancel()
 	resp, err := pointsmanv1.NewMasterServiceClient(s.Conn()).Switchover(ctx, &pointsmanv1.SwitchoverRequest{
-		Master: w.master, To: w.to, Reason: w.reason, MaxLagBytes: &w.maxLag, ValidateOnly: dry, RequestId: w.id,
+		Master: w.master, To: w.to, Reason: w.reason, MaxLagBytes: &w.maxLag, ValidateOnly: dry,
 	})
 	return resp, fault.About("switch over "+w.master, "pointsman masters list", err)
 }
