@@ -63,7 +63,7 @@ func TestSwitchover(t *testing.T) {
 	if s := m.GetMaster().GetSwitchover(); err != nil || s.GetState() != pointsmanv1.SwitchoverState_SWITCHOVER_STATE_LED || s.GetLeft() != nil {
 		t.Fatalf("master says %v, %v", s, err)
 	}
-	_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", RequestId: "two"})
+	_, err = c.Switchover(ctx, &pointsmanv1.SwitchoverRequest{Master: "cache", RequestId: "three"})
 	wantError(t, err, codes.FailedPrecondition, "OPEN_ACTIONS")
 }
 
