@@ -47,9 +47,9 @@ type switching struct {
 	plan    []executor.Planned
 }
 
-// heardFor is how old the Sentinels' words may be when one of them is asked: a
+// saidFor is how old the Sentinels' words may be when one of them is asked: a
 // process that was paused before it logged the request must not go by them.
-const heardFor = 10 * time.Second
+const saidFor = 10 * time.Second
 
 // Switchover implements api.Switcher.
 func (s *switcher) Switchover(ctx context.Context, ask api.SwitchoverAsk) (api.Switched, error) {
@@ -160,8 +160,8 @@ func (c *switching) send(ctx context.Context, order *sentinel.Order) (fsm.Switch
 // unsettled says why what was examined so long ago does not hold any more; empty:
 // nothing is known against it.
 func unsettled(view sentinel.View, accepted sentinel.Accepted, ago time.Duration) string {
-	if ago > heardFor {
-		return fmt.Sprintf("what the Sentinels said is %s old (at most %s)", ago.Round(time.Millisecond), heardFor)
+	if ago > saidFor {
+		return fmt.Sprintf("what the Sentinels said is %s old (at most %s)", ago.Round(time.Millisecond), saidFor)
 	}
 	_, detail := sentinel.Stirs(view, accepted)
 	return detail

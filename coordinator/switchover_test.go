@@ -35,7 +35,7 @@ func TestSwitchover_LastLook(t *testing.T) {
 		want string // a part; empty: it is sent
 	}{
 		{"calm", calm, time.Second, ""},
-		{"old words", calm, heardFor + time.Millisecond, "is 10.001s old"},
+		{"old words", calm, saidFor + time.Millisecond, "is 10.001s old"},
 		{"votes", with(func(v *sentinel.View) { v.Switching = true }), 0, "votes"},
 		{"a newer epoch", with(func(v *sentinel.View) { v.Reports[1].Epoch = 8 }), 0, "s2 named x:1 at epoch 8"},
 		{"another at the same epoch", with(func(v *sentinel.View) { v.Reports[1].Epoch = 7 }), 0, "s2 named x:1 at epoch 7"},
