@@ -19,5 +19,10 @@
 //   - A time-out, a lost connection or a 5xx after the request left is Doubt,
 //     never a failure: the effect may have happened.
 //   - Judge is a function of its arguments.
+//   - Where nothing can be read back, a clear answer is all that there is to see.
+//     A blind deed is done by it. A keyed one waits with it as its checkpoint, so
+//     that it stands in the log; Follow then says done, and Judge says applied of
+//     what is Answered and absent of anything else: after a lost answer the same
+//     request goes out again with the same key, until one is answered.
 //   - No secret is in a Reading's detail, an error, a Value or a log line.
 package actuators

@@ -12,7 +12,8 @@
 //	   └───────────── settle pending, after a backoff with jitter ◀── any error
 //	claimed by a dead leader ─▶ read ─ applied ─▶ settle done with its token; else claim anew, as above
 //	waiting on a refresh that is done ─▶ read ─▶ settle done, or waiting on the next refresh
-//	waiting on a provider's task ─▶ follow ─▶ settle done, or pending
+//	waiting on a provider's task ─▶ follow ─▶ read ─▶ settle done, or pending; what
+//	    nothing can read back waits with its answer, and is done by that
 //
 //	* a warm-up read of at most WarmFor counts, since nothing of ours wrote meanwhile.
 //

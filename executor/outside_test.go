@@ -30,6 +30,7 @@ type outside struct {
 	blink    int           // after so many of them no more; 0: for ever
 	slow     time.Duration // of each answer
 	meddle   func(*outside)
+	unread   bool                      // nothing can be read back of it
 	task     func() actuators.Progress // each write is a task to follow; nil: it is not
 }
 
@@ -139,6 +140,10 @@ func (d deed) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {
 	switch {
 	case d.class == fsm.Blind:
 		return actuators.Sight{Verdict: actuators.Absent}
+	case d.o.unread && actuators.Answered(w.Action):
+		return actuators.Sight{Verdict: actuators.Applied}
+	case d.o.unread:
+		return actuators.Sight{Verdict: actuators.Absent, Detail: "nothing tells"}
 	case seen[0] == string(w.Action.Value):
 		return actuators.Sight{Verdict: actuators.Applied}
 	case marker(seen[0]) > marker(string(w.Action.Value)):

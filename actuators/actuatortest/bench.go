@@ -226,12 +226,13 @@ func (b *bench) drive(a fsm.Action) {
 		case actuators.Applied:
 			return
 		case actuators.Absent:
-			covered = false
+			covered, a.Phase = false, fsm.Claimed
 			out, err := b.act(a, s)
 			if err != nil {
 				b.Fatalf("act on %s: %v", a.ID, err)
 			}
 			if a.Checkpoint = out.Checkpoint; out.Waiting {
+				a.Phase = fsm.Waiting
 				b.followed(&a, time.Now()) // the look after it tells what came of it
 			}
 		case actuators.Staged:

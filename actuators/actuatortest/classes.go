@@ -95,3 +95,33 @@ func blindIsNotRepeated(b *bench) {
 		}
 	}
 }
+
+// lostIsAskedAgain: nothing tells what came of a lost request but the same
+// request again, which the other side knows by its key.
+func lostIsAskedAgain(b *bench) {
+	from, to := b.world.A, b.world.B
+	for i, f := range []Fault{FailBefore, FailAfter, LoseBefore, LoseAfter, Hang, HangAfter} {
+		a := b.action(fsm.Number(i+1), from, to)
+		s := b.look(a, false)
+		b.world.Outside.Break(f)
+		if _, err := b.act(a, s); !actuators.Explain(err).Doubt {
+			b.Errorf("fault %d: %v, want doubt", f, err)
+		}
+		b.world.Outside.Mend()
+		a.Doubt = true
+		if found := b.look(a, false); found.Verdict != actuators.Absent {
+			b.Errorf("fault %d: guessed %s, %s", f, found.Verdict, found.Detail)
+		}
+		a.Token, a.Attempts = fsm.TokenOf(0, uint64(100+i)), a.Attempts+1
+		b.drive(a)
+		b.points(to)
+		if n := b.seen().Changes; n != i+1 {
+			b.Errorf("fault %d: %d changes by %d actions", f, n, i+1)
+		}
+		a.Phase = fsm.Done
+		if found := b.look(a, false); found.Verdict != actuators.Applied {
+			b.Errorf("done, and found %s, %s: it would be repaired", found.Verdict, found.Detail)
+		}
+		from, to = to, from
+	}
+}

@@ -23,6 +23,13 @@ func worldOf(class fsm.Class, lie string) World {
 	}
 }
 
+// unreadOf is a keyed world that nothing can be read back of.
+func unreadOf(lie string) World {
+	w := worldOf(fsm.Keyed, lie)
+	w.Outside.(*service).unread, w.Unread = true, true
+	return w
+}
+
 func classes() []fsm.Class { return []fsm.Class{fsm.Fenced, fsm.Keyed, fsm.Readable, fsm.Blind} }
 
 // TestClassesPass: a faithful actuator of each class passes.
@@ -32,6 +39,7 @@ func TestClassesPass(t *testing.T) {
 			Run(t, func(*testing.T) World { return worldOf(class, "") })
 		})
 	}
+	t.Run("keyed, unread", func(t *testing.T) { Run(t, func(*testing.T) World { return unreadOf("") }) })
 }
 
 // verdict takes a case's failures instead of the test.
@@ -91,6 +99,12 @@ func TestWronglyDeclaredClassesAreCaught(t *testing.T) {
 		got := failing(t, func() World { return worldOf(c.class, c.lie) })
 		if !slices.Contains(got, c.by) {
 			t.Errorf("%s, %q: caught by %q, want %q among them", c.class, c.lie, strings.Join(got, "; "), c.by)
+		}
+	}
+	const again = "keyed: a lost answer that nothing can read back is asked for again"
+	for lie, by := range map[string]string{"a key per attempt": "keyed: the key is the action's", "guesses": again, "forgets its answer": again} {
+		if got := failing(t, func() World { return unreadOf(lie) }); !slices.Contains(got, by) {
+			t.Errorf("keyed, unread, %q: caught by %q, want %q among them", lie, strings.Join(got, "; "), by)
 		}
 	}
 	for _, class := range classes() {

@@ -17,5 +17,7 @@
 // What a kind declares of its object's class is held to cases of that class: a
 // fenced one compares with the version in the claim, and versions never repeat;
 // a keyed one sends the action's key, whichever attempt it is; a readable one
-// can be read back; a blind one is sent once for each claim and tells doubt.
+// can be read back; a blind one is sent once for each claim and tells doubt. A
+// keyed one that nothing can read back (World.Unread) is asked for again until it
+// is answered, and is done by that answer, which waits in the log.
 package actuatortest

@@ -27,8 +27,9 @@ const keptKeys = time.Hour
 // service is an outside world of any class: it compares versions where a request
 // names one, knows keys for a while, or takes every command as it comes.
 type service struct {
-	class fsm.Class
-	lie   string // what its actuator does against its word
+	class  fsm.Class
+	unread bool   // keyed, and nothing can be read back
+	lie    string // what its actuator does against its word
 
 	mu          sync.Mutex // guards what follows
 	now         record
@@ -226,7 +227,9 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	s := actuators.Sight{Verdict: actuators.Absent, Detail: fmt.Sprintf("points at %q", t.Address), Version: t.version, Reading: r}
 	ours := t.Cluster == "" || t.Cluster == w.Cluster
 	switch {
-	case a.s.class == fsm.Blind || a.s.lie == "cannot be read":
+	case a.s.unread && (actuators.Answered(w.Action) || w.Action.Doubt && a.s.lie == "guesses"):
+		s.Verdict = actuators.Applied
+	case a.s.class == fsm.Blind || a.s.lie == "cannot be read" || a.s.unread:
 	case !ours || t.Number > w.Action.For.Number:
 		s.Verdict = actuators.Newer
 	case t.Number == w.Action.For.Number && t.Address == fsm.Address(w.Action.Value):
@@ -265,9 +268,14 @@ func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sig
 		defer a.mu.Unlock()
 		a.wrote = &c.want
 	}
-	return actuators.Outcome{Requests: []string{"request-1"}}, err
+	out := actuators.Outcome{Requests: []string{"request-1"}}
+	if a.s.unread && err == nil && a.s.lie != "forgets its answer" {
+		out.Waiting, out.Checkpoint = true, []byte("200")
+	}
+	return out, err
 }
 
-func (a *actuator) Follow(ctx context.Context, _ actuators.Work) (actuators.Progress, error) {
-	return actuators.Progress{Again: true}, ctx.Err()
+func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Progress, error) {
+	done := a.s.unread && len(w.Action.Checkpoint) > 0 && ctx.Err() == nil
+	return actuators.Progress{Done: done, Again: !done}, ctx.Err()
 }

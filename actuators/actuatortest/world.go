@@ -2,6 +2,7 @@ package actuatortest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,8 @@ type World struct {
 	Secrets  []string       // planted in the credentials; must show up nowhere
 	Outside  Outside        // nil for an effect inside the log
 	Late     Late           // nil: the world cannot deliver late
+	Lacks    []Fault        // what this outside world cannot do
+	Unread   bool           // a keyed deed that nothing can read back: a clear answer is all
 }
 
 // Outside is the world as its owner sees it.
@@ -105,7 +108,15 @@ func inLog(b *bench) bool { return b.world.Outside == nil }
 func outside(b *bench) bool { return b.world.Outside != nil }
 
 // seenAgain are the worlds whose value a read can tell.
-func seenAgain(b *bench) bool { return outside(b) && b.step.Class != fsm.Blind }
+func seenAgain(b *bench) bool {
+	return outside(b) && b.step.Class != fsm.Blind && !b.world.Unread
+}
+
+func unread(b *bench) bool { return outside(b) && b.world.Unread && b.step.Class == fsm.Keyed }
+
+func canSayTooMany(b *bench) bool {
+	return seenAgain(b) && !slices.Contains(b.world.Lacks, TooMany)
+}
 
 func canBeLate(b *bench) bool { return b.world.Late != nil && seenAgain(b) }
 
@@ -144,13 +155,14 @@ func cases() []law {
 		{"no answer after the effect is doubt", seenAgain, doubtful(HangAfter, true)},
 		{"garbled answer is found by reading", seenAgain, garbled},
 		{"refusal is permanent", seenAgain, refusedForGood},
-		{"too many is for later", seenAgain, tooMany},
+		{"too many is for later", canSayTooMany, tooMany},
 		{"unreachable is not doubt", seenAgain, unreachable},
 		{"failed read is for later", seenAgain, failedRead},
 
 		{"fenced: the claim's version decides", ofClass(fsm.Fenced), claimsVersionDecides},
 		{"fenced: versions never repeat", ofClass(fsm.Fenced), versionsNeverRepeat},
 		{"keyed: the key is the action's", ofClass(fsm.Keyed), keyIsTheActions},
+		{"keyed: a lost answer that nothing can read back is asked for again", unread, lostIsAskedAgain},
 		{"blind: a clear answer is all", ofClass(fsm.Blind), blindIsSentOnce},
 		{"blind: no clear answer is doubt, and nothing is sent again", ofClass(fsm.Blind), blindIsNotRepeated},
 	}

@@ -36,16 +36,28 @@ func New(c Config) *Client {
 	}
 	var http1 http.Protocols
 	http1.SetHTTP1(true)
+	proxy := http.ProxyFromEnvironment
+	if c.Direct {
+		proxy = nil
+	}
 	return &Client{
 		config: c, hidden: strings.NewReplacer(hidden...),
 		http: &http.Client{
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			CheckRedirect: c.redirected,
 			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, DialContext: c.Dial, TLSClientConfig: c.TLS, TLSHandshakeTimeout: DialTimeout,
+				Proxy: proxy, DialContext: c.Dial, TLSClientConfig: c.TLS, TLSHandshakeTimeout: DialTimeout,
 				MaxIdleConnsPerHost: MaxIdle, IdleConnTimeout: IdleTimeout, Protocols: &http1,
 			},
 		},
 	}
+}
+
+// redirected leaves a redirect as the answer unless it is let through.
+func (c Config) redirected(next *http.Request, via []*http.Request) error {
+	if c.Follow == nil || !c.Follow(next, via) {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // Close drops idle connections. The client stays usable.
@@ -152,6 +164,12 @@ func (c *Client) request(ctx context.Context, call Call) (*http.Request, error) 
 	}
 	for name, values := range call.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := req.Header[name]; ok { // net/http repeats a POST that carries it, and looks for this spelling only
+			delete(req.Header, name)
+			req.Header[strings.ToLower(name)] = values
+		}
 	}
 	if c.config.Sign == nil {
 		return req, nil

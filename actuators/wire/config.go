@@ -47,10 +47,17 @@ var (
 // Dialer makes a connection, as net.Dialer does.
 type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
+// Redirector reports whether a redirect is to be followed by next, which the
+// budget does not pace; else the redirect is the answer. Via are the requests so
+// far, oldest first.
+type Redirector func(next *http.Request, via []*http.Request) bool
+
 // Config of a Client. The zero value of each field is usable.
 type Config struct {
 	Base    string           // URL before each call's path, without slash at its end
 	Dial    Dialer           // nil: TCP with DialTimeout; a simulation without sockets sets it
+	Follow  Redirector       // nil: no redirect is followed
+	Direct  bool             // no proxy of the environment: it would dial for us
 	TLS     *tls.Config      // nil: the system's roots
 	Budget  actuators.Budget // nil: none
 	Secrets []string         // never to be shown, whoever says them

@@ -5,9 +5,10 @@
 //	Answer, or an error that says whether anything left ◀──┘
 //
 // Each request is bounded in time, each answer in bytes. No redirect is
-// followed: a credential is for one place. Nothing is sent a second time here;
+// followed unless the kind says so: a credential is for one place. Nothing is sent a second time here;
 // HTTP/1.1 only, since there the transport never repeats a PUT or POST once a
-// byte of it left (it repeats a GET whose idle connection had been closed).
+// byte of it left (it repeats a GET whose idle connection had been closed; an
+// Idempotency-Key, by which it would, is sent in lower case for that reason).
 //
 // What an error of Send means for the object:
 //   - The budget, the signature or the connection was not to be had: nothing left.

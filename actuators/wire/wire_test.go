@@ -183,6 +183,49 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// TestRedirectIsFollowedOnTheKindsWord: and the same request is what goes there.
+func TestRedirectIsFollowedOnTheKindsWord(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/there" {
+			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+		}
+	})
+	for _, follow := range []bool{false, true} {
+		before := s.requests()
+		client := s.client(t, func(c *wire.Config) { c.Follow = func(*http.Request, []*http.Request) bool { return follow } })
+		answer, err := client.Send(t.Context(), wire.Call{Method: http.MethodPost, Path: "/here", Body: "event"})
+		if err != nil || answer.OK() != follow || s.requests()-before != map[bool]int{false: 1, true: 2}[follow] {
+			t.Errorf("follow %t: %+v, %v, %d requests", follow, answer, err, s.requests()-before)
+		}
+	}
+	if last := len(s.bodies) - 1; s.got[last].Method != http.MethodPost || s.bodies[last] != "event" {
+		t.Errorf("%s with %q", s.got[last].Method, s.bodies[last])
+	}
+}
+
+// TestIdempotencyKeyIsSentOnce: net/http repeats a POST with such a key by itself
+// when a kept connection ends under it. One call is one request here.
+func TestIdempotencyKeyIsSentOnce(t *testing.T) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				panic(http.ErrAbortHandler)
+			}
+		})
+		client := s.client(t)
+		if _, err := client.Send(t.Context(), wire.Call{Method: http.MethodGet}); err != nil { // the connection is kept
+			t.Fatal(err)
+		}
+		_, err := client.Send(t.Context(), wire.Call{Method: http.MethodPost, Header: http.Header{name: {"key"}}, Body: "event"})
+		if !actuators.Explain(err).Doubt {
+			t.Errorf("%s: %v, want doubt", name, err)
+		}
+		if n := s.requests(); n != 2 || s.got[1].Header.Get(name) != "key" {
+			t.Errorf("%s: %d requests, key %q", name, n, s.got[1].Header.Get(name))
+		}
+	}
+}
+
 func TestRefusal(t *testing.T) {
 	type want struct {
 		permanent, doubt bool

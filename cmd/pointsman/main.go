@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/pointsman/pointsman/actuators"
+	program "github.com/pointsman/pointsman/actuators/command"
+	"github.com/pointsman/pointsman/actuators/httpcall"
 	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
@@ -21,6 +23,8 @@ import (
 func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
+		"command":             program.New(program.Config{}),
+		"http":                httpcall.New(httpcall.Config{}),
 		"linode_nodebalancer": linode.New(linode.Config{}),
 		octavia.Name:          octavia.New(octavia.Config{}),
 		"ovh_iplb":            ovh.New(ovh.Config{}),

@@ -841,6 +841,8 @@ type Step struct {
 	//	*Step_LinodeNodebalancer
 	//	*Step_Octavia
 	//	*Step_ShopifyMetafields
+	//	*Step_Http
+	//	*Step_Command
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -977,6 +979,24 @@ func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
 	return nil
 }
 
+func (x *Step) GetHttp() *HttpStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *Step) GetCommand() *CommandStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -1006,6 +1026,16 @@ type Step_ShopifyMetafields struct {
 	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
 }
 
+type Step_Http struct {
+	// Posts a signed event.
+	Http *HttpStep `protobuf:"bytes,23,opt,name=http,proto3,oneof"`
+}
+
+type Step_Command struct {
+	// Runs a program on the leader's node.
+	Command *CommandStep `protobuf:"bytes,24,opt,name=command,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
@@ -1015,6 +1045,10 @@ func (*Step_LinodeNodebalancer) isStep_Kind() {}
 func (*Step_Octavia) isStep_Kind() {}
 
 func (*Step_ShopifyMetafields) isStep_Kind() {}
+
+func (*Step_Http) isStep_Kind() {}
+
+func (*Step_Command) isStep_Kind() {}
 
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
@@ -1093,6 +1127,8 @@ type Target struct {
 	//	*Target_LinodeNodebalancer
 	//	*Target_Octavia
 	//	*Target_Shopify
+	//	*Target_Http
+	//	*Target_Command
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1185,6 +1221,24 @@ func (x *Target) GetShopify() *ShopifyTarget {
 	return nil
 }
 
+func (x *Target) GetHttp() *HttpTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *Target) GetCommand() *CommandTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
 type isTarget_Kind interface {
 	isTarget_Kind()
 }
@@ -1209,6 +1263,16 @@ type Target_Shopify struct {
 	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
 }
 
+type Target_Http struct {
+	// An endpoint of yours.
+	Http *HttpTarget `protobuf:"bytes,22,opt,name=http,proto3,oneof"`
+}
+
+type Target_Command struct {
+	// A program on the nodes.
+	Command *CommandTarget `protobuf:"bytes,23,opt,name=command,proto3,oneof"`
+}
+
 func (*Target_OvhIplb) isTarget_Kind() {}
 
 func (*Target_LinodeNodebalancer) isTarget_Kind() {}
@@ -1216,6 +1280,10 @@ func (*Target_LinodeNodebalancer) isTarget_Kind() {}
 func (*Target_Octavia) isTarget_Kind() {}
 
 func (*Target_Shopify) isTarget_Kind() {}
+
+func (*Target_Http) isTarget_Kind() {}
+
+func (*Target_Command) isTarget_Kind() {}
 
 var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
@@ -1285,7 +1353,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xbb\x06\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xa0\a\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1300,11 +1368,13 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12W\n" +
 	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x125\n" +
 	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctavia\x12T\n" +
-	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafieldsB\r\n" +
+	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x12,\n" +
+	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
+	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xfb\x02\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xe4\x03\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
@@ -1312,7 +1382,9 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x12Y\n" +
 	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
 	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctavia\x127\n" +
-	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopifyB\r\n" +
+	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x12.\n" +
+	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
+	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
 	"\x0fLeaderPlacement\x12 \n" +
 	"\x1cLEADER_PLACEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1368,10 +1440,14 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*LinodeNodebalancerStep)(nil),   // 19: pointsman.v1.LinodeNodebalancerStep
 	(*OctaviaStep)(nil),              // 20: pointsman.v1.OctaviaStep
 	(*ShopifyMetafieldsStep)(nil),    // 21: pointsman.v1.ShopifyMetafieldsStep
-	(*OvhIplbTarget)(nil),            // 22: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 23: pointsman.v1.LinodeNodebalancerTarget
-	(*OctaviaTarget)(nil),            // 24: pointsman.v1.OctaviaTarget
-	(*ShopifyTarget)(nil),            // 25: pointsman.v1.ShopifyTarget
+	(*HttpStep)(nil),                 // 22: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 23: pointsman.v1.CommandStep
+	(*OvhIplbTarget)(nil),            // 24: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 25: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 26: pointsman.v1.OctaviaTarget
+	(*ShopifyTarget)(nil),            // 27: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 28: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 29: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1395,17 +1471,21 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	19, // 18: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
 	20, // 19: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
 	21, // 20: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	16, // 21: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	22, // 22: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	23, // 23: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	24, // 24: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
-	25, // 25: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	14, // 26: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	22, // 21: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	23, // 22: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	16, // 23: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	24, // 24: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	25, // 25: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	26, // 26: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	27, // 27: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	28, // 28: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	29, // 29: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	14, // 30: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1420,12 +1500,16 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_LinodeNodebalancer)(nil),
 		(*Step_Octavia)(nil),
 		(*Step_ShopifyMetafields)(nil),
+		(*Step_Http)(nil),
+		(*Step_Command)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[10].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
 		(*Target_Octavia)(nil),
 		(*Target_Shopify)(nil),
+		(*Target_Http)(nil),
+		(*Target_Command)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -22,6 +22,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Repeat is whether a deed may be repeated when it is not known what came of it.
+type Repeat int32
+
+const (
+	// The default of the kind.
+	Repeat_REPEAT_UNSPECIFIED Repeat = 0
+	// No: a human decides.
+	Repeat_REPEAT_BLIND Repeat = 1
+	// Yes: the other side tells a repeat by the action's key and does nothing.
+	Repeat_REPEAT_KEYED Repeat = 2
+	// Yes, when a look finds that it had no effect.
+	Repeat_REPEAT_READABLE Repeat = 3
+)
+
+// Enum value maps for Repeat.
+var (
+	Repeat_name = map[int32]string{
+		0: "REPEAT_UNSPECIFIED",
+		1: "REPEAT_BLIND",
+		2: "REPEAT_KEYED",
+		3: "REPEAT_READABLE",
+	}
+	Repeat_value = map[string]int32{
+		"REPEAT_UNSPECIFIED": 0,
+		"REPEAT_BLIND":       1,
+		"REPEAT_KEYED":       2,
+		"REPEAT_READABLE":    3,
+	}
+)
+
+func (x Repeat) Enum() *Repeat {
+	p := new(Repeat)
+	*p = x
+	return p
+}
+
+func (x Repeat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Repeat) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_targets_proto_enumTypes[0].Descriptor()
+}
+
+func (Repeat) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_targets_proto_enumTypes[0]
+}
+
+func (x Repeat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Repeat.Descriptor instead.
+func (Repeat) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{0}
+}
+
 // Foreign is the policy for an object that nobody of ours has written yet.
 type Foreign int32
 
@@ -59,11 +116,11 @@ func (x Foreign) String() string {
 }
 
 func (Foreign) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_targets_proto_enumTypes[0].Descriptor()
+	return file_pointsman_v1_targets_proto_enumTypes[1].Descriptor()
 }
 
 func (Foreign) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_targets_proto_enumTypes[0]
+	return &file_pointsman_v1_targets_proto_enumTypes[1]
 }
 
 func (x Foreign) Number() protoreflect.EnumNumber {
@@ -72,7 +129,7 @@ func (x Foreign) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Foreign.Descriptor instead.
 func (Foreign) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{0}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{1}
 }
 
 // OvhIplbTarget is one OVH IP Load Balancing service.
@@ -777,6 +834,308 @@ func (x *OctaviaStep) GetForeign() Foreign {
 	return Foreign_FOREIGN_UNSPECIFIED
 }
 
+// CommandTarget is a program of yours on the nodes. The leader runs it, so it
+// must stand on every node, owned by root or by the user that runs pointsman,
+// and writable by nobody else.
+type CommandTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absolute path of the program. It is run without a shell.
+	Program string `protobuf:"bytes,1,opt,name=program,proto3" json:"program,omitempty"`
+	// Absolute path of a program that tells whether the object is as wanted: exit
+	// 0 it is, 1 it is not, anything else: not known now. It changes nothing.
+	Check string `protobuf:"bytes,2,opt,name=check,proto3" json:"check,omitempty"`
+	// Secrets for the environment of both: a name, and a reference (env:NAME,
+	// file:PATH or credential:NAME). Nothing else is inherited.
+	Secrets       map[string]string `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandTarget) Reset() {
+	*x = CommandTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandTarget) ProtoMessage() {}
+
+func (x *CommandTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
+func (*CommandTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CommandTarget) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
+}
+
+func (x *CommandTarget) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *CommandTarget) GetSecrets() map[string]string {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
+// CommandStep runs the target's program with the seven arguments of Sentinel's
+// client-reconfig-script.
+type CommandStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the program changes, in a word. Two steps that change the same thing
+	// must not run at once: give them one target and one object, and the spec
+	// refuses the second. Default: the master's id.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// First argument of the program: the name that the Sentinels know the master
+	// by, where that is another than the master's id, its default.
+	MasterName string `protobuf:"bytes,2,opt,name=master_name,json=masterName,proto3" json:"master_name,omitempty"`
+	// May the program be run again after a run that ended without a clear word? In
+	// YAML: blind, keyed or readable. Default: readable with a check, else blind.
+	Repeat        Repeat `protobuf:"varint,3,opt,name=repeat,proto3,enum=pointsman.v1.Repeat" json:"repeat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandStep) Reset() {
+	*x = CommandStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandStep) ProtoMessage() {}
+
+func (x *CommandStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandStep.ProtoReflect.Descriptor instead.
+func (*CommandStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CommandStep) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *CommandStep) GetMasterName() string {
+	if x != nil {
+		return x.MasterName
+	}
+	return ""
+}
+
+func (x *CommandStep) GetRepeat() Repeat {
+	if x != nil {
+		return x.Repeat
+	}
+	return Repeat_REPEAT_UNSPECIFIED
+}
+
+// HttpTarget is an endpoint of yours that is told of failovers.
+type HttpTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// URL that events are posted to. http:// only together with allow: the event
+	// is signed, not secret, and the answer is not proven.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Reference to the secret that requests are signed with, at least 16 bytes.
+	Secret string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	// Networks that the endpoint may stand in though they are private, loopback or
+	// link-local, such as 10.0.0.0/8. What the name resolves to is judged at each
+	// connection.
+	Allow []string `protobuf:"bytes,3,rep,name=allow,proto3" json:"allow,omitempty"`
+	// Reference to the PEM of the authorities to trust; empty means the machine's
+	// own.
+	Ca string `protobuf:"bytes,4,opt,name=ca,proto3" json:"ca,omitempty"`
+	// Follow a redirect that asks for the same request at another place (307,
+	// 308), at most three of them, to allowed addresses and never from https:// to
+	// http://. The event and its signature go there too. Default: none is followed.
+	Redirects     bool `protobuf:"varint,5,opt,name=redirects,proto3" json:"redirects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpTarget) Reset() {
+	*x = HttpTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpTarget) ProtoMessage() {}
+
+func (x *HttpTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
+func (*HttpTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *HttpTarget) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *HttpTarget) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+func (x *HttpTarget) GetAllow() []string {
+	if x != nil {
+		return x.Allow
+	}
+	return nil
+}
+
+func (x *HttpTarget) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
+func (x *HttpTarget) GetRedirects() bool {
+	if x != nil {
+		return x.Redirects
+	}
+	return false
+}
+
+// HttpStep posts a signed event.
+type HttpStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the endpoint changes, in a word. Default: the master's id.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	// Template of the event's value, with the fields of a setting's. Default
+	// {{.New}}.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// Path behind the target's URL where a GET answers the current value, such as
+	// /current. Empty: nothing can be read back.
+	Check string `protobuf:"bytes,3,opt,name=check,proto3" json:"check,omitempty"`
+	// May the event be posted again after a post without a clear answer? In YAML:
+	// blind, keyed or readable. Default keyed: the endpoint tells a repeat by its
+	// Idempotency-Key.
+	Repeat        Repeat `protobuf:"varint,4,opt,name=repeat,proto3,enum=pointsman.v1.Repeat" json:"repeat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpStep) Reset() {
+	*x = HttpStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpStep) ProtoMessage() {}
+
+func (x *HttpStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpStep.ProtoReflect.Descriptor instead.
+func (*HttpStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HttpStep) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *HttpStep) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *HttpStep) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *HttpStep) GetRepeat() Repeat {
+	if x != nil {
+		return x.Repeat
+	}
+	return Repeat_REPEAT_UNSPECIFIED
+}
+
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_targets_proto_rawDesc = "" +
@@ -864,7 +1223,47 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
 	"PoolsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*H\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcd\x05\n" +
+	"\rCommandTarget\x12s\n" +
+	"\aprogram\x18\x01 \x01(\tBY\xbaHV\xba\x01K\n" +
+	"\rabsolute_path\x12\x18must be an absolute path\x1a this.matches('^/[^[:cntrl:]]+$')\xc8\x01\x01r\x03\x18\xff\x1fR\aprogram\x12o\n" +
+	"\x05check\x18\x02 \x01(\tBY\xbaHV\xba\x01K\n" +
+	"\rabsolute_path\x12\x18must be an absolute path\x1a this.matches('^/[^[:cntrl:]]+$')\xd8\x01\x01r\x03\x18\xff\x1fR\x05check\x12\x99\x03\n" +
+	"\asecrets\x18\x03 \x03(\v2(.pointsman.v1.CommandTarget.SecretsEntryB\xd4\x02\xbaH\xd0\x02\x9a\x01\xcc\x02\x10 \"\x9d\x01\xba\x01\x99\x01\n" +
+	"\bvariable\x12<must be a name for a variable, and not begin with POINTSMAN_\x1aOthis.matches('^[A-Za-z_][A-Za-z0-9_]{0,63}$') && !this.startsWith('POINTSMAN_')*\xa7\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')R\asecrets\x1a:\n" +
+	"\fSecretsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x02\n" +
+	"\vCommandStep\x12\x83\x01\n" +
+	"\x06object\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\x06object\x12\x8c\x01\n" +
+	"\vmaster_name\x18\x02 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\n" +
+	"masterName\x126\n" +
+	"\x06repeat\x18\x03 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"\x85\x05\n" +
+	"\n" +
+	"HttpTarget\x12\xa5\x01\n" +
+	"\x03url\x18\x01 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x82\x01\n" +
+	"\bhttp_url\x127must be an http(s) URL without user, query and fragment\x1a=this.matches('^https?://[^/?#@]+(/[^?#]*)?$') && this.isUri()\xc8\x01\x01r\x03\x18\x80\x10R\x03url\x12\xc7\x01\n" +
+	"\x06secret\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x06secret\x12%\n" +
+	"\x05allow\x18\x03 \x03(\tB\x0f\xbaH\f\x92\x01\t\x10\x10\"\x05r\x03\xe8\x01\x01R\x05allow\x12\xbf\x01\n" +
+	"\x02ca\x18\x04 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\x02ca\x12\x1c\n" +
+	"\tredirects\x18\x05 \x01(\bR\tredirects\"\xf4\x02\n" +
+	"\bHttpStep\x12\x83\x01\n" +
+	"\x06object\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
+	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xd8\x01\x01R\x06object\x12\x1e\n" +
+	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05value\x12\x89\x01\n" +
+	"\x05check\x18\x03 \x01(\tBs\xbaHp\xba\x01e\n" +
+	"\x04path\x129must be a path, with or without a query, such as /current\x1a\"this.matches('^/[^#[:cntrl:] ]*$')\xd8\x01\x01r\x03\x18\x80\bR\x05check\x126\n" +
+	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat*Y\n" +
+	"\x06Repeat\x12\x16\n" +
+	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
+	"\fREPEAT_KEYED\x10\x02\x12\x13\n" +
+	"\x0fREPEAT_READABLE\x10\x03*H\n" +
 	"\aForeign\x12\x17\n" +
 	"\x13FOREIGN_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rFOREIGN_STUCK\x10\x01\x12\x11\n" +
@@ -882,40 +1281,49 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_targets_proto_rawDescData
 }
 
-var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_pointsman_v1_targets_proto_goTypes = []any{
-	(Foreign)(0),                     // 0: pointsman.v1.Foreign
-	(*OvhIplbTarget)(nil),            // 1: pointsman.v1.OvhIplbTarget
-	(*OvhIplbStep)(nil),              // 2: pointsman.v1.OvhIplbStep
-	(*ShopifyTarget)(nil),            // 3: pointsman.v1.ShopifyTarget
-	(*ShopifyClientCredentials)(nil), // 4: pointsman.v1.ShopifyClientCredentials
-	(*ShopifyMetafieldsStep)(nil),    // 5: pointsman.v1.ShopifyMetafieldsStep
-	(*SettingStep)(nil),              // 6: pointsman.v1.SettingStep
-	(*LinodeNodebalancerTarget)(nil), // 7: pointsman.v1.LinodeNodebalancerTarget
-	(*LinodeNodebalancerStep)(nil),   // 8: pointsman.v1.LinodeNodebalancerStep
-	(*OctaviaTarget)(nil),            // 9: pointsman.v1.OctaviaTarget
-	(*OctaviaStep)(nil),              // 10: pointsman.v1.OctaviaStep
-	nil,                              // 11: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 12: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 13: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 14: pointsman.v1.OctaviaStep.PoolsEntry
+	(Repeat)(0),                      // 0: pointsman.v1.Repeat
+	(Foreign)(0),                     // 1: pointsman.v1.Foreign
+	(*OvhIplbTarget)(nil),            // 2: pointsman.v1.OvhIplbTarget
+	(*OvhIplbStep)(nil),              // 3: pointsman.v1.OvhIplbStep
+	(*ShopifyTarget)(nil),            // 4: pointsman.v1.ShopifyTarget
+	(*ShopifyClientCredentials)(nil), // 5: pointsman.v1.ShopifyClientCredentials
+	(*ShopifyMetafieldsStep)(nil),    // 6: pointsman.v1.ShopifyMetafieldsStep
+	(*SettingStep)(nil),              // 7: pointsman.v1.SettingStep
+	(*LinodeNodebalancerTarget)(nil), // 8: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 9: pointsman.v1.LinodeNodebalancerStep
+	(*OctaviaTarget)(nil),            // 10: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 11: pointsman.v1.OctaviaStep
+	(*CommandTarget)(nil),            // 12: pointsman.v1.CommandTarget
+	(*CommandStep)(nil),              // 13: pointsman.v1.CommandStep
+	(*HttpTarget)(nil),               // 14: pointsman.v1.HttpTarget
+	(*HttpStep)(nil),                 // 15: pointsman.v1.HttpStep
+	nil,                              // 16: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 17: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 18: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 19: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 20: pointsman.v1.CommandTarget.SecretsEntry
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	11, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
-	0,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
-	4,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	12, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	0,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	13, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	0,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	14, // 7: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
-	0,  // 8: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	16, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
+	5,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
+	17, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
+	18, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
+	19, // 7: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	1,  // 8: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
+	20, // 9: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	0,  // 10: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
+	0,  // 11: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -928,8 +1336,8 @@ func file_pointsman_v1_targets_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   14,
+			NumEnums:      2,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
