@@ -58,6 +58,15 @@ type Prober interface {
 	Probe(ctx context.Context) error
 }
 
+// Checker is what an actuator may be besides: one that can tell beforehand what
+// a step's writes would be refused for. Check sends requests that change
+// nothing and names each right that is not granted, as the provider spells it;
+// empty when none is known to be missing. Its error says that it could not be
+// asked. It may be called concurrently.
+type Checker interface {
+	Check(ctx context.Context, step fsm.Step) ([]string, error)
+}
+
 // Budget paces requests to one target. Every request waits for it first.
 type Budget interface {
 	// Wait returns when one more request may be sent, or with ctx's error.

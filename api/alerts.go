@@ -20,6 +20,7 @@ const (
 	AlertNoSpec      = "NO_SPEC"
 	AlertDrifted     = "OBJECT_DRIFTED"
 	AlertTarget      = "TARGET_NOT_REACHED"
+	AlertPreflight   = "STEP_NOT_READY"
 )
 
 const (

@@ -25,7 +25,7 @@ func (s clusterService) GetCluster(ctx context.Context, req *pointsmanv1.GetClus
 		return nil, err
 	}
 	st := s.cfg.Log.Status()
-	nodes, placement := s.nodes(ctx, state, st)
+	nodes, led := s.nodes(ctx, state, st)
 	c := &pointsmanv1.Cluster{
 		Id:             string(state.Cluster()),
 		Generation:     uint64(state.Generation()),
@@ -37,8 +37,9 @@ func (s clusterService) GetCluster(ctx context.Context, req *pointsmanv1.GetClus
 		CommandVersion: votersRead(state, st),
 		Masters:        uint32(len(state.Spec().Masters)),
 		OpenActions:    uint32(len(state.Open())),
-		Alerts:         append(clusterAlerts(state, st, nodes), placement.GetAlerts()...),
-		Placement:      placement,
+		Alerts:         slices.Concat(clusterAlerts(state, st, nodes), led.placement.GetAlerts(), preflightAlerts(led.preflight)),
+		Placement:      led.placement,
+		Preflight:      led.preflight,
 	}
 	return &pointsmanv1.GetClusterResponse{Header: head, Cluster: c}, nil
 }
@@ -57,14 +58,19 @@ func votersRead(state fsm.State, st Status) uint32 {
 	return least
 }
 
+// led is what the leader alone knows, as it says itself if it can be asked.
+type led struct {
+	placement *pointsmanv1.Placement // where the leadership stands
+	preflight *pointsmanv1.Preflight // nil: not known
+}
+
 // nodes shows this node first, then the others by id, each as it says itself
-// when it can be asked, and where the leadership stands, as the leader says if
-// it can be asked. A call of another node gets this one alone, so that asking
-// around ends.
-func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) ([]*pointsmanv1.Node, *pointsmanv1.Placement) {
-	nodes, placement := []*pointsmanv1.Node{s.selfMessage(state, st)}, s.cfg.Fitness.Placement()
+// when it can be asked, and what the leader says. A call of another node gets
+// this one alone, so that asking around ends.
+func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) ([]*pointsmanv1.Node, led) {
+	nodes, own := []*pointsmanv1.Node{s.selfMessage(state, st)}, led{s.cfg.Fitness.Placement(), s.cfg.Preflight.Last()}
 	if incoming(ctx, client.HopKey) != "" {
-		return nodes, placement
+		return nodes, own
 	}
 	for _, m := range state.Members() {
 		if m.Node != st.Node {
@@ -74,7 +80,7 @@ func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) ([]*poin
 	ctx, cancel := context.WithTimeout(ctx, s.limits.PeerTime)
 	defer cancel()
 	var asked sync.WaitGroup
-	var told *pointsmanv1.Placement // by the leader, which is one
+	var told *pointsmanv1.Cluster // by the leader, which is one
 	for i, n := range nodes[1:] {
 		asked.Go(func() {
 			c, err := s.ask(ctx, n.GetGrpcAddress())
@@ -85,15 +91,15 @@ func (s *Server) nodes(ctx context.Context, state fsm.State, st Status) ([]*poin
 			said.JoinTime, said.Voter, said.Reachable = n.GetJoinTime(), n.GetVoter(), true
 			nodes[i+1] = said
 			if said.GetId() == string(st.Leader) {
-				told = c.GetPlacement()
+				told = c
 			}
 		})
 	}
 	asked.Wait()
-	if told != nil {
-		placement = told
+	if told.GetPlacement() != nil {
+		own = led{told.GetPlacement(), told.GetPreflight()}
 	}
-	return nodes, placement
+	return nodes, own
 }
 
 // ask gets another node's own description: a cluster with that node alone.

@@ -51,6 +51,17 @@ type Fitness interface {
 	Placement() *pointsmanv1.Placement
 }
 
+// Preflight looks at the objects of a spec's steps before a failover needs
+// them. Safe for concurrent use.
+type Preflight interface {
+	// Check looks now, at a spec that need not be the current one. It reads
+	// alone, is called on the leader, and ends with ctx at the latest.
+	Check(ctx context.Context, s fsm.State, spec fsm.Spec) *pointsmanv1.Preflight
+	// Last is what this node, leading, found last at the current spec; nil
+	// before its first look and when it does not lead.
+	Last() *pointsmanv1.Preflight
+}
+
 // Transfer is what a human asks of the leadership.
 type Transfer struct {
 	To     fsm.NodeID // empty: to the fittest
@@ -186,17 +197,18 @@ type Verified struct {
 // Config is what a Server is made of. All but Dial, Registry, Logger and
 // Limits is required.
 type Config struct {
-	Log      Log
-	Sights   Sights
-	Gates    Gates
-	Operator Operator
-	Fitness  Fitness
-	Switcher Switcher
-	Compile  Compile
-	Dial     []grpc.DialOption    // to other nodes; without: no transport security
-	Registry *prometheus.Registry // without: a new one
-	Logger   *slog.Logger         // without: the default one
-	Limits   Limits               // zero fields take their defaults
+	Log       Log
+	Sights    Sights
+	Gates     Gates
+	Operator  Operator
+	Fitness   Fitness
+	Preflight Preflight
+	Switcher  Switcher
+	Compile   Compile
+	Dial      []grpc.DialOption    // to other nodes; without: no transport security
+	Registry  *prometheus.Registry // without: a new one
+	Logger    *slog.Logger         // without: the default one
+	Limits    Limits               // zero fields take their defaults
 }
 
 // Limits bounds what callers may ask of one server.
@@ -210,6 +222,7 @@ type Limits struct {
 	ReadWait     time.Duration // longest wait for a linearizable read; default 5s
 	CallTime     time.Duration // longest unary call, VerifyNode excepted; default 30s
 	VerifyTime   time.Duration // longest VerifyNode; default 10min
+	CheckTime    time.Duration // longest look at the providers of CheckSpec; default 25s
 	PeerTime     time.Duration // longest wait for another node's status; default 500ms
 	HTTPStreams  int           // streams and long polls over HTTP at once; default 512
 	HTTPBody     int           // bytes of a request's body over HTTP; default 1 MiB
@@ -228,6 +241,7 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.ReadWait, 5*time.Second)
 	orElse(&l.CallTime, 30*time.Second)
 	orElse(&l.VerifyTime, 10*time.Minute)
+	orElse(&l.CheckTime, 25*time.Second)
 	orElse(&l.PeerTime, 500*time.Millisecond)
 	orElse(&l.HTTPStreams, 512)
 	orElse(&l.HTTPBody, 1<<20)
@@ -258,6 +272,8 @@ func (c Config) Validate() error {
 		return errors.New("api config: no Fitness")
 	case c.Switcher == nil:
 		return errors.New("api config: no Switcher")
+	case c.Preflight == nil:
+		return errors.New("api config: no Preflight")
 	case c.Compile == nil:
 		return errors.New("api config: no Compile")
 	}

@@ -126,6 +126,8 @@ func passing() []protoreflect.FullName {
 		"pointsman.v1.Node.state_hash",
 		"pointsman.v1.Node.uptime",
 		"pointsman.v1.NodeHealth.applied_index",
+		"pointsman.v1.Preflight.age",
+		"pointsman.v1.Preflight.took",
 		"pointsman.v1.ProbeReport.age",
 		"pointsman.v1.ProbeReport.since",
 		"pointsman.v1.ReplicaStanding.last_io",

@@ -43,7 +43,7 @@ func (s specService) GetSpec(ctx context.Context, req *pointsmanv1.GetSpecReques
 // ApplySpec is not checked by the validate interceptor: the problems of the
 // message and those of its meaning are told together.
 func (s specService) ApplySpec(ctx context.Context, req *pointsmanv1.ApplySpecRequest) (*pointsmanv1.ApplySpecResponse, error) {
-	spec, err := s.compile(req)
+	spec, err := s.compile(req, req.GetSpec())
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,8 @@ func (a attempt) GetRequestId() string {
 	return a.ApplySpecRequest.GetRequestId()
 }
 
-// compile finds every problem of a spec at once.
-func (s specService) compile(req *pointsmanv1.ApplySpecRequest) (fsm.Spec, error) {
+// compile finds every problem of a request and its spec at once.
+func (s specService) compile(req proto.Message, asked *pointsmanv1.Spec) (fsm.Spec, error) {
 	fields, err := violations(s.validator, req)
 	if err != nil {
 		return fsm.Spec{}, err
@@ -139,10 +139,10 @@ func (s specService) compile(req *pointsmanv1.ApplySpecRequest) (fsm.Spec, error
 	for _, f := range fields {
 		f.Field = strings.TrimPrefix(f.Field, "spec.")
 	}
-	if req.GetSpec() == nil {
+	if asked == nil {
 		return fsm.Spec{}, invalidFields(fields)
 	}
-	spec, problems := s.cfg.Compile(req.GetSpec())
+	spec, problems := s.cfg.Compile(asked)
 	for _, p := range problems {
 		fields = append(fields, &errdetails.BadRequest_FieldViolation{Field: p.Path, Description: p.Message})
 	}

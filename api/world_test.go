@@ -82,7 +82,7 @@ func (w *tape) addNode(id fsm.NodeID, limits Limits) {
 	w.ids = append(w.ids, id)
 	w.mu.Unlock()
 	server, err := New(Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: compile, Limits: limits,
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: compile, Preflight: n, Limits: limits,
 		Dial: w.dialOptions(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -291,6 +291,27 @@ func (n *node) Targets() []*pointsmanv1.TargetReach {
 // Placement implements Fitness.
 func (n *node) Placement() *pointsmanv1.Placement {
 	return &pointsmanv1.Placement{Reason: "says " + string(n.id)}
+}
+
+// Check implements Preflight: every step is as it should be.
+func (n *node) Check(_ context.Context, _ fsm.State, spec fsm.Spec) *pointsmanv1.Preflight {
+	m := &pointsmanv1.Preflight{SpecRevision: uint64(spec.Revision)}
+	for _, one := range spec.Masters {
+		for _, stage := range one.Plan {
+			for _, step := range stage.Steps {
+				m.Checks = append(m.Checks, &pointsmanv1.StepCheck{Master: string(one.ID), Stage: stage.Name, Step: step.Name, Found: "seen by " + string(n.id)})
+			}
+		}
+	}
+	return m
+}
+
+// Last implements Preflight: the leader has found one step that is not ready.
+func (n *node) Last() *pointsmanv1.Preflight {
+	if !n.Status().Leads() {
+		return nil
+	}
+	return &pointsmanv1.Preflight{Checks: []*pointsmanv1.StepCheck{{Master: "cache", Step: "lb", Object: "lb/x"}, {Master: "cache", Step: "url", Object: "lb/y", Problems: []string{"gone", "no right"}}}}
 }
 
 // Verify implements Operator.

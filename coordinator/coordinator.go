@@ -39,19 +39,20 @@ type Options struct {
 // Coordinator is one running node. Whoever starts it closes it.
 type Coordinator struct {
 	Options
-	node     *cluster.Node
-	watcher  *sentinel.Watcher
-	executor *executor.Executor
-	sights   *sights
-	peers    *peers
-	prober   *prober
-	paths    *paths
-	placer   *placer
-	boot     string // this run of the process
-	api      *api.Server
-	registry *prometheus.Registry
-	servers  servers
-	started  time.Time
+	node      *cluster.Node
+	watcher   *sentinel.Watcher
+	executor  *executor.Executor
+	sights    *sights
+	peers     *peers
+	prober    *prober
+	paths     *paths
+	placer    *placer
+	preflight *preflight
+	boot      string // this run of the process
+	api       *api.Server
+	registry  *prometheus.Registry
+	servers   servers
+	started   time.Time
 
 	cancel context.CancelCauseFunc
 	over   chan struct{} // closed when everything has stopped
@@ -143,12 +144,12 @@ func (c *Coordinator) assemble() (err error) {
 	c.executor = executor.New(conf)
 	c.peers, c.prober = newPeers(c.node), newProber(c)
 	c.paths = newPaths(c)
-	c.sights, c.placer = newSights(c), newPlacer(c)
+	c.sights, c.placer, c.preflight = newSights(c), newPlacer(c), newPreflight(c)
 	c.node.SetHandover(c.handOver)
 	c.node.SetSuccessors(c.placer.successors)
 	adapted := adapter{c}
 	c.api, err = api.New(api.Config{
-		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Compile: adapted.compile,
+		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Compile: adapted.compile, Preflight: c.preflight,
 		Registry: c.registry, Logger: c.Logger,
 	})
 	return errors.Join(err, c.registerKinds())

@@ -1,6 +1,10 @@
 package coordinator
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // placeGauges reads its values at each scrape.
 type placeGauges struct{ p *placer }
@@ -34,4 +38,35 @@ func (g placeGauges) Collect(out chan<- prometheus.Metric) {
 	}
 	g.p.mu.Unlock()
 	out <- prometheus.MustNewConstMetric(alertsDesc(), prometheus.GaugeValue, alerts)
+}
+
+// preflightGauges reads its values at each scrape; they are the leader's.
+type preflightGauges struct{ p *preflight }
+
+func problemsDesc() *prometheus.Desc {
+	return prometheus.NewDesc("pointsman_preflight_problems", "Problems that the leader's last look at a step's object found; missing on other nodes.", []string{"master", "step"}, nil)
+}
+
+func preflightAgeDesc() *prometheus.Desc {
+	return prometheus.NewDesc("pointsman_preflight_age_seconds", "Time since the leader last looked at the objects of all steps; missing on other nodes.", nil, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (g preflightGauges) Describe(out chan<- *prometheus.Desc) {
+	out <- problemsDesc()
+	out <- preflightAgeDesc()
+}
+
+// Collect implements prometheus.Collector.
+func (g preflightGauges) Collect(out chan<- prometheus.Metric) {
+	g.p.mu.Lock()
+	found, at := g.p.found, g.p.at
+	g.p.mu.Unlock()
+	if at.IsZero() {
+		return
+	}
+	for _, f := range found {
+		out <- prometheus.MustNewConstMetric(problemsDesc(), prometheus.GaugeValue, float64(len(f.Problems)), string(f.Master), f.Step.Name)
+	}
+	out <- prometheus.MustNewConstMetric(preflightAgeDesc(), prometheus.GaugeValue, time.Since(at).Seconds())
 }

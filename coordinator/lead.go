@@ -23,9 +23,10 @@ func (c *Coordinator) lead(ctx context.Context, term fsm.Term) error {
 	defer c.api.SetLeading(false)
 	c.sights.setOffice(&office{ctx: ctx, term: term, executor: c.executor})
 	defer c.sights.setOffice(nil)
-	var placing sync.WaitGroup
-	defer placing.Wait()
-	placing.Go(func() { c.placer.run(ctx) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { c.placer.run(ctx) })
+	beside.Go(func() { c.preflight.run(ctx) })
 	return c.executor.Run(ctx, term)
 }
 

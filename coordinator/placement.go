@@ -33,12 +33,16 @@ type Pace struct {
 	Calm  time.Duration // nothing may have been going on for so long before a move by zone; default 1 min
 	Reach time.Duration // least time from a hand-over to one by reach; default 1 min
 	Zone  time.Duration // least time from a hand-over to one by zone; default 5 min
+	// Preflight is the time between two looks of the leader at the object of
+	// every step; default 10 min.
+	Preflight time.Duration
 }
 
 func (p Pace) withDefaults() Pace {
 	p.Probe, p.Again = positive(p.Probe, 30*time.Second), positive(p.Again, 2*time.Second)
 	p.Calm = positive(p.Calm, time.Minute)
 	p.Reach, p.Zone = positive(p.Reach, time.Minute), positive(p.Zone, 5*time.Minute)
+	p.Preflight = positive(p.Preflight, 10*time.Minute)
 	return p
 }
 

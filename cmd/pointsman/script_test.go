@@ -48,6 +48,7 @@ func scriptCommands() map[string]command {
 		"sees":       onTape((*tape).scriptSees),     // sees all|unseen REDIS|link REDIS WORD|silent SENTINEL|splits SENTINEL ADDRESS
 		"drift":      onTape((*tape).scriptDrift),    // drift ACTION none|WORDS: its object was found other than it was left
 		"lost":       onTape((*tape).scriptLost),     // lost NODE... : these do not reach the target
+		"amiss":      onTape((*tape).scriptAmiss),    // amiss WORDS...: what a look at the targets finds wrong; none without words
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
 		"object":     onTape((*tape).scriptObject),   // object REASON DETAIL: switchovers are refused; object none
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
@@ -115,6 +116,13 @@ func (w *tape) scriptLeader(args []string) error {
 		id = ""
 	}
 	w.setLead(id)
+	return nil
+}
+
+func (w *tape) scriptAmiss(args []string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.amiss = args
 	return nil
 }
 

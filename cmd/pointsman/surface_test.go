@@ -48,6 +48,7 @@ func surface() map[string][]string {
 		"settings list":    {"ListSettings"},
 		"settings put":     {"PutSetting"},
 		"settings watch":   {"WatchSettings"},
+		"spec check":       {"CheckSpec", "GetSpec"},
 		"spec diff":        {"GetSpec", "ListSpecRevisions"},
 		"spec get":         {"GetSpec"},
 		"spec list":        {"ListSpecRevisions"},

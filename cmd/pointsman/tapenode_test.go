@@ -100,6 +100,40 @@ func (n *node) Placement() *pointsmanv1.Placement {
 	}
 }
 
+// Check implements api.Preflight: what a script says is amiss, is so everywhere.
+func (n *node) Check(_ context.Context, state fsm.State, spec fsm.Spec) *pointsmanv1.Preflight {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m := &pointsmanv1.Preflight{SpecRevision: uint64(spec.Revision), Age: durationpb.New(0), Took: durationpb.New(120 * time.Millisecond)}
+	for _, one := range spec.Masters {
+		now, _ := state.Master(one.ID)
+		for _, stage := range one.Plan {
+			for _, step := range stage.Steps {
+				c := &pointsmanv1.StepCheck{
+					Master: string(one.ID), Stage: stage.Name, Step: step.Name, Kind: step.Kind, Target: string(step.Target), Object: string(step.Object),
+					Found: "points at " + string(one.Candidates[0].Address), Verdict: "applied", Problems: n.amiss, Typical: durationpb.New(530 * time.Millisecond),
+				}
+				for _, a := range one.Candidates {
+					if a.Address != now.Address {
+						c.Outcomes = append(c.Outcomes, &pointsmanv1.StepOutcome{Address: string(a.Address), Wanted: "points at " + string(a.Address), Verdict: "absent"})
+					}
+				}
+				m.Checks = append(m.Checks, c)
+			}
+		}
+	}
+	return m
+}
+
+// Last implements api.Preflight.
+func (n *node) Last() *pointsmanv1.Preflight {
+	state := n.now()
+	if !n.Status().Leads() || state.Spec().Revision == 0 {
+		return nil
+	}
+	return n.Check(context.Background(), state, state.Spec())
+}
+
 // Gates implements api.Gates: as a node that has counted no window out.
 func (n *node) Gates(s fsm.State, a fsm.Action) []fsm.Gate {
 	gates, _ := s.Gates(a, fsm.Now{Clock: s.Clock(), Term: s.Term(), Window: func(h fsm.Hold) time.Duration { return h.Act + h.Keep }})

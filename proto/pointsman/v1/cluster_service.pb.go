@@ -166,7 +166,10 @@ type Cluster struct {
 	Alerts []*Alert `protobuf:"bytes,11,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	// Where the leadership stands and why, as the leader says; without an answer
 	// of the leader, as far as the answering node knows.
-	Placement     *Placement `protobuf:"bytes,12,opt,name=placement,proto3" json:"placement,omitempty"`
+	Placement *Placement `protobuf:"bytes,12,opt,name=placement,proto3" json:"placement,omitempty"`
+	// What the leader found out last about the targets of the current spec;
+	// unset before its first look, and when it cannot be asked.
+	Preflight     *Preflight `protobuf:"bytes,13,opt,name=preflight,proto3" json:"preflight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,6 +284,13 @@ func (x *Cluster) GetAlerts() []*Alert {
 func (x *Cluster) GetPlacement() *Placement {
 	if x != nil {
 		return x.Placement
+	}
+	return nil
+}
+
+func (x *Cluster) GetPreflight() *Preflight {
+	if x != nil {
+		return x.Preflight
 	}
 	return nil
 }
@@ -1249,7 +1259,7 @@ var File_pointsman_v1_cluster_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_cluster_service_proto_rawDesc = "" +
 	"\n" +
-	"\"pointsman/v1/cluster_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/health.proto\x1a\x19pointsman/v1/master.proto\x1a\x17pointsman/v1/spec.proto\"\xbf\x03\n" +
+	"\"pointsman/v1/cluster_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x19pointsman/v1/health.proto\x1a\x19pointsman/v1/master.proto\x1a\x1cpointsman/v1/preflight.proto\x1a\x17pointsman/v1/spec.proto\"\xf6\x03\n" +
 	"\aCluster\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -1265,7 +1275,8 @@ const file_pointsman_v1_cluster_service_proto_rawDesc = "" +
 	"\fopen_actions\x18\n" +
 	" \x01(\rR\vopenActions\x12+\n" +
 	"\x06alerts\x18\v \x03(\v2\x13.pointsman.v1.AlertR\x06alerts\x125\n" +
-	"\tplacement\x18\f \x01(\v2\x17.pointsman.v1.PlacementR\tplacement\"\xc7\x01\n" +
+	"\tplacement\x18\f \x01(\v2\x17.pointsman.v1.PlacementR\tplacement\x125\n" +
+	"\tpreflight\x18\r \x01(\v2\x17.pointsman.v1.PreflightR\tpreflight\"\xc7\x01\n" +
 	"\tPlacement\x125\n" +
 	"\x06policy\x18\x01 \x01(\x0e2\x1d.pointsman.v1.LeaderPlacementR\x06policy\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x12\n" +
@@ -1398,52 +1409,54 @@ var file_pointsman_v1_cluster_service_proto_goTypes = []any{
 	(*VerifyNodeResponse)(nil),         // 14: pointsman.v1.VerifyNodeResponse
 	(*durationpb.Duration)(nil),        // 15: google.protobuf.Duration
 	(*Alert)(nil),                      // 16: pointsman.v1.Alert
-	(LeaderPlacement)(0),               // 17: pointsman.v1.LeaderPlacement
-	(*Handover)(nil),                   // 18: pointsman.v1.Handover
-	(*timestamppb.Timestamp)(nil),      // 19: google.protobuf.Timestamp
-	(*TargetReach)(nil),                // 20: pointsman.v1.TargetReach
-	(*ReadOptions)(nil),                // 21: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),             // 22: pointsman.v1.ResponseHeader
+	(*Preflight)(nil),                  // 17: pointsman.v1.Preflight
+	(LeaderPlacement)(0),               // 18: pointsman.v1.LeaderPlacement
+	(*Handover)(nil),                   // 19: pointsman.v1.Handover
+	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
+	(*TargetReach)(nil),                // 21: pointsman.v1.TargetReach
+	(*ReadOptions)(nil),                // 22: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),             // 23: pointsman.v1.ResponseHeader
 }
 var file_pointsman_v1_cluster_service_proto_depIdxs = []int32{
 	4,  // 0: pointsman.v1.Cluster.nodes:type_name -> pointsman.v1.Node
 	15, // 1: pointsman.v1.Cluster.log_clock:type_name -> google.protobuf.Duration
 	16, // 2: pointsman.v1.Cluster.alerts:type_name -> pointsman.v1.Alert
 	3,  // 3: pointsman.v1.Cluster.placement:type_name -> pointsman.v1.Placement
-	17, // 4: pointsman.v1.Placement.policy:type_name -> pointsman.v1.LeaderPlacement
-	16, // 5: pointsman.v1.Placement.alerts:type_name -> pointsman.v1.Alert
-	18, // 6: pointsman.v1.Placement.last:type_name -> pointsman.v1.Handover
-	0,  // 7: pointsman.v1.Node.role:type_name -> pointsman.v1.NodeRole
-	15, // 8: pointsman.v1.Node.last_contact:type_name -> google.protobuf.Duration
-	15, // 9: pointsman.v1.Node.age:type_name -> google.protobuf.Duration
-	15, // 10: pointsman.v1.Node.uptime:type_name -> google.protobuf.Duration
-	19, // 11: pointsman.v1.Node.join_time:type_name -> google.protobuf.Timestamp
-	20, // 12: pointsman.v1.Node.targets:type_name -> pointsman.v1.TargetReach
-	21, // 13: pointsman.v1.GetClusterRequest.read:type_name -> pointsman.v1.ReadOptions
-	22, // 14: pointsman.v1.GetClusterResponse.header:type_name -> pointsman.v1.ResponseHeader
-	2,  // 15: pointsman.v1.GetClusterResponse.cluster:type_name -> pointsman.v1.Cluster
-	21, // 16: pointsman.v1.ListNodesRequest.read:type_name -> pointsman.v1.ReadOptions
-	22, // 17: pointsman.v1.ListNodesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	4,  // 18: pointsman.v1.ListNodesResponse.nodes:type_name -> pointsman.v1.Node
-	22, // 19: pointsman.v1.TransferLeadershipResponse.header:type_name -> pointsman.v1.ResponseHeader
-	1,  // 20: pointsman.v1.NotifyRequest.kind:type_name -> pointsman.v1.NotifyKind
-	22, // 21: pointsman.v1.NotifyResponse.header:type_name -> pointsman.v1.ResponseHeader
-	22, // 22: pointsman.v1.VerifyNodeResponse.header:type_name -> pointsman.v1.ResponseHeader
-	5,  // 23: pointsman.v1.ClusterService.GetCluster:input_type -> pointsman.v1.GetClusterRequest
-	7,  // 24: pointsman.v1.ClusterService.ListNodes:input_type -> pointsman.v1.ListNodesRequest
-	9,  // 25: pointsman.v1.ClusterService.TransferLeadership:input_type -> pointsman.v1.TransferLeadershipRequest
-	11, // 26: pointsman.v1.ClusterService.Notify:input_type -> pointsman.v1.NotifyRequest
-	13, // 27: pointsman.v1.ClusterService.VerifyNode:input_type -> pointsman.v1.VerifyNodeRequest
-	6,  // 28: pointsman.v1.ClusterService.GetCluster:output_type -> pointsman.v1.GetClusterResponse
-	8,  // 29: pointsman.v1.ClusterService.ListNodes:output_type -> pointsman.v1.ListNodesResponse
-	10, // 30: pointsman.v1.ClusterService.TransferLeadership:output_type -> pointsman.v1.TransferLeadershipResponse
-	12, // 31: pointsman.v1.ClusterService.Notify:output_type -> pointsman.v1.NotifyResponse
-	14, // 32: pointsman.v1.ClusterService.VerifyNode:output_type -> pointsman.v1.VerifyNodeResponse
-	28, // [28:33] is the sub-list for method output_type
-	23, // [23:28] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	17, // 4: pointsman.v1.Cluster.preflight:type_name -> pointsman.v1.Preflight
+	18, // 5: pointsman.v1.Placement.policy:type_name -> pointsman.v1.LeaderPlacement
+	16, // 6: pointsman.v1.Placement.alerts:type_name -> pointsman.v1.Alert
+	19, // 7: pointsman.v1.Placement.last:type_name -> pointsman.v1.Handover
+	0,  // 8: pointsman.v1.Node.role:type_name -> pointsman.v1.NodeRole
+	15, // 9: pointsman.v1.Node.last_contact:type_name -> google.protobuf.Duration
+	15, // 10: pointsman.v1.Node.age:type_name -> google.protobuf.Duration
+	15, // 11: pointsman.v1.Node.uptime:type_name -> google.protobuf.Duration
+	20, // 12: pointsman.v1.Node.join_time:type_name -> google.protobuf.Timestamp
+	21, // 13: pointsman.v1.Node.targets:type_name -> pointsman.v1.TargetReach
+	22, // 14: pointsman.v1.GetClusterRequest.read:type_name -> pointsman.v1.ReadOptions
+	23, // 15: pointsman.v1.GetClusterResponse.header:type_name -> pointsman.v1.ResponseHeader
+	2,  // 16: pointsman.v1.GetClusterResponse.cluster:type_name -> pointsman.v1.Cluster
+	22, // 17: pointsman.v1.ListNodesRequest.read:type_name -> pointsman.v1.ReadOptions
+	23, // 18: pointsman.v1.ListNodesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	4,  // 19: pointsman.v1.ListNodesResponse.nodes:type_name -> pointsman.v1.Node
+	23, // 20: pointsman.v1.TransferLeadershipResponse.header:type_name -> pointsman.v1.ResponseHeader
+	1,  // 21: pointsman.v1.NotifyRequest.kind:type_name -> pointsman.v1.NotifyKind
+	23, // 22: pointsman.v1.NotifyResponse.header:type_name -> pointsman.v1.ResponseHeader
+	23, // 23: pointsman.v1.VerifyNodeResponse.header:type_name -> pointsman.v1.ResponseHeader
+	5,  // 24: pointsman.v1.ClusterService.GetCluster:input_type -> pointsman.v1.GetClusterRequest
+	7,  // 25: pointsman.v1.ClusterService.ListNodes:input_type -> pointsman.v1.ListNodesRequest
+	9,  // 26: pointsman.v1.ClusterService.TransferLeadership:input_type -> pointsman.v1.TransferLeadershipRequest
+	11, // 27: pointsman.v1.ClusterService.Notify:input_type -> pointsman.v1.NotifyRequest
+	13, // 28: pointsman.v1.ClusterService.VerifyNode:input_type -> pointsman.v1.VerifyNodeRequest
+	6,  // 29: pointsman.v1.ClusterService.GetCluster:output_type -> pointsman.v1.GetClusterResponse
+	8,  // 30: pointsman.v1.ClusterService.ListNodes:output_type -> pointsman.v1.ListNodesResponse
+	10, // 31: pointsman.v1.ClusterService.TransferLeadership:output_type -> pointsman.v1.TransferLeadershipResponse
+	12, // 32: pointsman.v1.ClusterService.Notify:output_type -> pointsman.v1.NotifyResponse
+	14, // 33: pointsman.v1.ClusterService.VerifyNode:output_type -> pointsman.v1.VerifyNodeResponse
+	29, // [29:34] is the sub-list for method output_type
+	24, // [24:29] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_cluster_service_proto_init() }
@@ -1454,6 +1467,7 @@ func file_pointsman_v1_cluster_service_proto_init() {
 	file_pointsman_v1_header_proto_init()
 	file_pointsman_v1_health_proto_init()
 	file_pointsman_v1_master_proto_init()
+	file_pointsman_v1_preflight_proto_init()
 	file_pointsman_v1_spec_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -702,11 +702,121 @@ func (x *RollbackSpecResponse) GetWarnings() []string {
 	return nil
 }
 
+// CheckSpecRequest names the spec to check.
+type CheckSpecRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How fresh the state has to be that it is checked against.
+	Read *ReadOptions `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`
+	// A spec that need not be applied; unset means the current one.
+	Spec          *Spec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSpecRequest) Reset() {
+	*x = CheckSpecRequest{}
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSpecRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSpecRequest) ProtoMessage() {}
+
+func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSpecRequest.ProtoReflect.Descriptor instead.
+func (*CheckSpecRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CheckSpecRequest) GetRead() *ReadOptions {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+func (x *CheckSpecRequest) GetSpec() *Spec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// CheckSpecResponse is what was found.
+type CheckSpecResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered: the leader.
+	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// Its findings.
+	Preflight     *Preflight `protobuf:"bytes,2,opt,name=preflight,proto3" json:"preflight,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSpecResponse) Reset() {
+	*x = CheckSpecResponse{}
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSpecResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSpecResponse) ProtoMessage() {}
+
+func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSpecResponse.ProtoReflect.Descriptor instead.
+func (*CheckSpecResponse) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckSpecResponse) GetHeader() *ResponseHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *CheckSpecResponse) GetPreflight() *Preflight {
+	if x != nil {
+		return x.Preflight
+	}
+	return nil
+}
+
 var File_pointsman_v1_spec_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_spec_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpointsman/v1/spec_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x17pointsman/v1/spec.proto\"\xfd\x01\n" +
+	"\x1fpointsman/v1/spec_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/header.proto\x1a\x1cpointsman/v1/preflight.proto\x1a\x17pointsman/v1/spec.proto\"\xfd\x01\n" +
 	"\fSpecRevision\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.pointsman.v1.SpecR\x04spec\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -757,12 +867,19 @@ const file_pointsman_v1_spec_service_proto_rawDesc = "" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x126\n" +
 	"\brevision\x18\x02 \x01(\v2\x1a.pointsman.v1.SpecRevisionR\brevision\x12\x18\n" +
 	"\achanged\x18\x03 \x01(\bR\achanged\x12\x1a\n" +
-	"\bwarnings\x18\x04 \x03(\tR\bwarnings2\xe0\x02\n" +
+	"\bwarnings\x18\x04 \x03(\tR\bwarnings\"i\n" +
+	"\x10CheckSpecRequest\x12-\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12&\n" +
+	"\x04spec\x18\x02 \x01(\v2\x12.pointsman.v1.SpecR\x04spec\"\x80\x01\n" +
+	"\x11CheckSpecResponse\x124\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x125\n" +
+	"\tpreflight\x18\x02 \x01(\v2\x17.pointsman.v1.PreflightR\tpreflight2\xae\x03\n" +
 	"\vSpecService\x12F\n" +
 	"\aGetSpec\x12\x1c.pointsman.v1.GetSpecRequest\x1a\x1d.pointsman.v1.GetSpecResponse\x12L\n" +
 	"\tApplySpec\x12\x1e.pointsman.v1.ApplySpecRequest\x1a\x1f.pointsman.v1.ApplySpecResponse\x12d\n" +
 	"\x11ListSpecRevisions\x12&.pointsman.v1.ListSpecRevisionsRequest\x1a'.pointsman.v1.ListSpecRevisionsResponse\x12U\n" +
-	"\fRollbackSpec\x12!.pointsman.v1.RollbackSpecRequest\x1a\".pointsman.v1.RollbackSpecResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\fRollbackSpec\x12!.pointsman.v1.RollbackSpecRequest\x1a\".pointsman.v1.RollbackSpecResponse\x12L\n" +
+	"\tCheckSpec\x12\x1e.pointsman.v1.CheckSpecRequest\x1a\x1f.pointsman.v1.CheckSpecResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_spec_service_proto_rawDescOnce sync.Once
@@ -776,7 +893,7 @@ func file_pointsman_v1_spec_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_spec_service_proto_rawDescData
 }
 
-var file_pointsman_v1_spec_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_pointsman_v1_spec_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_pointsman_v1_spec_service_proto_goTypes = []any{
 	(*SpecRevision)(nil),              // 0: pointsman.v1.SpecRevision
 	(*GetSpecRequest)(nil),            // 1: pointsman.v1.GetSpecRequest
@@ -787,38 +904,47 @@ var file_pointsman_v1_spec_service_proto_goTypes = []any{
 	(*ListSpecRevisionsResponse)(nil), // 6: pointsman.v1.ListSpecRevisionsResponse
 	(*RollbackSpecRequest)(nil),       // 7: pointsman.v1.RollbackSpecRequest
 	(*RollbackSpecResponse)(nil),      // 8: pointsman.v1.RollbackSpecResponse
-	(*Spec)(nil),                      // 9: pointsman.v1.Spec
-	(*timestamppb.Timestamp)(nil),     // 10: google.protobuf.Timestamp
-	(*ReadOptions)(nil),               // 11: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),            // 12: pointsman.v1.ResponseHeader
+	(*CheckSpecRequest)(nil),          // 9: pointsman.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),         // 10: pointsman.v1.CheckSpecResponse
+	(*Spec)(nil),                      // 11: pointsman.v1.Spec
+	(*timestamppb.Timestamp)(nil),     // 12: google.protobuf.Timestamp
+	(*ReadOptions)(nil),               // 13: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),            // 14: pointsman.v1.ResponseHeader
+	(*Preflight)(nil),                 // 15: pointsman.v1.Preflight
 }
 var file_pointsman_v1_spec_service_proto_depIdxs = []int32{
-	9,  // 0: pointsman.v1.SpecRevision.spec:type_name -> pointsman.v1.Spec
-	10, // 1: pointsman.v1.SpecRevision.apply_time:type_name -> google.protobuf.Timestamp
-	11, // 2: pointsman.v1.GetSpecRequest.read:type_name -> pointsman.v1.ReadOptions
-	12, // 3: pointsman.v1.GetSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	11, // 0: pointsman.v1.SpecRevision.spec:type_name -> pointsman.v1.Spec
+	12, // 1: pointsman.v1.SpecRevision.apply_time:type_name -> google.protobuf.Timestamp
+	13, // 2: pointsman.v1.GetSpecRequest.read:type_name -> pointsman.v1.ReadOptions
+	14, // 3: pointsman.v1.GetSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
 	0,  // 4: pointsman.v1.GetSpecResponse.revision:type_name -> pointsman.v1.SpecRevision
-	9,  // 5: pointsman.v1.ApplySpecRequest.spec:type_name -> pointsman.v1.Spec
-	12, // 6: pointsman.v1.ApplySpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	11, // 5: pointsman.v1.ApplySpecRequest.spec:type_name -> pointsman.v1.Spec
+	14, // 6: pointsman.v1.ApplySpecResponse.header:type_name -> pointsman.v1.ResponseHeader
 	0,  // 7: pointsman.v1.ApplySpecResponse.revision:type_name -> pointsman.v1.SpecRevision
-	11, // 8: pointsman.v1.ListSpecRevisionsRequest.read:type_name -> pointsman.v1.ReadOptions
-	12, // 9: pointsman.v1.ListSpecRevisionsResponse.header:type_name -> pointsman.v1.ResponseHeader
+	13, // 8: pointsman.v1.ListSpecRevisionsRequest.read:type_name -> pointsman.v1.ReadOptions
+	14, // 9: pointsman.v1.ListSpecRevisionsResponse.header:type_name -> pointsman.v1.ResponseHeader
 	0,  // 10: pointsman.v1.ListSpecRevisionsResponse.revisions:type_name -> pointsman.v1.SpecRevision
-	12, // 11: pointsman.v1.RollbackSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	14, // 11: pointsman.v1.RollbackSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
 	0,  // 12: pointsman.v1.RollbackSpecResponse.revision:type_name -> pointsman.v1.SpecRevision
-	1,  // 13: pointsman.v1.SpecService.GetSpec:input_type -> pointsman.v1.GetSpecRequest
-	3,  // 14: pointsman.v1.SpecService.ApplySpec:input_type -> pointsman.v1.ApplySpecRequest
-	5,  // 15: pointsman.v1.SpecService.ListSpecRevisions:input_type -> pointsman.v1.ListSpecRevisionsRequest
-	7,  // 16: pointsman.v1.SpecService.RollbackSpec:input_type -> pointsman.v1.RollbackSpecRequest
-	2,  // 17: pointsman.v1.SpecService.GetSpec:output_type -> pointsman.v1.GetSpecResponse
-	4,  // 18: pointsman.v1.SpecService.ApplySpec:output_type -> pointsman.v1.ApplySpecResponse
-	6,  // 19: pointsman.v1.SpecService.ListSpecRevisions:output_type -> pointsman.v1.ListSpecRevisionsResponse
-	8,  // 20: pointsman.v1.SpecService.RollbackSpec:output_type -> pointsman.v1.RollbackSpecResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 13: pointsman.v1.CheckSpecRequest.read:type_name -> pointsman.v1.ReadOptions
+	11, // 14: pointsman.v1.CheckSpecRequest.spec:type_name -> pointsman.v1.Spec
+	14, // 15: pointsman.v1.CheckSpecResponse.header:type_name -> pointsman.v1.ResponseHeader
+	15, // 16: pointsman.v1.CheckSpecResponse.preflight:type_name -> pointsman.v1.Preflight
+	1,  // 17: pointsman.v1.SpecService.GetSpec:input_type -> pointsman.v1.GetSpecRequest
+	3,  // 18: pointsman.v1.SpecService.ApplySpec:input_type -> pointsman.v1.ApplySpecRequest
+	5,  // 19: pointsman.v1.SpecService.ListSpecRevisions:input_type -> pointsman.v1.ListSpecRevisionsRequest
+	7,  // 20: pointsman.v1.SpecService.RollbackSpec:input_type -> pointsman.v1.RollbackSpecRequest
+	9,  // 21: pointsman.v1.SpecService.CheckSpec:input_type -> pointsman.v1.CheckSpecRequest
+	2,  // 22: pointsman.v1.SpecService.GetSpec:output_type -> pointsman.v1.GetSpecResponse
+	4,  // 23: pointsman.v1.SpecService.ApplySpec:output_type -> pointsman.v1.ApplySpecResponse
+	6,  // 24: pointsman.v1.SpecService.ListSpecRevisions:output_type -> pointsman.v1.ListSpecRevisionsResponse
+	8,  // 25: pointsman.v1.SpecService.RollbackSpec:output_type -> pointsman.v1.RollbackSpecResponse
+	10, // 26: pointsman.v1.SpecService.CheckSpec:output_type -> pointsman.v1.CheckSpecResponse
+	22, // [22:27] is the sub-list for method output_type
+	17, // [17:22] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_service_proto_init() }
@@ -827,6 +953,7 @@ func file_pointsman_v1_spec_service_proto_init() {
 		return
 	}
 	file_pointsman_v1_header_proto_init()
+	file_pointsman_v1_preflight_proto_init()
 	file_pointsman_v1_spec_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -834,7 +961,7 @@ func file_pointsman_v1_spec_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_service_proto_rawDesc), len(file_pointsman_v1_spec_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

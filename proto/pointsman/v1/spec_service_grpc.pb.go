@@ -23,6 +23,7 @@ const (
 	SpecService_ApplySpec_FullMethodName         = "/pointsman.v1.SpecService/ApplySpec"
 	SpecService_ListSpecRevisions_FullMethodName = "/pointsman.v1.SpecService/ListSpecRevisions"
 	SpecService_RollbackSpec_FullMethodName      = "/pointsman.v1.SpecService/RollbackSpec"
+	SpecService_CheckSpec_FullMethodName         = "/pointsman.v1.SpecService/CheckSpec"
 )
 
 // SpecServiceClient is the client API for SpecService service.
@@ -48,6 +49,13 @@ type SpecServiceClient interface {
 	// revision: it is checked as ApplySpec does, and refused for the same
 	// reasons. NOT_FOUND when the revision is not kept.
 	RollbackSpec(ctx context.Context, in *RollbackSpecRequest, opts ...grpc.CallOption) (*RollbackSpecResponse, error)
+	// CheckSpec reads the object of every step at its provider, of a spec that is
+	// not applied or of the current one, and answers what stands there, what a
+	// failover would make of it, and what would keep it from being done. The
+	// leader alone asks, within each target's rate; nothing is changed anywhere.
+	// A step that cannot be read in time says so as a problem. INVALID_ARGUMENT as
+	// for ApplySpec.
+	CheckSpec(ctx context.Context, in *CheckSpecRequest, opts ...grpc.CallOption) (*CheckSpecResponse, error)
 }
 
 type specServiceClient struct {
@@ -98,6 +106,16 @@ func (c *specServiceClient) RollbackSpec(ctx context.Context, in *RollbackSpecRe
 	return out, nil
 }
 
+func (c *specServiceClient) CheckSpec(ctx context.Context, in *CheckSpecRequest, opts ...grpc.CallOption) (*CheckSpecResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckSpecResponse)
+	err := c.cc.Invoke(ctx, SpecService_CheckSpec_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SpecServiceServer is the server API for SpecService service.
 // All implementations must embed UnimplementedSpecServiceServer
 // for forward compatibility.
@@ -121,6 +139,13 @@ type SpecServiceServer interface {
 	// revision: it is checked as ApplySpec does, and refused for the same
 	// reasons. NOT_FOUND when the revision is not kept.
 	RollbackSpec(context.Context, *RollbackSpecRequest) (*RollbackSpecResponse, error)
+	// CheckSpec reads the object of every step at its provider, of a spec that is
+	// not applied or of the current one, and answers what stands there, what a
+	// failover would make of it, and what would keep it from being done. The
+	// leader alone asks, within each target's rate; nothing is changed anywhere.
+	// A step that cannot be read in time says so as a problem. INVALID_ARGUMENT as
+	// for ApplySpec.
+	CheckSpec(context.Context, *CheckSpecRequest) (*CheckSpecResponse, error)
 	mustEmbedUnimplementedSpecServiceServer()
 }
 
@@ -142,6 +167,9 @@ func (UnimplementedSpecServiceServer) ListSpecRevisions(context.Context, *ListSp
 }
 func (UnimplementedSpecServiceServer) RollbackSpec(context.Context, *RollbackSpecRequest) (*RollbackSpecResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RollbackSpec not implemented")
+}
+func (UnimplementedSpecServiceServer) CheckSpec(context.Context, *CheckSpecRequest) (*CheckSpecResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckSpec not implemented")
 }
 func (UnimplementedSpecServiceServer) mustEmbedUnimplementedSpecServiceServer() {}
 func (UnimplementedSpecServiceServer) testEmbeddedByValue()                     {}
@@ -236,6 +264,24 @@ func _SpecService_RollbackSpec_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SpecService_CheckSpec_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckSpecRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SpecServiceServer).CheckSpec(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SpecService_CheckSpec_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SpecServiceServer).CheckSpec(ctx, req.(*CheckSpecRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SpecService_ServiceDesc is the grpc.ServiceDesc for SpecService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -258,6 +304,10 @@ var SpecService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RollbackSpec",
 			Handler:    _SpecService_RollbackSpec_Handler,
+		},
+		{
+			MethodName: "CheckSpec",
+			Handler:    _SpecService_CheckSpec_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -3,9 +3,11 @@ package lab
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -16,14 +18,39 @@ import (
 )
 
 // Prove counts what the provider saw against every action that the log holds.
-func (l *Lab) Prove(ctx context.Context) (ovh.Proof, error) {
-	list, err := l.actions(ctx)
+func (l *Lab) Prove(ctx context.Context) (proof ovh.Proof, err error) {
+	log, err := l.deeds(ctx)
 	if err != nil {
 		return ovh.Proof{}, err
 	}
+	err = Until(ctx, proveWait, "the log to stand still", func(ctx context.Context) error {
+		proof = l.Cloud.Sim.Prove(log)
+		before := log
+		if log, err = l.deeds(ctx); err != nil {
+			return err
+		}
+		if !slices.Equal(before, log) { // the journal is of another moment than the log
+			return errMoved
+		}
+		return nil
+	})
+	return proof, err
+}
+
+// proveWait bounds the wait for a log that does not change while it is proven.
+const proveWait = 10 * time.Second
+
+var errMoved = errors.New("an action changed meanwhile")
+
+// deeds is every action of the log as the proof wants it.
+func (l *Lab) deeds(ctx context.Context) ([]ovh.LoggedAction, error) {
+	list, err := l.actions(ctx)
+	if err != nil {
+		return nil, err
+	}
 	cluster, err := l.clusterID(ctx)
 	if err != nil {
-		return ovh.Proof{}, err
+		return nil, err
 	}
 	log := make([]ovh.LoggedAction, 0, len(list))
 	for _, a := range list {
@@ -33,14 +60,14 @@ func (l *Lab) Prove(ctx context.Context) (ovh.Proof, error) {
 		if a.Failover != "" && a.Target == l.Cloud.target {
 			f, err := l.failover(ctx, a.Failover)
 			if err != nil {
-				return ovh.Proof{}, err
+				return nil, err
 			}
 			logged.Farm = l.Cloud.farms[f.GetTo()]
 			logged.Marker = fmt.Sprintf("[pm %.8s %s]", cluster, a.Failover)
 		}
 		log = append(log, logged)
 	}
-	return l.Cloud.Sim.Prove(log), nil
+	return log, nil
 }
 
 // actions is every action of the log, refreshes included.

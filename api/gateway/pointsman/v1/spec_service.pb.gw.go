@@ -208,6 +208,33 @@ func local_request_SpecService_RollbackSpec_0(ctx context.Context, marshaler run
 	return msg, metadata, err
 }
 
+func request_SpecService_CheckSpec_0(ctx context.Context, marshaler runtime.Marshaler, client extPointsmanv1.SpecServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extPointsmanv1.CheckSpecRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.CheckSpec(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_SpecService_CheckSpec_0(ctx context.Context, marshaler runtime.Marshaler, server extPointsmanv1.SpecServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extPointsmanv1.CheckSpecRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.CheckSpec(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 // RegisterSpecServiceHandlerServer registers the http handlers for service SpecService to "mux".
 // UnaryRPC     :call SpecServiceServer directly.
 // StreamingRPC :currently unsupported pending https://github.com/grpc/grpc-go/issues/906.
@@ -313,6 +340,26 @@ func RegisterSpecServiceHandlerServer(ctx context.Context, mux *runtime.ServeMux
 			return
 		}
 		forward_SpecService_RollbackSpec_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodPost, pattern_SpecService_CheckSpec_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/pointsman.v1.SpecService/CheckSpec", runtime.WithHTTPPathPattern("/v1/spec:check"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_SpecService_CheckSpec_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SpecService_CheckSpec_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	return nil
@@ -439,6 +486,23 @@ func RegisterSpecServiceHandlerClient(ctx context.Context, mux *runtime.ServeMux
 		}
 		forward_SpecService_RollbackSpec_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_SpecService_CheckSpec_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/pointsman.v1.SpecService/CheckSpec", runtime.WithHTTPPathPattern("/v1/spec:check"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_SpecService_CheckSpec_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_SpecService_CheckSpec_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	return nil
 }
 
@@ -448,6 +512,7 @@ var (
 	pattern_SpecService_ApplySpec_0         = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "spec"}, "", runtime.WithStrictDeepWildcard()))
 	pattern_SpecService_ListSpecRevisions_0 = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "spec", "revisions"}, "", runtime.WithStrictDeepWildcard()))
 	pattern_SpecService_RollbackSpec_0      = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "spec"}, "rollback", runtime.WithStrictDeepWildcard()))
+	pattern_SpecService_CheckSpec_0         = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "spec"}, "check", runtime.WithStrictDeepWildcard()))
 )
 
 var (
@@ -456,4 +521,5 @@ var (
 	forward_SpecService_ApplySpec_0         = runtime.ForwardResponseMessage
 	forward_SpecService_ListSpecRevisions_0 = runtime.ForwardResponseMessage
 	forward_SpecService_RollbackSpec_0      = runtime.ForwardResponseMessage
+	forward_SpecService_CheckSpec_0         = runtime.ForwardResponseMessage
 )

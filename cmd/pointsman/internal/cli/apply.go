@@ -35,7 +35,10 @@ func (a *App) applyCommand() *cobra.Command {
 		Use: "apply -f SPEC", Short: "Make a spec the cluster's configuration", Args: exactly(),
 		Long: "Checks the file here, then on the cluster, shows what changes, and replaces the whole spec.\n" +
 			"Problems are told all at once with file:line:col, and nothing is changed. Between the look\n" +
-			"and the change nobody else may change the spec: then the apply is refused.",
+			"and the change nobody else may change the spec: then the apply is refused.\n\n" +
+			"With --dry-run nothing is changed, and the leader reads the object of every step at its provider:\n" +
+			"what stands there, what a failover to each other candidate would make of it, how long that took\n" +
+			"so far, and what would keep it from being done. pointsman spec check has the same for programs.",
 		Example: "  pointsman apply -f spec.yaml --dry-run\n  pointsman spec get | sed s/6379/6380/ | pointsman apply -f -",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.file == "" {
@@ -99,10 +102,10 @@ func (a *App) badConfig(err error) error {
 }
 
 func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, spec *pointsmanv1.Spec, source, name string) error {
-	ctx, cancel := s.Call(ctx)
+	within, cancel := s.Call(ctx)
 	defer cancel()
 	c := pointsmanv1.NewSpecServiceClient(s.Conn())
-	current, err := c.GetSpec(ctx, &pointsmanv1.GetSpecRequest{})
+	current, err := c.GetSpec(within, &pointsmanv1.GetSpecRequest{})
 	if err != nil && status.Code(err) != codes.NotFound {
 		return fault.At("read the current spec", err)
 	}
@@ -110,17 +113,26 @@ func (o *applying) run(ctx context.Context, s *remote.Session, p *show.Printer, 
 	if req.Etag == "" {
 		req.Etag = current.GetRevision().GetEtag()
 	}
-	resp, err := c.ApplySpec(ctx, req)
+	resp, err := c.ApplySpec(within, req)
 	if err != nil {
 		return o.refused(p, name, err)
 	}
 	if !o.dry && resp.GetChanged() {
 		req.ValidateOnly = false
-		if resp, err = c.ApplySpec(ctx, req); err != nil {
+		if resp, err = c.ApplySpec(within, req); err != nil {
 			return o.refused(p, name, err)
 		}
 	}
-	return showApplied(p, current.GetRevision().GetSpec(), resp, o.dry)
+	if err := showApplied(p, current.GetRevision().GetSpec(), resp, o.dry); err != nil || !o.dry || !p.Format.ForPeople() {
+		return err
+	}
+	found, err := checkSpec(ctx, s, p, spec)
+	if err != nil { // the spec itself is good: what was asked for first has been answered
+		fmt.Fprintf(p.Talk, "warning: the targets were not looked at: %v\n", fault.At("check the spec", err))
+		return nil
+	}
+	p.Preflight(found.GetPreflight())
+	return nil
 }
 
 // refused puts the cluster's problems at their places in the file.

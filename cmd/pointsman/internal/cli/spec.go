@@ -16,7 +16,7 @@ import (
 
 func (a *App) specCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "spec", Short: "Show, compare, check and roll back the cluster-wide configuration", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(a.specGet(), a.specList(), a.specDiff(), a.specRollback(), a.specValidate())
+	cmd.AddCommand(a.specGet(), a.specList(), a.specDiff(), a.specCheck(), a.specRollback(), a.specValidate())
 	return cmd
 }
 

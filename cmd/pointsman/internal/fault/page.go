@@ -29,7 +29,7 @@ Programs go by the exit code and by the word in brackets: the reason in the API'
 | 0 | ok | |
 | 1 | failed: refused, not found, or broken | read the reason below |
 | 2 | usage or configuration: the command line, a node file or a spec is wrong | correct it; the nearest word is named |
-| 3 | a check failed: the cluster is unhealthy, a log does not verify, specs differ | ` + "`pointsman status`" + ` |
+| 3 | a check failed: the cluster is unhealthy, a log does not verify, specs differ, a step is not ready | ` + "`pointsman status`" + ` |
 | 4 | warnings only: it works, with less in reserve than it should have | ` + "`pointsman status`" + ` |
 | 5 | no leader or time-out: nothing is wrong with the request | try again in a second |
 

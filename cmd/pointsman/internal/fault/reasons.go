@@ -110,6 +110,7 @@ func Alerts() []Reason {
 		{Word: "SENTINEL_COUNT", Cause: "A Sentinel knows another number of Sentinels than the spec declares.", Cure: "Declare all of them, or `SENTINEL RESET` the one that remembers a dead one."},
 		{Word: "SENTINEL_TILT", Cause: "A Sentinel is in tilt mode: its clock jumped or its machine stood still.", Cure: "Passes after 30 s; if it comes back, look at that machine."},
 		{Word: "SENTINEL_UNREACHABLE", Cause: "A Sentinel does not answer; the message says why.", Cure: "Start it, or correct its address or credentials in the spec."},
+		{Word: "STEP_NOT_READY", Cause: "The leader looked at the object of a step, as it does at each apply and every 10 min, and a failover could not be done there: it is missing, a right is not granted, a credential is refused or ends soon.", Cure: "`pointsman spec check` looks again and shows each step; mend what it names, then the alert goes within a minute."},
 		{Word: "TARGET_NOT_REACHED", Cause: "A node does not reach a target; others do.", Cure: "Look at the network between that node and the provider, and at its credentials."},
 	}
 }

@@ -50,6 +50,8 @@ func (s Status) advice(a *pointsmanv1.Alert) string {
 			return "pointsman actions show " + by + ", then mend the object by hand, or set drift: repair on its master"
 		}
 		return "mend the object by hand, or set drift: repair on its master"
+	case "STEP_NOT_READY":
+		return "pointsman spec check"
 	case "ACTION_IN_DOUBT":
 		return "pointsman actions show " + a.GetSubject() + " (it is read again by itself)"
 	default:

@@ -1,0 +1,90 @@
+package ovh
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
+)
+
+var _ actuators.Checker = (*actuator)(nil)
+
+// ExpirySoon is how long before its end a consumer key is named by Check.
+const ExpirySoon = 14 * 24 * time.Hour
+
+// grants is what GET /auth/currentCredential says of the key that asks
+// (api.ovh.com, model auth.ApiCredential).
+type grants struct {
+	Expiration *time.Time `json:"expiration"`
+	Rules      []struct {
+		Method string `json:"method"`
+		Path   string `json:"path"`
+	} `json:"rules"`
+}
+
+// Check implements actuators.Checker: the rules of the consumer key against the
+// calls that a switch makes and a read does not. A key that may not ask for its
+// own rules, and a login without any (OAuth2), tell nothing.
+func (a *actuator) Check(ctx context.Context, step fsm.Step) ([]string, error) {
+	if _, keyed := a.client.login.(*signature); !keyed {
+		return nil, nil
+	}
+	params, err := paramsOf(step)
+	if err != nil {
+		return nil, err
+	}
+	var g grants
+	if _, err := a.client.do(ctx, call{method: http.MethodGet, path: "/auth/currentCredential", out: &g}); err != nil {
+		if actuators.Explain(err).Permanent {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var missing []string
+	for _, c := range []call{
+		{method: http.MethodPut, path: a.frontendPath(params.GetFrontend())},
+		{method: http.MethodPost, path: a.path + "/refresh"},
+		{method: http.MethodGet, path: a.path + "/task"},
+		{method: http.MethodGet, path: a.path + "/task/1"},
+	} {
+		if !g.allow(c) {
+			missing = append(missing, fmt.Sprintf("the consumer key is not granted %s", c))
+		}
+	}
+	if g.Expiration != nil && time.Until(*g.Expiration) < ExpirySoon {
+		missing = append(missing, "the consumer key expires at "+g.Expiration.UTC().Format(time.RFC3339))
+	}
+	return missing, nil
+}
+
+func (g grants) allow(c call) bool {
+	for _, r := range g.Rules {
+		if r.Method == c.method && fits(r.Path, c.path) {
+			return true
+		}
+	}
+	return false
+}
+
+// fits matches a path against a rule's, in which * stands for any text, slashes included.
+func fits(pattern, path string) bool {
+	first, rest, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == path
+	}
+	if !strings.HasPrefix(path, first) {
+		return false
+	}
+	for path = path[len(first):]; ; path = path[1:] {
+		if fits(rest, path) {
+			return true
+		}
+		if path == "" {
+			return false
+		}
+	}
+}
