@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/command"
+	"github.com/pointsman/pointsman/actuators/httpcall"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
@@ -32,7 +34,10 @@ targets:
 
 func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{})
-	return actuators.Kinds{ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{}, shopify.Name: shop, shopify.TargetName: shop}
+	return actuators.Kinds{
+		command.Name: command.New(command.Config{}), httpcall.Name: httpcall.New(httpcall.Config{}), ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{},
+		shopify.Name: shop, shopify.TargetName: shop,
+	}
 }
 
 func TestCompile(t *testing.T) {
