@@ -17,7 +17,7 @@ type gate struct {
 	*world
 	term   fsm.Term
 	office context.Context
-	deny   error // of every proposal
+	deny   error // of every proposal; under mu, as tries
 	tries  int
 }
 
@@ -32,14 +32,30 @@ func (g *gate) ProposeAs(_ context.Context, term fsm.Term, c fsm.Command) (fsm.A
 }
 
 func (g *gate) propose(term fsm.Term, c fsm.Command, id fsm.CommandID, actor string) (fsm.Answer, error) {
-	g.tries++
+	if err := g.tried(); err != nil {
+		return fsm.Answer{}, err
+	}
 	switch {
-	case g.deny != nil:
-		return fsm.Answer{}, g.deny
 	case term != g.term || g.office.Err() != nil:
 		return fsm.Answer{}, errors.New("the term is over")
 	}
 	return g.commitFor(term, c, id, actor), nil
+}
+
+// tried counts a proposal; the error is the log's word to all of them.
+func (g *gate) tried() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tries++
+	return g.deny
+}
+
+// denying begins a new count.
+func (g *gate) denying(err error) (tries int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	tries, g.tries, g.deny = g.tries, 0, err
+	return tries
 }
 
 func (g *gate) Applied(fsm.Token) (time.Time, bool) { return time.Time{}, false }
@@ -423,15 +439,13 @@ func TestUnseen_NoHotLoop(t *testing.T) {
 		if _, err := l.call(t.Context(), "one", "call-1"); err != nil {
 			t.Fatal(err)
 		}
-		l.log.deny = errors.New("not every voter can read this command")
-		l.log.tries = 0
+		l.log.denying(errors.New("not every voter can read this command"))
 		done := make(chan struct{})
 		go func() { defer close(done); _ = l.Run(l.log.office, 1) }()
 		time.Sleep(askWindow + time.Minute + time.Second)
-		if n := l.log.tries; n < 3 || n > 8 {
+		if n := l.log.denying(nil); n < 3 || n > 8 {
 			t.Errorf("told %d times in a minute", n)
 		}
-		l.log.deny = nil
 		time.Sleep(unseenAgain + time.Second)
 		l.stands(fsm.SwitchoverUnseen)
 		l.depose()
