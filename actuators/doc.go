@@ -13,7 +13,8 @@
 // The law, which actuatortest holds every kind to:
 //   - Read and Follow never change anything outside.
 //   - Act sends at most one request that could change the object, after all its
-//     own reads, and nothing once ctx has ended.
+//     own reads, and nothing once ctx has ended. A marker that cannot ride in it
+//     goes before it, and it leaves only when the marker was clearly answered.
 //   - Act returns only when that request was answered, or with Doubt. Without
 //     Doubt the executor releases the object.
 //   - A time-out, a lost connection or a 5xx after the request left is Doubt,

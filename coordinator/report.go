@@ -90,6 +90,7 @@ func (c *Coordinator) tell(ctx context.Context, conn *grpc.ClientConn, sequence 
 	c.prober.hurry(said.GetProbe())
 	c.peers.hearFromLeader(said.GetHandover())
 	c.paths.hear(said.GetProbes())
+	c.sights.findings.hear(said.GetAlerts())
 }
 
 func (s *sights) nudge(id fsm.MasterID) {

@@ -30,9 +30,10 @@ type sights struct {
 	sights map[fsm.MasterID]*sight
 	stir   chan struct{} // closed when a verdict changes: the reporter's nudge
 
-	peers  *peers
-	paths  *paths
-	wanted func() []string // targets that the leader wants probed; set before run
+	peers    *peers
+	paths    *paths
+	findings *findings
+	wanted   func() []string // targets that the leader wants probed; set before run
 }
 
 // sight is one master as this node judges it. The fields are under sights.mu.
@@ -57,7 +58,7 @@ var _ api.Sights = (*sights)(nil)
 func newSights(c *Coordinator) *sights {
 	return &sights{
 		node: c.node, watcher: c.watcher, logger: c.Logger,
-		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}), peers: c.peers, paths: c.paths,
+		sights: map[fsm.MasterID]*sight{}, stir: make(chan struct{}), peers: c.peers, paths: c.paths, findings: &findings{own: c.executor.Findings},
 		wanted: func() []string { return c.placer.wanted() },
 	}
 }
@@ -236,7 +237,7 @@ func (s *sights) Report(_ context.Context, r *pointsmanv1.ReportViewRequest) (*p
 		return nil, err
 	}
 	now := time.Now()
-	resp := &pointsmanv1.ReportViewResponse{Probe: s.wanted(), Handover: s.peers.last().message(now), Probes: s.paths.answerTo(r.GetNodeId())}
+	resp := &pointsmanv1.ReportViewResponse{Probe: s.wanted(), Handover: s.peers.last().message(now), Probes: s.paths.answerTo(r.GetNodeId()), Alerts: s.findings.alerts(now)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range r.GetMasters() {

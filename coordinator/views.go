@@ -19,6 +19,11 @@ func (s *sights) See(id fsm.MasterID) api.Sight {
 	out := s.seen(id)
 	probes, alerts := s.paths.see(id)
 	out.Probes, out.Alerts = probes, append(out.Alerts, alerts...)
+	for _, m := range s.findings.alerts(time.Now()) {
+		if m.GetMaster() == string(id) {
+			out.Alerts = append(out.Alerts, m.GetAlert())
+		}
+	}
 	return out
 }
 

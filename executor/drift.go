@@ -34,6 +34,10 @@ type watched struct {
 	since  time.Time // of the action's watch; an older look tells nothing about it
 	looks  int
 	next   time.Time
+
+	// Where no action of the log is behind it; zero otherwise.
+	of      fsm.Revision
+	address fsm.Address // of the master
 }
 
 func (w watched) after() watched {
@@ -52,7 +56,7 @@ type drift struct {
 	*Executor
 	term    fsm.Term
 	index   uint64                   // of the state that the others are of
-	objects map[fsm.ObjectID]watched // those of the newest failover of each master
+	objects map[fsm.ObjectID]watched // those of the newest failover of each master, and the unwritten ones
 	shares  map[fsm.TargetID]*budget // the looks' part of each target's rate
 	ages    map[fsm.TargetID]time.Duration
 }
@@ -65,6 +69,7 @@ func (e *Executor) watchDrift(ctx context.Context, term fsm.Term) {
 	tick := time.NewTicker(driftScan)
 	defer tick.Stop()
 	defer e.meters.lookAge.Reset()
+	defer e.keepFindings(nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,14 +96,18 @@ func (d *drift) stand(state fsm.State) {
 				w = watched{action: &a, since: time.Now()}.after()
 			}
 			stand[a.Step.Object] = w
-			perMinute := d.tools.rate(a.Target)
-			share, ok := d.shares[a.Target.ID]
-			if !ok || share.rate != newShare(perMinute).rate {
-				share = newShare(perMinute)
-			}
-			shares[a.Target.ID] = share
 		}
+		d.standUnwritten(state, m, stand)
 	}
+	for _, w := range stand {
+		perMinute := d.tools.rate(w.action.Target)
+		share, ok := d.shares[w.action.Target.ID]
+		if !ok || share.rate != newShare(perMinute).rate {
+			share = newShare(perMinute)
+		}
+		d.shares[w.action.Target.ID], shares[w.action.Target.ID] = share, share
+	}
+	d.keepFindings(stand)
 	d.index, d.objects, d.shares = state.Index(), stand, shares
 }
 
@@ -127,7 +136,7 @@ func (d *drift) look(ctx context.Context) {
 		if spent[target] {
 			continue
 		}
-		began, left := d.begin(ctx, *w.action)
+		began, left := d.begin(ctx, w)
 		if began {
 			d.objects[w.action.Step.Object] = w.after()
 		}
@@ -138,7 +147,8 @@ func (d *drift) look(ctx context.Context) {
 // begin begins one look, unless the budget is wanted by others (then it says
 // for how long) or the node is about to hand over. It has a lane of its own: a
 // look waits for nobody who acts, and nobody who acts for a look.
-func (d *drift) begin(ctx context.Context, a fsm.Action) (began bool, left time.Duration) {
+func (d *drift) begin(ctx context.Context, w watched) (began bool, left time.Duration) {
+	a := *w.action
 	id := "drift/" + a.ID
 	d.mu.Lock()
 	busy := d.draining || d.running[id]
@@ -157,7 +167,11 @@ func (d *drift) begin(ctx context.Context, a fsm.Action) (began bool, left time.
 		return false, left
 	}
 	t := try{Executor: d.Executor, term: d.term, id: a.ID}
-	d.start(ctx, id, job{do: func(ctx context.Context) { t.drifted(patient(ctx)) }, target: "drift/" + a.Target.ID, grant: g})
+	look := t.drifted
+	if w.unwritten() {
+		look = func(ctx context.Context) { t.firstLook(ctx, w) }
+	}
+	d.start(ctx, id, job{do: func(ctx context.Context) { look(patient(ctx)) }, target: "drift/" + a.Target.ID, grant: g})
 	return true, 0
 }
 

@@ -71,6 +71,7 @@ type Executor struct {
 	later    map[fsm.ActionID]time.Time     // not before, where no entry says so
 	held     map[fsm.ActionID]time.Time     // read as wanted, and not confirmed
 	seen     map[fsm.ObjectID]time.Time     // the last look for drift that saw the object
+	findings map[fsm.ObjectID]Finding       // at most one per object that no failover has written
 	draining bool
 	wanted   map[fsm.MasterID]fsm.Note // how masters stand, as last told to Stand
 	stood    chan struct{}             // capacity 1: Stand was told news
@@ -81,11 +82,15 @@ type Executor struct {
 
 // New makes an executor; nothing runs before Run.
 func New(c Config) *Executor {
-	return &Executor{
+	e := &Executor{
 		Config: c, tools: newTools(c), meters: newMeters(c.Metrics),
-		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{}, held: map[fsm.ActionID]time.Time{}, seen: map[fsm.ObjectID]time.Time{},
+		running: map[fsm.ActionID]bool{}, later: map[fsm.ActionID]time.Time{}, held: map[fsm.ActionID]time.Time{}, seen: map[fsm.ObjectID]time.Time{}, findings: map[fsm.ObjectID]Finding{},
 		kick: make(chan struct{}, 1), inbox: make(chan func(context.Context)), wanted: map[fsm.MasterID]fsm.Note{}, stood: make(chan struct{}, 1), lanes: map[fsm.TargetID]chan struct{}{},
 	}
+	if c.Metrics != nil {
+		c.Metrics.MustRegister(findingGauge{e})
+	}
+	return e
 }
 
 // Run works until ctx, which is the term's, ends; then it waits for every

@@ -65,8 +65,7 @@ func (c NoteDrift) apply(s State, e Entry) (State, Answer) {
 // cannot be read again, or is nobody's to repeat, is not looked at.
 func (s State) standing(a Action) error {
 	m, _ := s.Master(a.For.Master)
-	class := a.Step.Class
-	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || class == InLog || class == Trigger || class == Blind {
+	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || !a.Step.Class.readable() {
 		return refuse(ErrPhase, "action %s does not stand for its object now", a.ID)
 	}
 	if owner, step, ok := s.spec.Owner(a.Step.Object); !ok || owner != a.For.Master || !step.is(a.Step) {
@@ -139,3 +138,28 @@ func (s State) Standing(id MasterID) []Action {
 	}
 	return standing
 }
+
+// Unwritten finds the steps of a master's plan whose objects no action of its
+// newest failover is about: all of them before the first one, and what the spec
+// has added since. What cannot be read is left out.
+func (s State) Unwritten(id MasterID) []Step {
+	m, ok := s.Master(id)
+	spec, declared := s.spec.Master(id)
+	if !ok || !m.Known() || !declared {
+		return nil
+	}
+	met := map[ObjectID]bool{}
+	for _, a := range s.Actions(FailoverID{id, m.Number}) {
+		met[a.Step.Object] = true
+	}
+	var steps []Step
+	for _, step := range spec.steps() {
+		if !met[step.Object] && step.Class.readable() {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// readable reports whether an object of the class holds a value that can be read.
+func (c Class) readable() bool { return c != InLog && c != Trigger && c != Blind }

@@ -9,7 +9,8 @@
 //
 // Around every call of an actuator the suite counts what reached the world: a
 // Read, a Judge or a Follow with any request that could change something, or an
-// Act with two, fails whichever case is running.
+// Act with two, fails whichever case is running. Where a marker cannot ride in the
+// write, an Act may send it before; the world counts such requests apart.
 //
 // A provider that is still at a write may have a look answer busy: the suite
 // then looks again until it is not, and follows what Act says is waiting.

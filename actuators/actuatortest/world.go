@@ -54,6 +54,7 @@ type Late interface {
 type Requests struct {
 	All      int // of any kind
 	Mutating int // that could change something, whatever came of them
+	Marks    int // of these, the ones that could change the marker alone
 	Changes  int // that changed the object's value
 }
 

@@ -27,6 +27,7 @@ type actuator struct {
 var (
 	_ actuators.Actuator = (*actuator)(nil)
 	_ actuators.Prober   = (*actuator)(nil)
+	_ actuators.Checker  = (*actuator)(nil)
 )
 
 // Probe implements actuators.Prober: both files are there and may be run. So a
@@ -36,6 +37,19 @@ func (a *actuator) Probe(context.Context) error {
 		return err
 	}
 	return a.config.May(a.check)
+}
+
+// Check implements actuators.Checker: why files of this node may not be run.
+func (a *actuator) Check(context.Context, fsm.Step) (missing []string, _ error) {
+	for _, path := range []string{a.program, a.check} {
+		if path == "" {
+			continue
+		}
+		if err := a.config.May(path); err != nil {
+			missing = append(missing, err.Error())
+		}
+	}
+	return missing, nil
 }
 
 // view is what the check said.

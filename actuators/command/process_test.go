@@ -245,6 +245,10 @@ func TestWhoMayBeRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			probe := r.tool.(actuators.Prober).Probe(t.Context())
+			missing, checked := r.tool.(actuators.Checker).Check(t.Context(), r.step)
+			if checked != nil || (len(missing) > 0) != (probe != nil) {
+				t.Errorf("beforehand %q, %v; the probe says %v", missing, checked, probe)
+			}
 			_, err := r.act(t, patience)
 			_, ran := os.Stat(filepath.Join(r.dir, "ran"))
 			if c.says == "" {

@@ -254,7 +254,8 @@ func (r *rig) survives(row turned) {
 func (r *rig) heal() {
 	r.t.Helper()
 	r.Mend()
-	r.must(r.sim.SetKnobs(cloud.Knobs{Provision: 2 * time.Second}))
+	// Where the API is stays: whoever moves it restarts its users, too.
+	r.must(r.sim.SetKnobs(cloud.Knobs{Provision: 2 * time.Second, EndpointForm: r.sim.Knobs().EndpointForm}))
 	time.Sleep(20 * time.Minute)
 	r.sim.Recover(lbID)
 }

@@ -306,18 +306,19 @@ func (w *ride) sound(e end, edits int) {
 	}
 }
 
-// editedSince reports an edit of somebody else after our last look at the
-// listener: that is drift.
-func (w *ride) editedSince() (edited bool) {
+// editedSince reports an edit of somebody else after what our last look at the
+// listener showed, which lags behind where the provider's reads do: that is drift.
+func (w *ride) editedSince() bool {
+	var edited, shown time.Time
 	for _, c := range w.sim.Journal() {
 		switch {
 		case c.Foreign && c.Accepted:
-			edited = true
+			edited = c.Effect
 		case c.Method == http.MethodGet && c.Path == "/lbaas/listeners/"+listenerID:
-			edited = false
+			shown = c.Received.Add(-w.sim.Knobs().ReadLag)
 		}
 	}
-	return edited
+	return !edited.IsZero() && !edited.Before(shown)
 }
 
 // busiest is the largest number of our requests of a sort within one minute.

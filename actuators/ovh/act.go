@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 	"github.com/pointsman/pointsman/internal/planted"
 )
@@ -65,7 +67,7 @@ func (a *actuator) repoint(ctx context.Context, w actuators.Work, seen actuators
 		DefaultFarmID int64  `json:"defaultFarmId"`
 		DisplayName   string `json:"displayName"`
 	}{want.Farm, actuators.MarkerOf(w.Cluster, w.Action.For).Mark(v.name, MaxName)}
-	out.Requests, err = a.client.do(ctx, call{method: http.MethodPut, path: a.frontendPath(want.Frontend), body: body})
+	out.Requests, err = a.client.Do(ctx, ovhapi.Call{Method: http.MethodPut, Path: a.frontendPath(want.Frontend), Body: body})
 	return out, err
 }
 
@@ -119,12 +121,12 @@ func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators
 		body.Zone = todo[0]
 	}
 	var p posted
-	out.Requests, err = a.client.do(ctx, call{method: http.MethodPost, path: a.path + "/refresh", body: body, out: &p})
+	out.Requests, err = a.client.Do(ctx, ovhapi.Call{Method: http.MethodPost, Path: a.path + "/refresh", Body: body, Out: &p})
 	if err != nil {
 		return a.refusedBesideAnother(ctx, out, err)
 	}
 	if p.ID <= 0 {
-		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", p.ID, ErrAnswer))
+		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", p.ID, ovhapi.ErrAnswer))
 	}
 	t := task{ID: p.ID, Zone: body.Zone}
 	before, _ := seen.Reading.Body.(running)
@@ -171,8 +173,8 @@ func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Prog
 	var answer struct {
 		Status string `json:"status"`
 	}
-	ids, err := a.client.do(ctx, call{method: http.MethodGet, path: path, out: &answer})
-	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound && e.ours {
+	ids, err := a.client.Do(ctx, ovhapi.Call{Method: http.MethodGet, Path: path, Out: &answer})
+	if e, ok := errors.AsType[*ovhapi.APIError](err); ok && e.Status == http.StatusNotFound && e.Own {
 		answer.Status, err = statusHidden, nil
 		if a.gone(t.ID) {
 			answer.Status = statusGone
@@ -223,5 +225,5 @@ func (t task) progress(status string) actuators.Progress {
 	case "blocked":
 		return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is blocked at OVH", t.ID)}
 	}
-	return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is %q, which is not known here", t.ID, cut(status, 32))}
+	return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is %q, which is not known here", t.ID, wire.Cut(status, 32))}
 }

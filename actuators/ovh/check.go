@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -30,7 +31,7 @@ type grants struct {
 // calls that a switch makes and a read does not. A key that may not ask for its
 // own rules, and a login without any (OAuth2), tell nothing.
 func (a *actuator) Check(ctx context.Context, step fsm.Step) ([]string, error) {
-	if _, keyed := a.client.login.(*signature); !keyed {
+	if !a.client.Keyed() {
 		return nil, nil
 	}
 	params, err := paramsOf(step)
@@ -38,18 +39,18 @@ func (a *actuator) Check(ctx context.Context, step fsm.Step) ([]string, error) {
 		return nil, err
 	}
 	var g grants
-	if _, err := a.client.do(ctx, call{method: http.MethodGet, path: "/auth/currentCredential", out: &g}); err != nil {
+	if _, err := a.client.Do(ctx, ovhapi.Call{Method: http.MethodGet, Path: "/auth/currentCredential", Out: &g}); err != nil {
 		if actuators.Explain(err).Permanent {
 			return nil, nil
 		}
 		return nil, err
 	}
 	var missing []string
-	for _, c := range []call{
-		{method: http.MethodPut, path: a.frontendPath(params.GetFrontend())},
-		{method: http.MethodPost, path: a.path + "/refresh"},
-		{method: http.MethodGet, path: a.path + "/task"},
-		{method: http.MethodGet, path: a.path + "/task/1"},
+	for _, c := range []ovhapi.Call{
+		{Method: http.MethodPut, Path: a.frontendPath(params.GetFrontend())},
+		{Method: http.MethodPost, Path: a.path + "/refresh"},
+		{Method: http.MethodGet, Path: a.path + "/task"},
+		{Method: http.MethodGet, Path: a.path + "/task/1"},
 	} {
 		if !g.allow(c) {
 			missing = append(missing, fmt.Sprintf("the consumer key is not granted %s", c))
@@ -61,9 +62,9 @@ func (a *actuator) Check(ctx context.Context, step fsm.Step) ([]string, error) {
 	return missing, nil
 }
 
-func (g grants) allow(c call) bool {
+func (g grants) allow(c ovhapi.Call) bool {
 	for _, r := range g.Rules {
-		if r.Method == c.method && fits(r.Path, c.path) {
+		if r.Method == c.Method && fits(r.Path, c.Path) {
 			return true
 		}
 	}

@@ -47,7 +47,7 @@ func TestCheck(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := &actuator{client: srv.client(t, signedCreds), path: "/ipLoadbalancing/ip-1"}
+			a := &actuator{client: srv.client(t), path: "/ipLoadbalancing/ip-1"}
 			missing, err := a.Check(t.Context(), fsm.Step{Name: "lb", Params: params})
 			if (err != nil) != c.fails || len(missing) != len(c.missing) {
 				t.Fatalf("%q, %v; want %q, an error: %t", missing, err, c.missing, c.fails)

@@ -35,12 +35,9 @@
 //     yet (404 for one that was never seen): asked for again, since a count that is
 //     cleared early would otherwise pass for applied.
 //   - A refresh covers some zones only: the others are refreshed one by one.
-//   - A refusal that is no error body of OVH's (a proxy's page, half an answer): tried
-//     again, in doubt, for it may pass by itself.
 //   - A second refresh is refused in words that are not known: whatever they are,
 //     while another refresh runs it is not for good.
 //   - A late write of an older failover lands: its marker is older, repaired.
 //
-// The HTTP client is our own; config.go and client.go say what of go-ovh is
-// used and what is replaced.
+// How requests are signed, and what an answer means, is in actuators/ovhapi.
 package ovh

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/ovh"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
 	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 	cloud "github.com/pointsman/pointsman/test/clouds/ovh"
@@ -328,8 +329,8 @@ func TestSlowAnswerEndsInTime(t *testing.T) {
 		if _, err = r.tool.Act(context.Background(), w, s); !actuators.Explain(err).Doubt {
 			t.Errorf("act: %v, want doubt", err)
 		}
-		if took := time.Since(began); took != ovh.RequestTimeout {
-			t.Errorf("act took %s, want %s", took, ovh.RequestTimeout)
+		if took := time.Since(began); took != ovhapi.RequestTimeout {
+			t.Errorf("act took %s, want %s", took, ovhapi.RequestTimeout)
 		}
 	})
 }
@@ -358,7 +359,7 @@ func TestOpenNamesTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = ovh.New(ovh.Config{}).Open(fsm.TargetSpec{ID: "lb-par", Params: params}, nil)
-	if !errors.Is(err, ovh.ErrReference) || !strings.Contains(err.Error(), "target lb-par: file:/nowhere/ovh.conf") {
+	if !errors.Is(err, ovhapi.ErrReference) || !strings.Contains(err.Error(), "target lb-par: file:/nowhere/ovh.conf") {
 		t.Errorf("open: %v", err)
 	}
 }

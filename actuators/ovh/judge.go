@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 	"github.com/pointsman/pointsman/internal/planted"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
@@ -106,9 +107,9 @@ func (v *view) applied(w actuators.Work) actuators.Verdict {
 }
 
 func (v *view) detail() string {
-	text := fmt.Sprintf("frontend %d → farm %d, named %q", v.id, v.farm, cut(v.name, MaxMessage))
+	text := fmt.Sprintf("frontend %d → farm %d, named %q", v.id, v.farm, wire.Cut(v.name, wire.MaxMessage))
 	if v.farm == 0 {
-		text = fmt.Sprintf("frontend %d → no farm, named %q", v.id, cut(v.name, MaxMessage))
+		text = fmt.Sprintf("frontend %d → no farm, named %q", v.id, wire.Cut(v.name, wire.MaxMessage))
 	}
 	if v.rest["disabled"] != nil && string(v.rest["disabled"]) == "true" {
 		text += ", disabled"
@@ -127,7 +128,7 @@ func (r rest) changedFrom(before rest) (changed []string) {
 	}
 	for _, field := range restFields() {
 		if !reflect.DeepEqual(sorted(before[field]), sorted(r[field])) {
-			changed = append(changed, fmt.Sprintf("%s %s → %s", field, cut(string(before[field]), 64), cut(string(r[field]), 64)))
+			changed = append(changed, fmt.Sprintf("%s %s → %s", field, wire.Cut(string(before[field]), 64), wire.Cut(string(r[field]), 64)))
 		}
 	}
 	return changed

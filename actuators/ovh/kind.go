@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
 	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -26,7 +27,7 @@ type Kind struct{ config Config }
 var _ actuators.Kind = (*Kind)(nil)
 
 // New makes the kind.
-func New(c Config) *Kind { return &Kind{config: c.withDefaults()} }
+func New(c Config) *Kind { return &Kind{config: c} }
 
 // CheckTarget implements actuators.Kind.
 func (k *Kind) CheckTarget(msg proto.Message) []actuators.Problem {
@@ -34,22 +35,9 @@ func (k *Kind) CheckTarget(msg proto.Message) []actuators.Problem {
 	if !ok || t == nil {
 		return []actuators.Problem{{Message: "not an ovh_iplb target"}}
 	}
-	var problems []actuators.Problem
-	add := func(path, format string, args ...any) {
-		problems = append(problems, actuators.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
-	}
-	if base, ok := baseURL(t.GetEndpoint()); !ok {
-		add("endpoint", "%q is neither a region of OVH, such as ovh-eu, nor a URL", t.GetEndpoint())
-	} else if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		add("endpoint", "not an http(s) URL")
-	} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		add("endpoint", "a URL without user, query and fragment is wanted")
-	}
+	problems := ovhapi.CheckAccess(t.GetEndpoint(), t.GetCredentials())
 	if !regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`).MatchString(t.GetService()) {
-		add("service", "%q is not a service name, such as ip-203.0.113.7", t.GetService())
-	}
-	if !regexp.MustCompile(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$`).MatchString(t.GetCredentials()) {
-		add("credentials", "want file:/PATH, env:NAME or credential:NAME") // what stands there may be a key: not quoted
+		problems = append(problems, actuators.Problem{Path: "service", Message: fmt.Sprintf("%q is not a service name, such as ip-203.0.113.7", t.GetService())})
 	}
 	return problems
 }
@@ -166,15 +154,7 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	if err := proto.Unmarshal(target.Params, &msg); err != nil {
 		return nil, fmt.Errorf("read target %s: %w", target.ID, err)
 	}
-	base, ok := baseURL(msg.GetEndpoint())
-	if !ok {
-		return nil, fmt.Errorf("target %s: unknown endpoint %q", target.ID, msg.GetEndpoint())
-	}
-	creds, err := k.config.resolve(msg.GetCredentials(), msg.GetEndpoint())
-	if err != nil {
-		return nil, fmt.Errorf("target %s: %w", target.ID, err)
-	}
-	c, err := newClient(k.config, base, creds, budget)
+	c, err := k.config.Open(msg.GetEndpoint(), msg.GetCredentials(), budget)
 	if err != nil {
 		return nil, fmt.Errorf("target %s: %w", target.ID, err)
 	}
@@ -186,7 +166,7 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 
 // actuator acts on one service.
 type actuator struct {
-	client *client
+	client *ovhapi.Client
 	target fsm.TargetID
 	path   string // of the service
 
@@ -205,10 +185,7 @@ type actuator struct {
 var _ actuators.Actuator = (*actuator)(nil)
 
 // Close drops idle connections. The actuator stays usable.
-func (a *actuator) Close() error {
-	a.client.http.CloseIdleConnections()
-	return nil
-}
+func (a *actuator) Close() error { return a.client.Close() }
 
 // sighting is what this process knows of a task.
 type sighting struct {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
+	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -128,7 +130,7 @@ func (a *actuator) readFields(ctx context.Context, g *gather, v *view) error {
 	if json.Unmarshal(or(fields["defaultFarmId"], "null"), &farm) != nil ||
 		json.Unmarshal(or(fields["displayName"], "null"), &name) != nil ||
 		json.Unmarshal(or(fields["zone"], `"all"`), &v.zone) != nil {
-		return fmt.Errorf("frontend %d: %w", v.id, ErrAnswer)
+		return fmt.Errorf("frontend %d: %w", v.id, ovhapi.ErrAnswer)
 	}
 	if farm != nil {
 		v.farm = *farm
@@ -209,7 +211,7 @@ func (a *actuator) readFarm(ctx context.Context, g *gather, farm int64, address 
 		return fmt.Sprintf("farm %d holds %s, want %s", farm, at, address), nil
 	}
 	if s.Status != "active" {
-		return fmt.Sprintf("farm %d: server %s is %s", farm, at, cut(s.Status, 32)), nil
+		return fmt.Sprintf("farm %d: server %s is %s", farm, at, wire.Cut(s.Status, 32)), nil
 	}
 	return "", nil
 }
@@ -223,7 +225,7 @@ func sameAddress(a, b string) bool {
 
 // missing names what a 404 was about.
 func missing(err error, format string, args ...any) error {
-	if e, ok := errors.AsType[*apiError](err); ok && e.status == http.StatusNotFound {
+	if e, ok := errors.AsType[*ovhapi.APIError](err); ok && e.Status == http.StatusNotFound {
 		return fmt.Errorf("%s does not exist: %w", fmt.Sprintf(format, args...), err)
 	}
 	return err
@@ -259,14 +261,14 @@ func (r running) ids() []int64 { return slices.Sorted(maps.Keys(r)) }
 
 // gather sends the requests of one Read and keeps the ids of their answers.
 type gather struct {
-	client *client
+	client *ovhapi.Client
 	width  int        // requests at a time
 	mu     sync.Mutex // guards ids, and what the jobs of one Read share
 	ids    []string
 }
 
 func (g *gather) get(ctx context.Context, path string, out any) error {
-	ids, err := g.client.do(ctx, call{method: http.MethodGet, path: path, out: out})
+	ids, err := g.client.Do(ctx, ovhapi.Call{Method: http.MethodGet, Path: path, Out: out})
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ids = append(g.ids, ids...)

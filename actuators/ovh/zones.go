@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
 )
 
 // uncovered lists the service's zones that a refresh does not name. One that
@@ -20,7 +21,7 @@ func (a *actuator) uncovered(ctx context.Context, out *actuators.Outcome, covere
 	zones, asked := a.zones, a.asked
 	a.mu.Unlock()
 	if !asked {
-		ids, err := a.client.do(ctx, call{method: http.MethodGet, path: a.path + "/zone", out: &zones})
+		ids, err := a.client.Do(ctx, ovhapi.Call{Method: http.MethodGet, Path: a.path + "/zone", Out: &zones})
 		out.Requests = append(out.Requests, ids...)
 		a.mu.Lock()
 		a.zones, a.asked = zones, err == nil || actuators.Explain(err).Permanent

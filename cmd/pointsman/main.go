@@ -13,6 +13,7 @@ import (
 	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
+	"github.com/pointsman/pointsman/actuators/ovhip"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
@@ -28,6 +29,7 @@ func kinds() actuators.Kinds {
 		"linode_nodebalancer": linode.New(linode.Config{}),
 		octavia.Name:          octavia.New(octavia.Config{}),
 		"ovh_iplb":            ovh.New(ovh.Config{}),
+		ovhip.Name:            ovhip.New(ovhip.Config{}),
 		"setting":             setting.Kind{},
 		shopify.Name:          shop,
 		shopify.TargetName:    shop,

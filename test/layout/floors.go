@@ -37,9 +37,10 @@ func plan() []room {
 		{name: "cluster", may: ground},
 		{name: "actuators", may: ground},
 		{name: "actuators/wire", may: append([]string{"actuators"}, ground...)},
+		{name: "actuators/ovhapi", may: append([]string{"actuators", "actuators/wire"}, ground...)},
 		{name: "client", may: ground},
 		// 3
-		{name: "actuators", family: true, may: append([]string{"actuators/wire"}, middle...)},
+		{name: "actuators", family: true, may: append([]string{"actuators/wire", "actuators/ovhapi"}, middle...)},
 		{name: "executor", may: middle},
 		{name: "leases", may: middle},
 		{name: "api", may: middle},

@@ -459,7 +459,10 @@ type ReportViewResponse struct {
 	// Targets that the leader does not reach, and wants probed at once.
 	Probe []string `protobuf:"bytes,4,rep,name=probe,proto3" json:"probe,omitempty"`
 	// What the other nodes meet on the data paths, so that any node can tell.
-	Probes        []*ProbeReport `protobuf:"bytes,5,rep,name=probes,proto3" json:"probes,omitempty"`
+	Probes []*ProbeReport `protobuf:"bytes,5,rep,name=probes,proto3" json:"probes,omitempty"`
+	// What the leader met on objects that no failover of ours has written yet, so
+	// that any node can tell.
+	Alerts        []*MasterAlert `protobuf:"bytes,6,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -529,6 +532,68 @@ func (x *ReportViewResponse) GetProbes() []*ProbeReport {
 	return nil
 }
 
+func (x *ReportViewResponse) GetAlerts() []*MasterAlert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+// MasterAlert is an alert and the master that it is about.
+type MasterAlert struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The master's id.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,2,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MasterAlert) Reset() {
+	*x = MasterAlert{}
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MasterAlert) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MasterAlert) ProtoMessage() {}
+
+func (x *MasterAlert) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MasterAlert.ProtoReflect.Descriptor instead.
+func (*MasterAlert) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MasterAlert) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *MasterAlert) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
 // SwitchoverRequest asks to move a master.
 type SwitchoverRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -555,7 +620,7 @@ type SwitchoverRequest struct {
 
 func (x *SwitchoverRequest) Reset() {
 	*x = SwitchoverRequest{}
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[7]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +632,7 @@ func (x *SwitchoverRequest) String() string {
 func (*SwitchoverRequest) ProtoMessage() {}
 
 func (x *SwitchoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[7]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +645,7 @@ func (x *SwitchoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwitchoverRequest.ProtoReflect.Descriptor instead.
 func (*SwitchoverRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SwitchoverRequest) GetMaster() string {
@@ -646,7 +711,7 @@ type SwitchoverResponse struct {
 
 func (x *SwitchoverResponse) Reset() {
 	*x = SwitchoverResponse{}
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[8]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +723,7 @@ func (x *SwitchoverResponse) String() string {
 func (*SwitchoverResponse) ProtoMessage() {}
 
 func (x *SwitchoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[8]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +736,7 @@ func (x *SwitchoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwitchoverResponse.ProtoReflect.Descriptor instead.
 func (*SwitchoverResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SwitchoverResponse) GetHeader() *ResponseHeader {
@@ -735,7 +800,7 @@ type PlannedStep struct {
 
 func (x *PlannedStep) Reset() {
 	*x = PlannedStep{}
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[9]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +812,7 @@ func (x *PlannedStep) String() string {
 func (*PlannedStep) ProtoMessage() {}
 
 func (x *PlannedStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[9]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +825,7 @@ func (x *PlannedStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedStep.ProtoReflect.Descriptor instead.
 func (*PlannedStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlannedStep) GetStage() string {
@@ -842,7 +907,7 @@ type ReplicaStanding struct {
 
 func (x *ReplicaStanding) Reset() {
 	*x = ReplicaStanding{}
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[10]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +919,7 @@ func (x *ReplicaStanding) String() string {
 func (*ReplicaStanding) ProtoMessage() {}
 
 func (x *ReplicaStanding) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_service_proto_msgTypes[10]
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +932,7 @@ func (x *ReplicaStanding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStanding.ProtoReflect.Descriptor instead.
 func (*ReplicaStanding) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReplicaStanding) GetAddress() string {
@@ -954,13 +1019,17 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\tsentinels\x18\x02 \x03(\v2\x1c.pointsman.v1.SentinelReportB\b\xbaH\x05\x92\x01\x02\x10\x0fR\tsentinels\x128\n" +
 	"\x05roles\x18\x03 \x03(\v2\x18.pointsman.v1.RoleReportB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05roles\x12\x1c\n" +
 	"\tswitching\x18\x04 \x01(\bR\tswitching\x12/\n" +
-	"\x05began\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05began\"\xdf\x01\n" +
+	"\x05began\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05began\"\x92\x02\n" +
 	"\x12ReportViewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12\x16\n" +
 	"\x06urgent\x18\x02 \x03(\tR\x06urgent\x122\n" +
 	"\bhandover\x18\x03 \x01(\v2\x16.pointsman.v1.HandoverR\bhandover\x12\x14\n" +
 	"\x05probe\x18\x04 \x03(\tR\x05probe\x121\n" +
-	"\x06probes\x18\x05 \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes\"\x8a\x02\n" +
+	"\x06probes\x18\x05 \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes\x121\n" +
+	"\x06alerts\x18\x06 \x03(\v2\x19.pointsman.v1.MasterAlertR\x06alerts\"P\n" +
+	"\vMasterAlert\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12)\n" +
+	"\x05alert\x18\x02 \x01(\v2\x13.pointsman.v1.AlertR\x05alert\"\x8a\x02\n" +
 	"\x11SwitchoverRequest\x12\"\n" +
 	"\x06master\x18\x01 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12\x1e\n" +
@@ -1019,7 +1088,7 @@ func file_pointsman_v1_master_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_master_service_proto_rawDescData
 }
 
-var file_pointsman_v1_master_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_pointsman_v1_master_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*ListMastersRequest)(nil),  // 0: pointsman.v1.ListMastersRequest
 	(*ListMastersResponse)(nil), // 1: pointsman.v1.ListMastersResponse
@@ -1028,54 +1097,58 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*ReportViewRequest)(nil),   // 4: pointsman.v1.ReportViewRequest
 	(*MasterView)(nil),          // 5: pointsman.v1.MasterView
 	(*ReportViewResponse)(nil),  // 6: pointsman.v1.ReportViewResponse
-	(*SwitchoverRequest)(nil),   // 7: pointsman.v1.SwitchoverRequest
-	(*SwitchoverResponse)(nil),  // 8: pointsman.v1.SwitchoverResponse
-	(*PlannedStep)(nil),         // 9: pointsman.v1.PlannedStep
-	(*ReplicaStanding)(nil),     // 10: pointsman.v1.ReplicaStanding
-	(*ReadOptions)(nil),         // 11: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),      // 12: pointsman.v1.ResponseHeader
-	(*Master)(nil),              // 13: pointsman.v1.Master
-	(*NodeHealth)(nil),          // 14: pointsman.v1.NodeHealth
-	(*SentinelReport)(nil),      // 15: pointsman.v1.SentinelReport
-	(*RoleReport)(nil),          // 16: pointsman.v1.RoleReport
-	(*durationpb.Duration)(nil), // 17: google.protobuf.Duration
-	(*Handover)(nil),            // 18: pointsman.v1.Handover
-	(*ProbeReport)(nil),         // 19: pointsman.v1.ProbeReport
-	(*Switchover)(nil),          // 20: pointsman.v1.Switchover
+	(*MasterAlert)(nil),         // 7: pointsman.v1.MasterAlert
+	(*SwitchoverRequest)(nil),   // 8: pointsman.v1.SwitchoverRequest
+	(*SwitchoverResponse)(nil),  // 9: pointsman.v1.SwitchoverResponse
+	(*PlannedStep)(nil),         // 10: pointsman.v1.PlannedStep
+	(*ReplicaStanding)(nil),     // 11: pointsman.v1.ReplicaStanding
+	(*ReadOptions)(nil),         // 12: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),      // 13: pointsman.v1.ResponseHeader
+	(*Master)(nil),              // 14: pointsman.v1.Master
+	(*NodeHealth)(nil),          // 15: pointsman.v1.NodeHealth
+	(*SentinelReport)(nil),      // 16: pointsman.v1.SentinelReport
+	(*RoleReport)(nil),          // 17: pointsman.v1.RoleReport
+	(*durationpb.Duration)(nil), // 18: google.protobuf.Duration
+	(*Handover)(nil),            // 19: pointsman.v1.Handover
+	(*ProbeReport)(nil),         // 20: pointsman.v1.ProbeReport
+	(*Alert)(nil),               // 21: pointsman.v1.Alert
+	(*Switchover)(nil),          // 22: pointsman.v1.Switchover
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
-	11, // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
-	12, // 1: pointsman.v1.ListMastersResponse.header:type_name -> pointsman.v1.ResponseHeader
-	13, // 2: pointsman.v1.ListMastersResponse.masters:type_name -> pointsman.v1.Master
-	11, // 3: pointsman.v1.GetMasterRequest.read:type_name -> pointsman.v1.ReadOptions
-	12, // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
-	13, // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
+	12, // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
+	13, // 1: pointsman.v1.ListMastersResponse.header:type_name -> pointsman.v1.ResponseHeader
+	14, // 2: pointsman.v1.ListMastersResponse.masters:type_name -> pointsman.v1.Master
+	12, // 3: pointsman.v1.GetMasterRequest.read:type_name -> pointsman.v1.ReadOptions
+	13, // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
+	14, // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
 	5,  // 6: pointsman.v1.ReportViewRequest.masters:type_name -> pointsman.v1.MasterView
-	14, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
-	15, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
-	16, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
-	17, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
-	12, // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	18, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
-	19, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
-	12, // 14: pointsman.v1.SwitchoverResponse.header:type_name -> pointsman.v1.ResponseHeader
-	20, // 15: pointsman.v1.SwitchoverResponse.switchover:type_name -> pointsman.v1.Switchover
-	9,  // 16: pointsman.v1.SwitchoverResponse.plan:type_name -> pointsman.v1.PlannedStep
-	10, // 17: pointsman.v1.SwitchoverResponse.replicas:type_name -> pointsman.v1.ReplicaStanding
-	17, // 18: pointsman.v1.ReplicaStanding.last_io:type_name -> google.protobuf.Duration
-	0,  // 19: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 20: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 21: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	7,  // 22: pointsman.v1.MasterService.Switchover:input_type -> pointsman.v1.SwitchoverRequest
-	1,  // 23: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 24: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 25: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	8,  // 26: pointsman.v1.MasterService.Switchover:output_type -> pointsman.v1.SwitchoverResponse
-	23, // [23:27] is the sub-list for method output_type
-	19, // [19:23] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	15, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
+	16, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
+	17, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
+	18, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
+	13, // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	19, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
+	20, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
+	7,  // 14: pointsman.v1.ReportViewResponse.alerts:type_name -> pointsman.v1.MasterAlert
+	21, // 15: pointsman.v1.MasterAlert.alert:type_name -> pointsman.v1.Alert
+	13, // 16: pointsman.v1.SwitchoverResponse.header:type_name -> pointsman.v1.ResponseHeader
+	22, // 17: pointsman.v1.SwitchoverResponse.switchover:type_name -> pointsman.v1.Switchover
+	10, // 18: pointsman.v1.SwitchoverResponse.plan:type_name -> pointsman.v1.PlannedStep
+	11, // 19: pointsman.v1.SwitchoverResponse.replicas:type_name -> pointsman.v1.ReplicaStanding
+	18, // 20: pointsman.v1.ReplicaStanding.last_io:type_name -> google.protobuf.Duration
+	0,  // 21: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 22: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 23: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	8,  // 24: pointsman.v1.MasterService.Switchover:input_type -> pointsman.v1.SwitchoverRequest
+	1,  // 25: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 26: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 27: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	9,  // 28: pointsman.v1.MasterService.Switchover:output_type -> pointsman.v1.SwitchoverResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }
@@ -1086,15 +1159,15 @@ func file_pointsman_v1_master_service_proto_init() {
 	file_pointsman_v1_header_proto_init()
 	file_pointsman_v1_health_proto_init()
 	file_pointsman_v1_master_proto_init()
-	file_pointsman_v1_master_service_proto_msgTypes[7].OneofWrappers = []any{}
-	file_pointsman_v1_master_service_proto_msgTypes[10].OneofWrappers = []any{}
+	file_pointsman_v1_master_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_pointsman_v1_master_service_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_master_service_proto_rawDesc), len(file_pointsman_v1_master_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

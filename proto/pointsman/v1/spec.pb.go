@@ -840,6 +840,7 @@ type Step struct {
 	//	*Step_Setting
 	//	*Step_LinodeNodebalancer
 	//	*Step_Octavia
+	//	*Step_OvhIp
 	//	*Step_ShopifyMetafields
 	//	*Step_Http
 	//	*Step_Command
@@ -970,6 +971,15 @@ func (x *Step) GetOctavia() *OctaviaStep {
 	return nil
 }
 
+func (x *Step) GetOvhIp() *OvhIpStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_OvhIp); ok {
+			return x.OvhIp
+		}
+	}
+	return nil
+}
+
 func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
 	if x != nil {
 		if x, ok := x.Kind.(*Step_ShopifyMetafields); ok {
@@ -1021,6 +1031,11 @@ type Step_Octavia struct {
 	Octavia *OctaviaStep `protobuf:"bytes,19,opt,name=octavia,proto3,oneof"`
 }
 
+type Step_OvhIp struct {
+	// Moves an OVH Additional IP to the service of the new master.
+	OvhIp *OvhIpStep `protobuf:"bytes,20,opt,name=ovh_ip,json=ovhIp,proto3,oneof"`
+}
+
 type Step_ShopifyMetafields struct {
 	// Writes app-data metafields of a Shopify shop.
 	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
@@ -1043,6 +1058,8 @@ func (*Step_Setting) isStep_Kind() {}
 func (*Step_LinodeNodebalancer) isStep_Kind() {}
 
 func (*Step_Octavia) isStep_Kind() {}
+
+func (*Step_OvhIp) isStep_Kind() {}
 
 func (*Step_ShopifyMetafields) isStep_Kind() {}
 
@@ -1126,6 +1143,7 @@ type Target struct {
 	//	*Target_OvhIplb
 	//	*Target_LinodeNodebalancer
 	//	*Target_Octavia
+	//	*Target_OvhIp
 	//	*Target_Shopify
 	//	*Target_Http
 	//	*Target_Command
@@ -1212,6 +1230,15 @@ func (x *Target) GetOctavia() *OctaviaTarget {
 	return nil
 }
 
+func (x *Target) GetOvhIp() *OvhIpTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_OvhIp); ok {
+			return x.OvhIp
+		}
+	}
+	return nil
+}
+
 func (x *Target) GetShopify() *ShopifyTarget {
 	if x != nil {
 		if x, ok := x.Kind.(*Target_Shopify); ok {
@@ -1258,6 +1285,11 @@ type Target_Octavia struct {
 	Octavia *OctaviaTarget `protobuf:"bytes,18,opt,name=octavia,proto3,oneof"`
 }
 
+type Target_OvhIp struct {
+	// An OVH account whose Additional IPs are moved.
+	OvhIp *OvhIpTarget `protobuf:"bytes,19,opt,name=ovh_ip,json=ovhIp,proto3,oneof"`
+}
+
 type Target_Shopify struct {
 	// A Shopify shop.
 	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
@@ -1278,6 +1310,8 @@ func (*Target_OvhIplb) isTarget_Kind() {}
 func (*Target_LinodeNodebalancer) isTarget_Kind() {}
 
 func (*Target_Octavia) isTarget_Kind() {}
+
+func (*Target_OvhIp) isTarget_Kind() {}
 
 func (*Target_Shopify) isTarget_Kind() {}
 
@@ -1353,7 +1387,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xa0\a\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xd2\a\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1367,21 +1401,23 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x19.pointsman.v1.OvhIplbStepH\x00R\aovhIplb\x125\n" +
 	"\asetting\x18\x11 \x01(\v2\x19.pointsman.v1.SettingStepH\x00R\asetting\x12W\n" +
 	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x125\n" +
-	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctavia\x12T\n" +
+	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctavia\x120\n" +
+	"\x06ovh_ip\x18\x14 \x01(\v2\x17.pointsman.v1.OvhIpStepH\x00R\x05ovhIp\x12T\n" +
 	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x12,\n" +
 	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
 	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommandB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xe4\x03\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\x98\x04\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
 	"\x04rate\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xa0\x8d\x06R\x04rate\x128\n" +
 	"\bovh_iplb\x18\x10 \x01(\v2\x1b.pointsman.v1.OvhIplbTargetH\x00R\aovhIplb\x12Y\n" +
 	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
-	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctavia\x127\n" +
+	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctavia\x122\n" +
+	"\x06ovh_ip\x18\x13 \x01(\v2\x19.pointsman.v1.OvhIpTargetH\x00R\x05ovhIp\x127\n" +
 	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x12.\n" +
 	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
 	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommandB\r\n" +
@@ -1439,15 +1475,17 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*SettingStep)(nil),              // 18: pointsman.v1.SettingStep
 	(*LinodeNodebalancerStep)(nil),   // 19: pointsman.v1.LinodeNodebalancerStep
 	(*OctaviaStep)(nil),              // 20: pointsman.v1.OctaviaStep
-	(*ShopifyMetafieldsStep)(nil),    // 21: pointsman.v1.ShopifyMetafieldsStep
-	(*HttpStep)(nil),                 // 22: pointsman.v1.HttpStep
-	(*CommandStep)(nil),              // 23: pointsman.v1.CommandStep
-	(*OvhIplbTarget)(nil),            // 24: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 25: pointsman.v1.LinodeNodebalancerTarget
-	(*OctaviaTarget)(nil),            // 26: pointsman.v1.OctaviaTarget
-	(*ShopifyTarget)(nil),            // 27: pointsman.v1.ShopifyTarget
-	(*HttpTarget)(nil),               // 28: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),            // 29: pointsman.v1.CommandTarget
+	(*OvhIpStep)(nil),                // 21: pointsman.v1.OvhIpStep
+	(*ShopifyMetafieldsStep)(nil),    // 22: pointsman.v1.ShopifyMetafieldsStep
+	(*HttpStep)(nil),                 // 23: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 24: pointsman.v1.CommandStep
+	(*OvhIplbTarget)(nil),            // 25: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 26: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 27: pointsman.v1.OctaviaTarget
+	(*OvhIpTarget)(nil),              // 28: pointsman.v1.OvhIpTarget
+	(*ShopifyTarget)(nil),            // 29: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 30: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 31: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1470,22 +1508,24 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	18, // 17: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
 	19, // 18: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
 	20, // 19: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
-	21, // 20: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	22, // 21: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
-	23, // 22: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
-	16, // 23: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	24, // 24: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	25, // 25: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	26, // 26: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
-	27, // 27: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	28, // 28: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
-	29, // 29: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
-	14, // 30: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	21, // 20: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
+	22, // 21: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	23, // 22: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	24, // 23: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	16, // 24: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	25, // 25: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	26, // 26: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	27, // 27: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	28, // 28: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
+	29, // 29: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	30, // 30: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	31, // 31: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	14, // 32: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1499,6 +1539,7 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_Setting)(nil),
 		(*Step_LinodeNodebalancer)(nil),
 		(*Step_Octavia)(nil),
+		(*Step_OvhIp)(nil),
 		(*Step_ShopifyMetafields)(nil),
 		(*Step_Http)(nil),
 		(*Step_Command)(nil),
@@ -1507,6 +1548,7 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
 		(*Target_Octavia)(nil),
+		(*Target_OvhIp)(nil),
 		(*Target_Shopify)(nil),
 		(*Target_Http)(nil),
 		(*Target_Command)(nil),

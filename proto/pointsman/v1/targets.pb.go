@@ -684,6 +684,131 @@ func (x *LinodeNodebalancerStep) GetForeign() Foreign {
 	return Foreign_FOREIGN_UNSPECIFIED
 }
 
+// OvhIpTarget is an OVH account whose Additional IPs are moved.
+type OvhIpTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the API is: ovh-eu, ovh-ca, ovh-us, kimsufi-eu, kimsufi-ca,
+	// soyoustart-eu, soyoustart-ca, or a URL that ends in /1.0 or /v1.
+	Endpoint string `protobuf:"bytes,1,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Reference to the credentials, as OVH's own clients read them (ovh.conf):
+	// file:PATH, credential:NAME or env:NAME.
+	Credentials   string `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OvhIpTarget) Reset() {
+	*x = OvhIpTarget{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OvhIpTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OvhIpTarget) ProtoMessage() {}
+
+func (x *OvhIpTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OvhIpTarget.ProtoReflect.Descriptor instead.
+func (*OvhIpTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *OvhIpTarget) GetEndpoint() string {
+	if x != nil {
+		return x.Endpoint
+	}
+	return ""
+}
+
+func (x *OvhIpTarget) GetCredentials() string {
+	if x != nil {
+		return x.Credentials
+	}
+	return ""
+}
+
+// OvhIpStep moves an OVH Additional IP (failover IP) to the service of the new
+// master. Its description carries the marker of Pointsman.
+type OvhIpStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The IP or block, such as 203.0.113.9 or 203.0.113.8/30. An address stands
+	// for its /32.
+	Ip string `protobuf:"bytes,1,opt,name=ip,proto3" json:"ip,omitempty"`
+	// Name of the service that each candidate stands on, such as
+	// ns3112233.ip-203-0-113.eu, by the candidate's address.
+	Services map[string]string `protobuf:"bytes,2,rep,name=services,proto3" json:"services,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What to do with an IP that carries no marker of ours. In YAML: stuck or
+	// adopt. Default adopt: naming the IP in a spec is meant.
+	Foreign       Foreign `protobuf:"varint,3,opt,name=foreign,proto3,enum=pointsman.v1.Foreign" json:"foreign,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OvhIpStep) Reset() {
+	*x = OvhIpStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OvhIpStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OvhIpStep) ProtoMessage() {}
+
+func (x *OvhIpStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OvhIpStep.ProtoReflect.Descriptor instead.
+func (*OvhIpStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *OvhIpStep) GetIp() string {
+	if x != nil {
+		return x.Ip
+	}
+	return ""
+}
+
+func (x *OvhIpStep) GetServices() map[string]string {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *OvhIpStep) GetForeign() Foreign {
+	if x != nil {
+		return x.Foreign
+	}
+	return Foreign_FOREIGN_UNSPECIFIED
+}
+
 // OctaviaTarget is one load balancer of OpenStack Octavia, such as an OVH
 // Public Cloud Load Balancer.
 type OctaviaTarget struct {
@@ -705,7 +830,7 @@ type OctaviaTarget struct {
 
 func (x *OctaviaTarget) Reset() {
 	*x = OctaviaTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +842,7 @@ func (x *OctaviaTarget) String() string {
 func (*OctaviaTarget) ProtoMessage() {}
 
 func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +855,7 @@ func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaTarget.ProtoReflect.Descriptor instead.
 func (*OctaviaTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OctaviaTarget) GetCredentials() string {
@@ -785,7 +910,7 @@ type OctaviaStep struct {
 
 func (x *OctaviaStep) Reset() {
 	*x = OctaviaStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +922,7 @@ func (x *OctaviaStep) String() string {
 func (*OctaviaStep) ProtoMessage() {}
 
 func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +935,7 @@ func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaStep.ProtoReflect.Descriptor instead.
 func (*OctaviaStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OctaviaStep) GetListener() string {
@@ -853,7 +978,7 @@ type CommandTarget struct {
 
 func (x *CommandTarget) Reset() {
 	*x = CommandTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -865,7 +990,7 @@ func (x *CommandTarget) String() string {
 func (*CommandTarget) ProtoMessage() {}
 
 func (x *CommandTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -878,7 +1003,7 @@ func (x *CommandTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
 func (*CommandTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CommandTarget) GetProgram() string {
@@ -922,7 +1047,7 @@ type CommandStep struct {
 
 func (x *CommandStep) Reset() {
 	*x = CommandStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1059,7 @@ func (x *CommandStep) String() string {
 func (*CommandStep) ProtoMessage() {}
 
 func (x *CommandStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1072,7 @@ func (x *CommandStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandStep.ProtoReflect.Descriptor instead.
 func (*CommandStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CommandStep) GetObject() string {
@@ -996,7 +1121,7 @@ type HttpTarget struct {
 
 func (x *HttpTarget) Reset() {
 	*x = HttpTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1133,7 @@ func (x *HttpTarget) String() string {
 func (*HttpTarget) ProtoMessage() {}
 
 func (x *HttpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1146,7 @@ func (x *HttpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
 func (*HttpTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HttpTarget) GetUrl() string {
@@ -1080,7 +1205,7 @@ type HttpStep struct {
 
 func (x *HttpStep) Reset() {
 	*x = HttpStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1217,7 @@ func (x *HttpStep) String() string {
 func (*HttpStep) ProtoMessage() {}
 
 func (x *HttpStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1230,7 @@ func (x *HttpStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpStep.ProtoReflect.Descriptor instead.
 func (*HttpStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HttpStep) GetObject() string {
@@ -1205,6 +1330,18 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\aforeign\x18\x05 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
 	"\rBackendsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x02\n" +
+	"\vOvhIpTarget\x12'\n" +
+	"\bendpoint\x18\x01 \x01(\tB\v\xbaH\b\xc8\x01\x01r\x03\x18\x80\x04R\bendpoint\x12\xd1\x01\n" +
+	"\vcredentials\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\vcredentials\"\x91\x02\n" +
+	"\tOvhIpStep\x12\x1a\n" +
+	"\x02ip\x18\x01 \x01(\tB\n" +
+	"\xbaH\a\xc8\x01\x01r\x02\x18@R\x02ip\x12p\n" +
+	"\bservices\x18\x02 \x03(\v2%.pointsman.v1.OvhIpStep.ServicesEntryB-\xbaH*\xc8\x01\x01\x9a\x01$\"\x05r\x03\x80\x02\x01*\x1br\x192\x17^[A-Za-z0-9._-]{1,128}$R\bservices\x129\n" +
+	"\aforeign\x18\x03 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a;\n" +
+	"\rServicesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x9b\x05\n" +
 	"\rOctaviaTarget\x12\xd1\x01\n" +
 	"\vcredentials\x18\x01 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
@@ -1282,7 +1419,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
@@ -1294,36 +1431,41 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*SettingStep)(nil),              // 7: pointsman.v1.SettingStep
 	(*LinodeNodebalancerTarget)(nil), // 8: pointsman.v1.LinodeNodebalancerTarget
 	(*LinodeNodebalancerStep)(nil),   // 9: pointsman.v1.LinodeNodebalancerStep
-	(*OctaviaTarget)(nil),            // 10: pointsman.v1.OctaviaTarget
-	(*OctaviaStep)(nil),              // 11: pointsman.v1.OctaviaStep
-	(*CommandTarget)(nil),            // 12: pointsman.v1.CommandTarget
-	(*CommandStep)(nil),              // 13: pointsman.v1.CommandStep
-	(*HttpTarget)(nil),               // 14: pointsman.v1.HttpTarget
-	(*HttpStep)(nil),                 // 15: pointsman.v1.HttpStep
-	nil,                              // 16: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 17: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 18: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 19: pointsman.v1.OctaviaStep.PoolsEntry
-	nil,                              // 20: pointsman.v1.CommandTarget.SecretsEntry
+	(*OvhIpTarget)(nil),              // 10: pointsman.v1.OvhIpTarget
+	(*OvhIpStep)(nil),                // 11: pointsman.v1.OvhIpStep
+	(*OctaviaTarget)(nil),            // 12: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 13: pointsman.v1.OctaviaStep
+	(*CommandTarget)(nil),            // 14: pointsman.v1.CommandTarget
+	(*CommandStep)(nil),              // 15: pointsman.v1.CommandStep
+	(*HttpTarget)(nil),               // 16: pointsman.v1.HttpTarget
+	(*HttpStep)(nil),                 // 17: pointsman.v1.HttpStep
+	nil,                              // 18: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 19: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 20: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 21: pointsman.v1.OvhIpStep.ServicesEntry
+	nil,                              // 22: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 23: pointsman.v1.CommandTarget.SecretsEntry
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	16, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	18, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
 	5,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	17, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	19, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	18, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	20, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
 	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	19, // 7: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
-	1,  // 8: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	20, // 9: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
-	0,  // 10: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
-	0,  // 11: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	21, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
+	1,  // 8: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
+	22, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	1,  // 10: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
+	23, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	0,  // 12: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
+	0,  // 13: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1337,7 +1479,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -112,7 +112,14 @@ func (s *Sim) Close() error {
 	return nil
 }
 
-// SetKnobs replaces all knobs.
+// Knobs are those that stand.
+func (s *Sim) Knobs() Knobs {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.knobs
+}
+
+// SetKnobs replaces all knobs, for calls from now on.
 func (s *Sim) SetKnobs(k Knobs) error {
 	if err := k.Validate(); err != nil {
 		return fmt.Errorf("knobs: %w", err)

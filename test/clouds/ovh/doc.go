@@ -1,4 +1,5 @@
-// Package ovh is a simulated OVH API for one product, the IP Load Balancing, with real TCP listeners behind it.
+// Package ovh is a simulated OVH API: the IP Load Balancing, with real TCP listeners behind it, and the moves of
+// Additional IPs (ip.go), with nothing behind them.
 //
 // What it keeps apart, as the provider does:
 //

@@ -32,6 +32,24 @@ func (r *route) match(path []string) ([]string, bool) {
 	return args, true
 }
 
+// entry is a route as it is written down.
+type entry struct {
+	method, path string
+	serve        func(*Sim, *exchange) (any, error)
+}
+
+func ipRoutes() []entry {
+	const block = "ip/{}"
+	return []entry{
+		{http.MethodGet, block, (*Sim).getIP},
+		{http.MethodPut, block, (*Sim).putIP},
+		{http.MethodGet, block + "/move", (*Sim).getMove},
+		{http.MethodPost, block + "/move", (*Sim).postMove},
+		{http.MethodGet, block + "/task", (*Sim).listIPTasks},
+		{http.MethodGet, block + "/task/{}", (*Sim).getIPTask},
+	}
+}
+
 func routes() []route {
 	const (
 		lb       = "ipLoadbalancing"
@@ -43,10 +61,7 @@ func routes() []route {
 		fronts   = one + "/tcp/frontend"
 		frontend = fronts + "/{}"
 	)
-	list := []struct {
-		method, path string
-		serve        func(*Sim, *exchange) (any, error)
-	}{
+	list := []entry{
 		{http.MethodGet, "auth/time", (*Sim).authTime},
 		{http.MethodGet, "auth/currentCredential", (*Sim).currentCredential},
 		{http.MethodGet, lb, (*Sim).listServices},
@@ -74,6 +89,7 @@ func routes() []route {
 		{http.MethodPut, frontend, (*Sim).putFrontend},
 		{http.MethodDelete, frontend, (*Sim).deleteFrontend},
 	}
+	list = append(list, ipRoutes()...)
 	out := make([]route, len(list))
 	for i, r := range list {
 		out[i] = route{method: r.method, pattern: strings.Split(r.path, "/"), open: r.path == "auth/time", serve: r.serve}

@@ -43,7 +43,10 @@ type Sim struct {
 	held     map[int64]chan bool // by sequence; true releases, false drops
 	services map[string]*service
 	keys     []*credential
-	nextID   int64 // of farms, servers and frontends
+	ips      map[string]*ip // by block
+	ipKnobs  IPKnobs
+	ipMoves  []IPMove // carried out, oldest first
+	nextID   int64    // of farms, servers and frontends
 	nextTask int64
 	timers   map[*timer]struct{}
 	servers  []*http.Server
@@ -60,7 +63,7 @@ func New(c Config) (*Sim, error) {
 		config: c, log: c.Logger, started: time.Now(), routes: routes(), done: make(chan struct{}),
 		random: rand.New(rand.NewPCG(c.Seed, c.Seed)), //nolint:gosec // the order of lists is no secret
 		knobs:  c.Knobs.clone(),
-		held:   map[int64]chan bool{}, services: map[string]*service{}, timers: map[*timer]struct{}{},
+		held:   map[int64]chan bool{}, services: map[string]*service{}, ips: map[string]*ip{}, ipKnobs: DefaultIPKnobs(), timers: map[*timer]struct{}{},
 		nextID: 100_000, nextTask: 1_000,
 		journal: journal{
 			writes:  ring{bound: c.JournalWrites},

@@ -50,6 +50,10 @@ func (s Status) advice(a *pointsmanv1.Alert) string {
 			return "pointsman actions show " + by + ", then mend the object by hand, or set drift: repair on its master"
 		}
 		return "mend the object by hand, or set drift: repair on its master"
+	case "OBJECT_NOT_OURS":
+		return "find out who writes " + a.GetSubject() + ", and take the marker off it to adopt it (docs/errors.md explains " + code + ")"
+	case "OBJECT_UNREADABLE":
+		return "mend the step's ids or the target's credentials; it is looked at again by itself"
 	case "STEP_NOT_READY":
 		return "pointsman spec check"
 	case "ACTION_IN_DOUBT":

@@ -1,4 +1,4 @@
-package ovh
+package ovhapi
 
 import (
 	"bytes"
@@ -12,19 +12,21 @@ import (
 	"unicode"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 )
 
-// apiError is a refusal, in either generation of OVH's error bodies.
-type apiError struct {
+// APIError is a refusal, in either generation of OVH's error bodies.
+type APIError struct {
+	Status int
+	Own    bool // the body was an error as OVH writes it, or it is OVH's own status
+
 	call    string
-	status  int
 	code    string // errorCode of the old form, class of the new one
 	message string
-	ours    bool // the body was an error as OVH writes it, or it is OVH's own status
 }
 
-func (e *apiError) Error() string {
-	text := fmt.Sprintf("%s: %d", e.call, e.status)
+func (e *APIError) Error() string {
+	text := fmt.Sprintf("%s: %d", e.call, e.Status)
 	if e.code != "" {
 		text += " " + e.code
 	}
@@ -38,7 +40,7 @@ func (e *apiError) Error() string {
 const statusExpired = 460
 
 // understand decodes an answer or says what it means for the object.
-func (c *client) understand(r call, resp *http.Response, body []byte, broken error) error {
+func (c *Client) understand(r Call, resp *http.Response, body []byte, broken error) error {
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
 		return c.accept(r, body, broken)
 	}
@@ -47,8 +49,8 @@ func (c *client) understand(r call, resp *http.Response, body []byte, broken err
 
 // accept reads a good answer. A call without result needs no body: OVH answers
 // null, nothing, or what a proxy made of it, and the status has said it all.
-func (c *client) accept(r call, body []byte, broken error) error {
-	if r.out == nil {
+func (c *Client) accept(r Call, body []byte, broken error) error {
+	if r.Out == nil {
 		return nil
 	}
 	err := broken
@@ -56,7 +58,7 @@ func (c *client) accept(r call, body []byte, broken error) error {
 		err = errors.New("empty body")
 	}
 	if err == nil {
-		err = json.Unmarshal(body, r.out)
+		err = json.Unmarshal(body, r.Out)
 	}
 	if err == nil {
 		return nil
@@ -68,8 +70,8 @@ func (c *client) accept(r call, body []byte, broken error) error {
 	return err
 }
 
-func (c *client) refuse(r call, resp *http.Response, body []byte) error {
-	e := c.apiError(r, resp, body)
+func (c *Client) refuse(r Call, resp *http.Response, body []byte) error {
+	e := c.parse(r, resp, body)
 	out := &actuators.Error{Err: e, After: retryAfter(resp.Header), Requests: nonempty(resp.Header.Get("X-Ovh-Queryid"))}
 	switch status := resp.StatusCode; {
 	case c.login.stale(e) && !r.open: // refused before any effect; signed anew it may pass
@@ -80,16 +82,16 @@ func (c *client) refuse(r call, resp *http.Response, body []byte) error {
 	case status == http.StatusRequestTimeout, status >= 500: // a front proxy's: what lies behind may go on
 		out.Doubt = r.mutates()
 	case status >= 400: // what is not OVH's own word may be a proxy's passing trouble
-		out.Permanent, out.Doubt = e.ours, !e.ours && r.mutates()
+		out.Permanent, out.Doubt = e.Own, !e.Own && r.mutates()
 	default: // a redirect of something in between; the API never saw it
 	}
 	return out
 }
 
-// apiError takes words out of a body field by field: one that is not as
+// parse takes words out of a body field by field: one that is not as
 // described must not spoil the others, and a field "code" says nothing.
-func (c *client) apiError(r call, resp *http.Response, body []byte) *apiError {
-	e := &apiError{call: r.String(), status: resp.StatusCode, ours: resp.StatusCode == statusExpired}
+func (c *Client) parse(r Call, resp *http.Response, body []byte) *APIError {
+	e := &APIError{call: r.String(), Status: resp.StatusCode, Own: resp.StatusCode == statusExpired}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
 		e.message = http.StatusText(resp.StatusCode)
@@ -104,27 +106,19 @@ func (c *client) apiError(r call, resp *http.Response, body []byte) *apiError {
 		e.code = text("class")
 	}
 	e.message = text("message")
-	e.ours = e.ours || e.code != "" || e.message != ""
+	e.Own = e.Own || e.code != "" || e.message != ""
 	return e
 }
 
 // quote makes somebody else's words fit for a log: short, one line, no secret.
-func (c *client) quote(text string) string {
+func (c *Client) quote(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return ' '
 		}
 		return r
 	}, c.hide(text))
-	return cut(strings.TrimSpace(text), MaxMessage)
-}
-
-// cut shortens text to a number of bytes, at a rune's start.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "")
+	return wire.Cut(strings.TrimSpace(text), MaxMessage)
 }
 
 // retryAfter reads seconds, or a date, which is held against the answer's own
@@ -140,7 +134,7 @@ func retryAfter(h http.Header) time.Duration {
 	}
 	now, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
-		return busyDelay
+		return refusedDelay
 	}
 	return min(max(0, until.Sub(now)), MaxRetryAfter)
 }

@@ -1,33 +1,37 @@
-package ovh
+package ovhapi
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/ovh/go-ovh/ovh"
 	"gopkg.in/ini.v1"
+
+	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/wire"
 )
 
-// credentials are one of the three ways to log in that OVH's clients know.
-type credentials struct {
+// Credentials are one of the three ways to log in that OVH's clients know.
+type Credentials struct {
 	ApplicationKey, ApplicationSecret, ConsumerKey string
 	ClientID, ClientSecret                         string
 	AccessToken                                    string
 }
 
 // fields lists name and value in OVH's own spelling.
-func (c *credentials) fields() map[string]*string {
+func (c *Credentials) fields() map[string]*string {
 	return map[string]*string{
 		"application_key": &c.ApplicationKey, "application_secret": &c.ApplicationSecret, "consumer_key": &c.ConsumerKey,
 		"client_id": &c.ClientID, "client_secret": &c.ClientSecret, "access_token": &c.AccessToken,
 	}
 }
 
-// resolve reads the credentials that a reference names, for one endpoint:
+// Resolve reads the credentials that a reference names, for one endpoint:
 //
 //	file:PATH, credential:NAME  an ovh.conf; its section named like the endpoint counts
 //	env:NAME                    the same text in a variable; if that is not set, the
@@ -37,7 +41,8 @@ func (c *credentials) fields() map[string]*string {
 // The parser and the format are go-ovh's. Its loader is not used: it reads
 // fixed paths only, and mixes variables of the environment into them, so two
 // targets with keys of their own could not be told apart.
-func (c Config) resolve(reference, endpoint string) (credentials, error) {
+func (c Config) Resolve(reference, endpoint string) (Credentials, error) {
+	c = c.withDefaults()
 	how, name, _ := strings.Cut(reference, ":")
 	var text []byte
 	var err error
@@ -47,7 +52,7 @@ func (c Config) resolve(reference, endpoint string) (credentials, error) {
 	case "credential":
 		dir := c.Getenv("CREDENTIALS_DIRECTORY")
 		if dir == "" {
-			return credentials{}, fmt.Errorf("%s: CREDENTIALS_DIRECTORY is not set: %w", reference, ErrReference)
+			return Credentials{}, fmt.Errorf("%s: CREDENTIALS_DIRECTORY is not set: %w", reference, ErrReference)
 		}
 		text, err = readSecret(filepath.Join(dir, filepath.Base(name)))
 	case "env":
@@ -58,10 +63,10 @@ func (c Config) resolve(reference, endpoint string) (credentials, error) {
 		text = []byte(value)
 	default:
 		// What stands there may be a key: not quoted.
-		return credentials{}, fmt.Errorf("want file:PATH, env:NAME or credential:NAME: %w", ErrReference)
+		return Credentials{}, fmt.Errorf("want file:PATH, env:NAME or credential:NAME: %w", ErrReference)
 	}
 	if err != nil {
-		return credentials{}, fmt.Errorf("%s: %w: %w", reference, err, ErrReference)
+		return Credentials{}, fmt.Errorf("%s: %w: %w", reference, err, ErrReference)
 	}
 	return parseConf(text, reference, endpoint)
 }
@@ -79,8 +84,8 @@ func readSecret(path string) ([]byte, error) {
 	return text, err
 }
 
-func (c Config) fromVariables(reference, prefix string) (credentials, error) {
-	var out credentials
+func (c Config) fromVariables(reference, prefix string) (Credentials, error) {
+	var out Credentials
 	found := false
 	for name, field := range out.fields() {
 		*field = c.Getenv(prefix + "_" + strings.ToUpper(name))
@@ -95,8 +100,8 @@ func (c Config) fromVariables(reference, prefix string) (credentials, error) {
 	return out, nil
 }
 
-func parseConf(text []byte, reference, endpoint string) (credentials, error) {
-	var out credentials
+func parseConf(text []byte, reference, endpoint string) (Credentials, error) {
+	var out Credentials
 	conf, err := ini.Load(text)
 	if err != nil { // the parser's error quotes the line, which may hold a key
 		return out, fmt.Errorf("%s: not an ini file: %w", reference, ErrCredentials)
@@ -117,7 +122,7 @@ func parseConf(text []byte, reference, endpoint string) (credentials, error) {
 }
 
 // check wants exactly one way to log in, and all of it.
-func (c credentials) check() error {
+func (c Credentials) check() error {
 	ways := 0
 	var problems []error
 	if c.ApplicationKey != "" || c.ApplicationSecret != "" || c.ConsumerKey != "" {
@@ -147,7 +152,7 @@ func (c credentials) check() error {
 
 // secrets lists what must never be shown. Client and application keys are not
 // secret at OVH, but nobody needs them in a log either.
-func (c credentials) secrets() []string {
+func (c Credentials) secrets() []string {
 	var out []string
 	for _, field := range c.fields() {
 		if *field != "" {
@@ -157,11 +162,43 @@ func (c credentials) secrets() []string {
 	return out
 }
 
-// baseURL turns an endpoint's name into its URL, as OVH's own clients know them.
-func baseURL(endpoint string) (string, bool) {
+// BaseURL turns an endpoint's name into its URL, as OVH's own clients know them.
+func BaseURL(endpoint string) (string, bool) {
 	if strings.Contains(endpoint, "/") {
 		return endpoint, true
 	}
-	url, ok := ovh.Endpoints[endpoint]
-	return url, ok
+	base, ok := ovh.Endpoints[endpoint]
+	return base, ok
+}
+
+// CheckAccess finds what is wrong with the fields endpoint and credentials of a
+// target's message.
+func CheckAccess(endpoint, credentials string) (problems []actuators.Problem) {
+	add := func(path, format string, args ...any) {
+		problems = append(problems, actuators.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	if base, ok := BaseURL(endpoint); !ok {
+		add("endpoint", "%q is neither a region of OVH, such as ovh-eu, nor a URL", endpoint)
+	} else if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		add("endpoint", "not an http(s) URL")
+	} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		add("endpoint", "a URL without user, query and fragment is wanted")
+	}
+	if !wire.IsReference(credentials) {
+		add("credentials", "want file:/PATH, env:NAME or credential:NAME") // what stands there may be a key: not quoted
+	}
+	return problems
+}
+
+// Open makes a client for what a target's message says of its access.
+func (c Config) Open(endpoint, reference string, budget actuators.Budget) (*Client, error) {
+	base, ok := BaseURL(endpoint)
+	if !ok {
+		return nil, fmt.Errorf("unknown endpoint %q", endpoint)
+	}
+	creds, err := c.Resolve(reference, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return New(c, base, creds, budget)
 }

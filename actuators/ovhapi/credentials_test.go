@@ -1,4 +1,4 @@
-package ovh
+package ovhapi
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func TestResolve(t *testing.T) {
 	if err := os.WriteFile(large, make([]byte, MaxCredentials+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	signed := credentials{ApplicationKey: "canary-ak", ApplicationSecret: "canary-as", ConsumerKey: "canary-ck"}
+	signed := Credentials{ApplicationKey: "canary-ak", ApplicationSecret: "canary-as", ConsumerKey: "canary-ck"}
 	env := map[string]string{
 		"CONF": text, "CREDENTIALS_DIRECTORY": dir,
 		"OVH_APPLICATION_KEY": "canary-ak", "OVH_APPLICATION_SECRET": "canary-as", "OVH_CONSUMER_KEY": "canary-ck",
@@ -33,29 +33,29 @@ func TestResolve(t *testing.T) {
 	}
 	for _, c := range []struct {
 		reference, endpoint string
-		want                credentials
+		want                Credentials
 		err                 error
 	}{
 		{"file:" + path, "ovh-eu", signed, nil},
-		{"file:" + path, "ovh-us", credentials{AccessToken: "canary-token"}, nil},
-		{"file:" + path, "http://127.0.0.1:7900/1.0", credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}, nil},
+		{"file:" + path, "ovh-us", Credentials{AccessToken: "canary-token"}, nil},
+		{"file:" + path, "http://127.0.0.1:7900/1.0", Credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}, nil},
 		{"credential:ovh.conf", "ovh-eu", signed, nil},
 		{"env:CONF", "ovh-eu", signed, nil},
 		{"env:OVH", "ovh-eu", signed, nil},
-		{"file:" + path, "ovh-ca", credentials{}, ErrCredentials},        // parts are missing
-		{"file:" + path, "kimsufi-eu", credentials{}, ErrCredentials},    // two ways, one half
-		{"file:" + path, "soyoustart-eu", credentials{}, ErrCredentials}, // none
-		{"file:" + path, "kimsufi-ca", credentials{}, ErrCredentials},    // no section
-		{"file:" + broken, "ovh-eu", credentials{}, ErrCredentials},
-		{"file:" + large, "ovh-eu", credentials{}, ErrReference},
-		{"file:" + path + ".not", "ovh-eu", credentials{}, ErrReference},
-		{"credential:other", "ovh-eu", credentials{}, ErrReference},
-		{"env:HALF", "ovh-eu", credentials{}, ErrCredentials},
-		{"env:NOTHING", "ovh-eu", credentials{}, ErrReference},
-		{"canary-plain", "ovh-eu", credentials{}, ErrReference},
+		{"file:" + path, "ovh-ca", Credentials{}, ErrCredentials},        // parts are missing
+		{"file:" + path, "kimsufi-eu", Credentials{}, ErrCredentials},    // two ways, one half
+		{"file:" + path, "soyoustart-eu", Credentials{}, ErrCredentials}, // none
+		{"file:" + path, "kimsufi-ca", Credentials{}, ErrCredentials},    // no section
+		{"file:" + broken, "ovh-eu", Credentials{}, ErrCredentials},
+		{"file:" + large, "ovh-eu", Credentials{}, ErrReference},
+		{"file:" + path + ".not", "ovh-eu", Credentials{}, ErrReference},
+		{"credential:other", "ovh-eu", Credentials{}, ErrReference},
+		{"env:HALF", "ovh-eu", Credentials{}, ErrCredentials},
+		{"env:NOTHING", "ovh-eu", Credentials{}, ErrReference},
+		{"canary-plain", "ovh-eu", Credentials{}, ErrReference},
 	} {
 		config := Config{Getenv: func(name string) string { return env[name] }}.withDefaults()
-		got, err := config.resolve(c.reference, c.endpoint)
+		got, err := config.Resolve(c.reference, c.endpoint)
 		if !errors.Is(err, c.err) || err == nil && got != c.want {
 			t.Errorf("%s for %s: %+v, %v; want %v", c.reference, c.endpoint, got, err, c.err)
 		}

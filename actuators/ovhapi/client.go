@@ -1,4 +1,4 @@
-package ovh
+package ovhapi
 
 import (
 	"bytes"
@@ -17,13 +17,13 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 )
 
-// client sends signed requests to one endpoint. It may be used concurrently.
+// Client sends signed requests to one endpoint. It may be used concurrently.
 //
 // It stands in for go-ovh v1.9.0's Client, which writes to its shared
 // http.Client in every request (a data race), ignores the context on its first
 // call, lets a numeric "code" in a body overwrite the HTTP status, and drops
 // Retry-After. A test compares the signatures of both.
-type client struct {
+type Client struct {
 	http   *http.Client
 	base   string // without slash at the end
 	login  login
@@ -31,29 +31,34 @@ type client struct {
 	hidden *strings.Replacer // of secrets in what others say
 }
 
-// call is one request. A mutating one is any but GET.
-type call struct {
-	method, path string
-	body, out    any
-	open         bool // without signature
+// Call is one request. A mutating one is any but GET.
+type Call struct {
+	Method, Path string // the path below the endpoint, escaped, with its query
+	Body         any    // sent as JSON; nil: none
+	Out          any    // what the answer's JSON is read into; nil: the status says all
+
+	open bool // without signature
 }
 
-func (c call) mutates() bool { return c.method != http.MethodGet }
+func (c Call) mutates() bool { return c.Method != http.MethodGet }
 
-func (c call) String() string { return c.method + " " + c.path }
+func (c Call) String() string { return c.Method + " " + c.Path }
 
-func newClient(config Config, base string, creds credentials, budget actuators.Budget) (*client, error) {
+// New makes a client for an endpoint. It sends nothing. ErrCredentials when the
+// endpoint does not take this way to log in.
+func New(config Config, base string, creds Credentials, budget actuators.Budget) (*Client, error) {
+	config = config.withDefaults()
 	hidden := []string{}
 	for _, s := range creds.secrets() {
 		hidden = append(hidden, s, "***")
 	}
-	c := &client{
+	c := &Client{
 		base: strings.TrimSuffix(base, "/"), budget: budget, hidden: strings.NewReplacer(hidden...),
 		http: &http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a signature is for one URL
 			Transport: &http.Transport{
 				Proxy: http.ProxyFromEnvironment, DialContext: config.Dial, TLSHandshakeTimeout: DialTimeout,
-				MaxIdleConnsPerHost: MaxReads, IdleConnTimeout: 30 * time.Second,
+				MaxIdleConnsPerHost: MaxIdle, IdleConnTimeout: 30 * time.Second,
 				// HTTP/1.1 only: there the transport never sends a PUT or POST a
 				// second time once a byte of it left.
 				Protocols: http1(),
@@ -71,9 +76,22 @@ func http1() *http.Protocols {
 	return &p
 }
 
-func (c *client) hide(text string) string { return c.hidden.Replace(text) }
+// Close drops idle connections. The client stays usable.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
 
-func (c *client) pace(ctx context.Context) error {
+// Keyed reports whether requests are signed with a consumer key, which has rules
+// of its own.
+func (c *Client) Keyed() bool {
+	_, keyed := c.login.(*signature)
+	return keyed
+}
+
+func (c *Client) hide(text string) string { return c.hidden.Replace(text) }
+
+func (c *Client) pace(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -83,13 +101,13 @@ func (c *client) pace(ctx context.Context) error {
 	return c.budget.Wait(ctx)
 }
 
-// do sends a call and returns the ids of its answers. A refusal because of a
+// Do sends a call and returns the ids of its answers. A refusal because of a
 // stale clock or token drops it; a read is then sent once more, a mutating call
 // is left to its next attempt, so that no Act sends two.
-func (c *client) do(ctx context.Context, r call) ([]string, error) {
+func (c *Client) Do(ctx context.Context, r Call) ([]string, error) {
 	id, err := c.once(ctx, r)
 	ids := nonempty(id)
-	refused, ok := errors.AsType[*apiError](err)
+	refused, ok := errors.AsType[*APIError](err)
 	if !ok || !c.login.stale(refused) {
 		return ids, err
 	}
@@ -109,7 +127,7 @@ func nonempty(id string) []string {
 }
 
 // once sends a call. Its error says what it means for the object.
-func (c *client) once(ctx context.Context, r call) (string, error) {
+func (c *Client) once(ctx context.Context, r Call) (string, error) {
 	if err := c.pace(ctx); err != nil {
 		return "", fmt.Errorf("%s: not sent: %w", r, err)
 	}
@@ -142,9 +160,28 @@ func (c *client) once(ctx context.Context, r call) (string, error) {
 	return id, c.understand(r, resp, body, err)
 }
 
+// Probe gets a path once, and says whether OVH would serve this node there: an
+// answer that it is busy or in trouble is one too. A clock that turns out stale is
+// dropped, and left to the next probe.
+func (c *Client) Probe(ctx context.Context, path string) error {
+	id, err := c.once(ctx, Call{Method: http.MethodGet, Path: path})
+	refused, ok := errors.AsType[*APIError](err)
+	switch {
+	case !ok: // answered, or not at all
+		return err
+	case c.login.stale(refused):
+		c.login.forget()
+		return err
+	case id != "" && (refused.Status == http.StatusTooManyRequests || refused.Status >= http.StatusInternalServerError):
+		return nil // the API's own word, by its id, and not a proxy's on the way
+	default:
+		return err
+	}
+}
+
 // lost explains a request without an answer. Before a connection was there,
 // nothing left.
-func (c *client) lost(r call, err error, sent bool) error {
+func (c *Client) lost(r Call, err error, sent bool) error {
 	err = fmt.Errorf("%s: %w", r, plainCause(err))
 	if sent && r.mutates() {
 		return actuators.InDoubt(err)
@@ -160,15 +197,15 @@ func plainCause(err error) error {
 	return err
 }
 
-func (c *client) request(ctx context.Context, r call) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, r Call) (*http.Request, error) {
 	var body []byte
-	if r.body != nil {
+	if r.Body != nil {
 		var err error
-		if body, err = json.Marshal(r.body); err != nil {
+		if body, err = json.Marshal(r.Body); err != nil {
 			return nil, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, r.Method, c.base+r.Path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

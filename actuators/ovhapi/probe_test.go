@@ -1,4 +1,4 @@
-package ovh
+package ovhapi
 
 import (
 	"context"
@@ -37,8 +37,8 @@ func TestProbe(t *testing.T) {
 				w.WriteHeader(c.status)
 				fmt.Fprint(w, c.body)
 			})
-			a := &actuator{client: srv.client(t, signedCreds), path: "/ipLoadbalancing/ip-203.0.113.7"}
-			err := a.Probe(t.Context())
+			client := srv.client(t, signedCreds)
+			err := client.Probe(t.Context(), "/ipLoadbalancing/ip-203.0.113.7/pendingChanges")
 			if (err == nil) != c.reached {
 				t.Errorf("%v", err)
 			}
@@ -59,10 +59,10 @@ func TestProbeOfASilentProvider(t *testing.T) {
 	stop := make(chan struct{})
 	srv := newAPI(t, func(http.ResponseWriter, *http.Request) { <-stop })
 	defer close(stop)
-	a := &actuator{client: srv.client(t, signedCreds), path: "/ipLoadbalancing/x"}
+	client := srv.client(t, signedCreds)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := a.Probe(ctx); err == nil {
+	if err := client.Probe(ctx, "/ipLoadbalancing/x/pendingChanges"); err == nil {
 		t.Error("reached")
 	}
 }

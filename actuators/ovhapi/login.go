@@ -1,4 +1,4 @@
-package ovh
+package ovhapi
 
 import (
 	"context"
@@ -19,13 +19,13 @@ type login interface {
 	// sign adds what proves whose request it is. It may ask the provider first, under ctx.
 	sign(ctx context.Context, r *http.Request, body []byte) error
 	// stale reports whether a refusal means that what sign keeps is out of date.
-	stale(e *apiError) bool
+	stale(e *APIError) bool
 	// forget drops it.
 	forget()
 }
 
 // newLogin picks the way that the credentials call for.
-func newLogin(c credentials, base string, client *client) (login, error) {
+func newLogin(c Credentials, base string, client *Client) (login, error) {
 	switch {
 	case c.AccessToken != "":
 		return bearer(c.AccessToken), nil
@@ -47,8 +47,8 @@ func newLogin(c credentials, base string, client *client) (login, error) {
 
 // signature is OVH's own scheme: SHA-1 over secret, keys, request and time.
 type signature struct {
-	credentials
-	client *client
+	Credentials
+	client *Client
 	lock   chan struct{} // holds one; a channel, so that who waits for the clock can leave with its context
 	clock  *clock        // nil: not known; guarded by lock
 }
@@ -61,8 +61,8 @@ type clock struct {
 	ours   time.Time
 }
 
-func newSignature(c credentials, client *client) *signature {
-	return &signature{credentials: c, client: client, lock: make(chan struct{}, 1)}
+func newSignature(c Credentials, client *Client) *signature {
+	return &signature{Credentials: c, client: client, lock: make(chan struct{}, 1)}
 }
 
 func (s *signature) sign(ctx context.Context, r *http.Request, body []byte) error {
@@ -92,7 +92,7 @@ func (s *signature) now(ctx context.Context) (time.Time, error) {
 	if s.clock == nil {
 		var seconds int64
 		asked := time.Now()
-		if _, err := s.client.once(ctx, call{method: http.MethodGet, path: "/auth/time", open: true, out: &seconds}); err != nil {
+		if _, err := s.client.once(ctx, Call{Method: http.MethodGet, Path: "/auth/time", Out: &seconds, open: true}); err != nil {
 			return time.Time{}, fmt.Errorf("ask for the provider's time: %w", err)
 		}
 		s.clock = &clock{theirs: time.Unix(seconds, 0), ours: asked}
@@ -100,7 +100,7 @@ func (s *signature) now(ctx context.Context) (time.Time, error) {
 	return s.clock.theirs.Add(time.Since(s.clock.ours)), nil
 }
 
-func (s *signature) stale(e *apiError) bool {
+func (s *signature) stale(e *APIError) bool {
 	return e.code == "QUERY_TIME_OUT" || strings.Contains(strings.ToLower(e.message), "out of time")
 }
 
@@ -118,19 +118,19 @@ func (b bearer) sign(_ context.Context, r *http.Request, _ []byte) error {
 	return nil
 }
 
-func (bearer) stale(*apiError) bool { return false }
+func (bearer) stale(*APIError) bool { return false }
 
 func (bearer) forget() {}
 
 // tokens gets short-lived tokens for an OAuth2 client.
 type tokens struct {
 	config clientcredentials.Config
-	client *client
+	client *Client
 	lock   chan struct{} // holds one
 	token  *oauth2.Token // guarded by lock
 }
 
-func newTokens(c credentials, url string, client *client) *tokens {
+func newTokens(c Credentials, url string, client *Client) *tokens {
 	return &tokens{
 		config: clientcredentials.Config{ClientID: c.ClientID, ClientSecret: c.ClientSecret, TokenURL: url, Scopes: []string{"all"}},
 		client: client, lock: make(chan struct{}, 1),
@@ -160,7 +160,7 @@ func (t *tokens) sign(ctx context.Context, r *http.Request, _ []byte) error {
 	return nil
 }
 
-func (*tokens) stale(e *apiError) bool { return e.status == http.StatusUnauthorized }
+func (*tokens) stale(e *APIError) bool { return e.Status == http.StatusUnauthorized }
 
 func (t *tokens) forget() {
 	t.lock <- struct{}{}

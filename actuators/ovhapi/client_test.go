@@ -1,4 +1,4 @@
-package ovh
+package ovhapi
 
 import (
 	"context"
@@ -47,11 +47,11 @@ func newAPI(t *testing.T, answer http.HandlerFunc) *api {
 	return a
 }
 
-var signedCreds = credentials{ApplicationKey: "canary-ak", ApplicationSecret: "canary-as", ConsumerKey: "canary-ck"}
+var signedCreds = Credentials{ApplicationKey: "canary-ak", ApplicationSecret: "canary-as", ConsumerKey: "canary-ck"}
 
-func (a *api) client(t *testing.T, creds credentials) *client {
+func (a *api) client(t *testing.T, creds Credentials) *Client {
 	t.Helper()
-	c, err := newClient(Config{}.withDefaults(), a.URL+"/1.0", creds, nil)
+	c, err := New(Config{}, a.URL+"/1.0", creds, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,17 +70,17 @@ func TestSignatureIsGoOvhs(t *testing.T) {
 	t.Cleanup(theirs.Client.CloseIdleConnections)
 	ours := a.client(t, signedCreds)
 	body := map[string]any{"defaultFarmId": 12, "displayName": "Redis <é> [pm 1f2e3d4c cache/7]"}
-	for _, c := range []call{
-		{method: http.MethodGet, path: "/ipLoadbalancing/ip-203.0.113.7/task?action=refreshIplb&status=todo"},
-		{method: http.MethodPut, path: "/ipLoadbalancing/ip-203.0.113.7/tcp/frontend/4711", body: body},
-		{method: http.MethodPost, path: "/ipLoadbalancing/ip-203.0.113.7/refresh", body: struct{}{}},
+	for _, c := range []Call{
+		{Method: http.MethodGet, Path: "/ipLoadbalancing/ip-203.0.113.7/task?action=refreshIplb&status=todo"},
+		{Method: http.MethodPut, Path: "/ipLoadbalancing/ip-203.0.113.7/tcp/frontend/4711", Body: body},
+		{Method: http.MethodPost, Path: "/ipLoadbalancing/ip-203.0.113.7/refresh", Body: struct{}{}},
 	} {
 		same := false
 		for try := 0; try < 20 && !same; try++ {
-			if err := theirs.CallAPI(c.method, c.path, c.body, nil, true); err != nil {
+			if err := theirs.CallAPI(c.Method, c.Path, c.Body, nil, true); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := ours.do(t.Context(), c); err != nil {
+			if _, err := ours.Do(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
 			n := len(a.got)
@@ -159,7 +159,7 @@ func TestAnswers(t *testing.T) {
 		client := a.client(t, signedCreds)
 		for method, want := range map[string]want{http.MethodGet: c.read, http.MethodPost: c.write} {
 			var out struct{ ID int64 }
-			ids, err := client.do(t.Context(), call{method: method, path: "/x", out: &out})
+			ids, err := client.Do(t.Context(), Call{Method: method, Path: "/x", Out: &out})
 			x := actuators.Explain(err)
 			if err == nil || x.Permanent != want.permanent || x.Doubt != want.doubt || x.After != want.after {
 				t.Errorf("%s %d %.60q: %v (permanent %t, doubt %t, after %s), want %+v", method, c.status, c.body, err, x.Permanent, x.Doubt, x.After, want)
@@ -179,7 +179,7 @@ func TestAnswers(t *testing.T) {
 func TestVoidAnswers(t *testing.T) {
 	for _, body := range []string{"", "null", "<html></html>", `{"a":1}`} {
 		a := newAPI(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) })
-		if _, err := a.client(t, signedCreds).do(t.Context(), call{method: http.MethodPut, path: "/x", body: 1}); err != nil {
+		if _, err := a.client(t, signedCreds).Do(t.Context(), Call{Method: http.MethodPut, Path: "/x", Body: 1}); err != nil {
 			t.Errorf("%q: %v", body, err)
 		}
 	}
@@ -199,21 +199,21 @@ func TestRefusedClock(t *testing.T) {
 	})
 	c := a.client(t, signedCreds)
 	var out struct{ ID int64 }
-	if _, err := c.do(t.Context(), call{method: http.MethodGet, path: "/x", out: &out}); err != nil || out.ID != 1 {
+	if _, err := c.Do(t.Context(), Call{Method: http.MethodGet, Path: "/x", Out: &out}); err != nil || out.ID != 1 {
 		t.Errorf("read: %v, %+v", err, out)
 	}
 	if n := len(a.got); n != 4 { // time, refused, time, answered
 		t.Errorf("%d requests for a read, want 4", n)
 	}
 	refuse = true
-	_, err := c.do(t.Context(), call{method: http.MethodPost, path: "/x", out: &out})
+	_, err := c.Do(t.Context(), Call{Method: http.MethodPost, Path: "/x", Out: &out})
 	if x := actuators.Explain(err); err == nil || x.Doubt || x.Permanent {
 		t.Errorf("write: %v, want for later", err)
 	}
 	if n := len(a.got); n != 5 {
 		t.Errorf("%d requests, want one more for a write", n)
 	}
-	if _, err = c.do(t.Context(), call{method: http.MethodPost, path: "/x", out: &out}); err != nil {
+	if _, err = c.Do(t.Context(), Call{Method: http.MethodPost, Path: "/x", Out: &out}); err != nil {
 		t.Errorf("the next attempt: %v", err)
 	}
 }
@@ -228,7 +228,7 @@ func TestFirstCallObeysContext(t *testing.T) {
 	}))
 	defer slow.Close()
 	defer close(release)
-	c, err := newClient(Config{}.withDefaults(), slow.URL+"/1.0", signedCreds, nil)
+	c, err := New(Config{}, slow.URL+"/1.0", signedCreds, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestFirstCallObeysContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err = c.do(ctx, call{method: http.MethodPost, path: "/x"})
+	_, err = c.Do(ctx, Call{Method: http.MethodPost, Path: "/x"})
 	if !errors.Is(err, context.DeadlineExceeded) || actuators.Explain(err).Doubt {
 		t.Errorf("%v, want the deadline and no doubt: only the time was asked for", err)
 	}
@@ -257,12 +257,12 @@ func TestClockIsNotTheDeed(t *testing.T) {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
-	c, err := newClient(config.withDefaults(), a.URL+"/1.0", signedCreds, nil)
+	c, err := New(config, a.URL+"/1.0", signedCreds, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.http.CloseIdleConnections()
-	_, err = c.do(t.Context(), call{method: http.MethodPost, path: "/x"})
+	_, err = c.Do(t.Context(), Call{Method: http.MethodPost, Path: "/x"})
 	if err == nil || dials != 2 || actuators.Explain(err).Doubt {
 		t.Errorf("%v after %d dials, doubt %t; want no doubt", err, dials, actuators.Explain(err).Doubt)
 	}
@@ -270,8 +270,8 @@ func TestClockIsNotTheDeed(t *testing.T) {
 
 func TestBearer(t *testing.T) {
 	a := newAPI(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{}`) })
-	c := a.client(t, credentials{AccessToken: "canary-token"})
-	if _, err := c.do(t.Context(), call{method: http.MethodGet, path: "/x"}); err != nil {
+	c := a.client(t, Credentials{AccessToken: "canary-token"})
+	if _, err := c.Do(t.Context(), Call{Method: http.MethodGet, Path: "/x"}); err != nil {
 		t.Fatal(err)
 	}
 	if len(a.got) != 1 || a.got[0].Header.Get("Authorization") != "Bearer canary-token" || a.got[0].Header.Get("X-Ovh-Signature") != "" {
@@ -295,19 +295,19 @@ func TestOAuth2(t *testing.T) {
 			fmt.Fprint(w, `{}`)
 		}
 	})
-	creds := credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}
-	if _, err := newClient(Config{}.withDefaults(), a.URL+"/1.0", creds, nil); !errors.Is(err, ErrCredentials) {
+	creds := Credentials{ClientID: "canary-id", ClientSecret: "canary-secret"}
+	if _, err := New(Config{}, a.URL+"/1.0", creds, nil); !errors.Is(err, ErrCredentials) {
 		t.Errorf("a custom endpoint: %v, want %v", err, ErrCredentials)
 	}
-	c := a.client(t, credentials{AccessToken: "unused"})
+	c := a.client(t, Credentials{AccessToken: "unused"})
 	c.login = newTokens(creds, a.URL+"/token", c)
 	for range 2 {
-		if _, err := c.do(t.Context(), call{method: http.MethodGet, path: "/x"}); err != nil {
+		if _, err := c.Do(t.Context(), Call{Method: http.MethodGet, Path: "/x"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	refuse = true
-	if _, err := c.do(t.Context(), call{method: http.MethodGet, path: "/x"}); err != nil {
+	if _, err := c.Do(t.Context(), Call{Method: http.MethodGet, Path: "/x"}); err != nil {
 		t.Errorf("after a refused token: %v", err)
 	}
 	if last := a.got[len(a.got)-1].Header.Get("Authorization"); given != 2 || last != "Bearer token-2" {
