@@ -82,24 +82,24 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	s := actuators.Sight{Reading: r}
 	seen, _ := r.Body.(view)
 	v, err := wantedOf(w.Action)
-	old, new := seen[v.Old], seen[v.New]
+	old, next := seen[v.Old], seen[v.New]
 	switch {
 	case err != nil:
 		s.Verdict, s.Detail = actuators.Foreign, err.Error()
 	case v.Old == "":
 		s.Verdict, s.Detail = actuators.Applied, "no old master"
-	case old.address == "" || new.address == "":
+	case old.address == "" || next.address == "":
 		s.Verdict, s.Detail, s.After = actuators.Busy, "not looked at yet", BusyAfter
 	case old.err != nil:
 		s.Verdict, s.Detail = actuators.Applied, fmt.Sprintf("%s does not answer", v.Old)
 		s.Warning = fmt.Sprintf("%s was not fenced, it does not answer (%v): until a Sentinel makes it a replica it takes writes from whoever still reaches it", v.Old, old.err)
 	case old.role == "slave":
 		s.Verdict, s.Detail = actuators.Applied, fmt.Sprintf("%s is a replica of %s", v.Old, old.master)
-	case new.err != nil:
-		s.Verdict, s.Detail, s.After = actuators.Busy, fmt.Sprintf("%s does not answer: %v", v.New, new.err), BusyAfter
-	case new.role != "master":
+	case next.err != nil:
+		s.Verdict, s.Detail, s.After = actuators.Busy, fmt.Sprintf("%s does not answer: %v", v.New, next.err), BusyAfter
+	case next.role != "master":
 		s.Verdict, s.Detail, s.After = actuators.Busy, fmt.Sprintf("%s is a master, %s is none yet", v.Old, v.New), BusyAfter
-	case !followed(old, new):
+	case !followed(old, next):
 		s.Verdict, s.Detail = actuators.Applied, fmt.Sprintf("%s is a master that %s never followed", v.Old, v.New)
 		s.Warning = s.Detail + " (by their replication ids): left alone"
 	default:
@@ -108,12 +108,12 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	return s
 }
 
-// followed reports whether new was old's replica until it was promoted.
-func followed(old, new node) bool {
-	if strings.Trim(new.replid2, "0") == "" { // it has forgotten, or was never a replica
+// followed reports whether next was old's replica until it was promoted.
+func followed(old, next node) bool {
+	if strings.Trim(next.replid2, "0") == "" { // it has forgotten, or was never a replica
 		return false
 	}
-	return new.replid2 == old.replid || new.replid2 == old.replid2
+	return next.replid2 == old.replid || next.replid2 == old.replid2
 }
 
 // Act implements actuators.Actuator.

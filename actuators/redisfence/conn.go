@@ -178,13 +178,13 @@ func (a *actuator) ask(ctx context.Context, address fsm.Address, wait time.Durat
 		if err == nil || actuators.Explain(err).Permanent {
 			return n, err
 		}
-		left := wait - time.Since(began) - AskAgain
-		if left <= 0 || ctx.Err() != nil {
-			return node{address: address, err: err}, nil
+		n.err = err
+		if time.Since(began)+AskAgain >= wait {
+			return n, nil
 		}
 		select {
 		case <-ctx.Done():
-			return node{address: address, err: err}, nil
+			return n, nil
 		case <-time.After(AskAgain):
 		}
 	}
