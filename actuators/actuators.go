@@ -64,7 +64,7 @@ type Prober interface {
 // empty when none is known to be missing. Its error says that it could not be
 // asked. It may be called concurrently.
 type Checker interface {
-	Check(ctx context.Context, step fsm.Step) ([]string, error)
+	Check(ctx context.Context, s Subject) ([]string, error)
 }
 
 // Budget paces requests to one target. Every request waits for it first.
@@ -107,6 +107,7 @@ type Facts struct {
 type Subject struct {
 	Step       fsm.Step
 	Candidates []fsm.Address // whose place in the object should be read too: the new master's, or all that could become it
+	Value      []byte        // what the action wants; nil while there is no action
 }
 
 // Reading is what Read saw. Body is the actuator's own.

@@ -92,6 +92,16 @@ type Operator interface {
 	Hash() (index uint64, hash []byte)
 }
 
+// Switcher moves a master when a human asks. Safe for concurrent use.
+type Switcher interface {
+	// Switchover checks everything and, unless it is a dry run, logs the request
+	// and asks one Sentinel, once. Called on the leader only. Errors:
+	// *ObjectionsError when something stands against it, ErrDeclined and
+	// ErrDenied when it is logged and nothing was begun, *fsm.Refused,
+	// ErrNoQuorum, ErrOutcomeUnknown, ErrOldMember, *NotLeaderError.
+	Switchover(ctx context.Context, ask SwitchoverAsk) (Switched, error)
+}
+
 // Compile turns a spec into what the log keeps of it, and finds all its
 // problems. It must not panic on any message, valid or not. Spec.Source and
 // Spec.Revision of the result are set by api.
@@ -113,6 +123,13 @@ var (
 	ErrUnfit = errors.New("no voter is fit to lead")
 	// ErrReport is returned when another node's report is not taken.
 	ErrReport = errors.New("report refused")
+	// ErrDeclined is returned when the Sentinel that was asked did nothing, or the
+	// logged request was not sent.
+	ErrDeclined = errors.New("nothing was begun")
+	// ErrDenied is returned when the Sentinel's ACL does not allow to ask it.
+	ErrDenied = errors.New("the Sentinel's ACL does not allow it")
+	// ErrOldMember is returned when a voter of an older release could not read the command.
+	ErrOldMember = errors.New("not every node can read this yet")
 	// ErrCorrupt is returned when an entry read back from disk does not hold.
 	ErrCorrupt = errors.New("log entry does not verify")
 )
@@ -186,6 +203,7 @@ type Config struct {
 	Operator  Operator
 	Fitness   Fitness
 	Preflight Preflight
+	Switcher  Switcher
 	Compile   Compile
 	Dial      []grpc.DialOption    // to other nodes; without: no transport security
 	Registry  *prometheus.Registry // without: a new one
@@ -252,6 +270,8 @@ func (c Config) Validate() error {
 		return errors.New("api config: no Operator")
 	case c.Fitness == nil:
 		return errors.New("api config: no Fitness")
+	case c.Switcher == nil:
+		return errors.New("api config: no Switcher")
 	case c.Preflight == nil:
 		return errors.New("api config: no Preflight")
 	case c.Compile == nil:

@@ -26,6 +26,12 @@ func (s *Server) failoverMessage(state fsm.State, f fsm.Failover) *pointsmanv1.F
 		AcceptedTime:  stamp(f.Wall),
 		State:         failoverState(actions),
 	}
+	if f.Asked.Index > 0 {
+		m.Asked = &pointsmanv1.FailoverRequest{
+			Actor: f.Asked.Actor, Reason: f.Asked.Reason, Expected: string(f.Asked.To), Sentinel: f.Asked.Sentinel,
+			AskedAt: span(f.Asked.Clock), AskedTime: stamp(f.Asked.Wall), AskedIndex: f.Asked.Index,
+		}
+	}
 	if f.Seen > 0 {
 		m.PromotedBefore = durationpb.New(f.Seen)
 	}

@@ -40,6 +40,9 @@ func (s *Server) masterMessage(state fsm.State, spec fsm.MasterSpec) *pointsmanv
 	if f, ok := state.Failover(last); ok {
 		m.SpecRevision = uint64(f.Revision)
 	}
+	if w, ok := state.Switchover(spec.ID); ok {
+		m.Switchover = switchoverMessage(w, clock)
+	}
 	m.State = masterState(known && now.Known(), m.OpenActions > 0, sight.Standing)
 	return m
 }

@@ -37,6 +37,9 @@ const (
 	ReasonCorrupt        = "LOG_CORRUPT"        // an entry read back does not hold
 	ReasonPeerOnly       = "PEER_ONLY"          // for coordinators only
 	ReasonReport         = "REPORT_REFUSED"     // of a stranger, too late, or too large
+	ReasonDeclined       = "SENTINEL_REFUSED"   // the Sentinel that was asked for a switchover did nothing
+	ReasonDenied         = "SENTINEL_NOPERM"    // its ACL does not allow SENTINEL FAILOVER
+	ReasonOldMember      = "OLD_MEMBER"         // not every voter can read the command yet
 	ReasonDeadline       = "DEADLINE_EXCEEDED"  // the call's own time was up
 	ReasonCancelled      = "CANCELLED"          // the caller went away
 	ReasonInternal       = "INTERNAL"           // a mistake of ours
@@ -123,6 +126,7 @@ func verdictOf(r fsm.Refusal) (verdict, bool) {
 		fsm.ErrStore:       {codes.FailedPrecondition, r.Reason(), ""},
 		fsm.ErrLimit:       {codes.ResourceExhausted, r.Reason(), ""},
 		fsm.ErrCluster:     {codes.FailedPrecondition, r.Reason(), ""},
+		fsm.ErrSwitchover:  {codes.FailedPrecondition, r.Reason(), ""},
 	}
 	v, ok := table[r]
 	return v, ok
@@ -150,12 +154,15 @@ func (s *Server) explain(err error) error {
 		told      *fault
 		refused   *fsm.Refused
 		notLeader *NotLeaderError
+		objected  *ObjectionsError
 	)
 	switch {
 	case errors.As(err, &told):
 		return told
 	case errors.As(err, &refused):
 		return refusal(refused)
+	case errors.As(err, &objected):
+		return objected.fault()
 	case errors.As(err, &notLeader):
 		return notLeader.fault(codes.Unavailable)
 	case errors.Is(err, ErrNoQuorum):
@@ -177,6 +184,12 @@ func plainFault(err error) error {
 		f.code, f.reason = codes.Unknown, ReasonOutcomeUnknown
 	case errors.Is(err, ErrUnfit):
 		f.code, f.reason = codes.FailedPrecondition, ReasonUnfit
+	case errors.Is(err, ErrDeclined):
+		f.code, f.reason = codes.FailedPrecondition, ReasonDeclined
+	case errors.Is(err, ErrDenied):
+		f.code, f.reason = codes.FailedPrecondition, ReasonDenied
+	case errors.Is(err, ErrOldMember):
+		f.code, f.reason = codes.FailedPrecondition, ReasonOldMember
 	case errors.Is(err, ErrReport):
 		f.code, f.reason = codes.FailedPrecondition, ReasonReport
 	case errors.Is(err, ErrCorrupt):

@@ -77,7 +77,12 @@ func (p *peers) close() {
 // leaderOnly are the calls that only the leader's process can answer. Reads at
 // level LEADER are the others.
 func leaderOnly(method string) bool {
-	return method == pointsmanv1.ClusterService_TransferLeadership_FullMethodName || method == pointsmanv1.SpecService_CheckSpec_FullMethodName
+	switch method {
+	case pointsmanv1.ClusterService_TransferLeadership_FullMethodName, pointsmanv1.SpecService_CheckSpec_FullMethodName,
+		pointsmanv1.MasterService_Switchover_FullMethodName:
+		return true
+	}
+	return false
 }
 
 type leveled interface {

@@ -94,6 +94,7 @@ func TestPassingFieldsAreKnown(t *testing.T) {
 		"pointsman.v1.Failover.accepted_at", "pointsman.v1.Failover.settled_at", "pointsman.v1.Action.planned_at",
 		"pointsman.v1.Action.settled_at", "pointsman.v1.Attempt.settled_at", "pointsman.v1.Failover.promoted_before",
 		"pointsman.v1.Action.claimed_at", "pointsman.v1.Attempt.claimed_at", "pointsman.v1.Attempt.first_request_after",
+		"pointsman.v1.FailoverRequest.asked_at", "pointsman.v1.Switchover.asked_at",
 		"pointsman.v1.StepCheck.typical",
 	}
 	seen := map[protoreflect.FullName]bool{}

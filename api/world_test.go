@@ -48,6 +48,8 @@ type node struct {
 	fail     error      // of the operator
 	sight    Sight
 	hints    []string
+	asks     []SwitchoverAsk
+	switched error // of Switchover
 	reports  []*pointsmanv1.ReportViewRequest
 	proposed []fsm.CommandID
 	server   *Server
@@ -80,7 +82,7 @@ func (w *tape) addNode(id fsm.NodeID, limits Limits) {
 	w.ids = append(w.ids, id)
 	w.mu.Unlock()
 	server, err := New(Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: compile, Preflight: n, Limits: limits,
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: compile, Preflight: n, Limits: limits,
 		Dial: w.dialOptions(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -358,4 +360,40 @@ func compile(spec *pointsmanv1.Spec) (out fsm.Spec, problems []Problem) {
 		out.Masters = append(out.Masters, next)
 	}
 	return out, problems
+}
+
+// Switchover implements Switcher: it logs the request as the Sentinel's yes.
+func (n *node) Switchover(_ context.Context, ask SwitchoverAsk) (Switched, error) {
+	n.tape.mu.Lock()
+	n.asks = append(n.asks, ask)
+	failed, term := n.switched, n.tape.term
+	state := n.tape.state
+	n.tape.mu.Unlock()
+	if failed != nil {
+		return Switched{}, failed
+	}
+	m, _ := state.Master(ask.Master)
+	to := fsm.Address("10.0.2.20:6379")
+	if m.Address == to {
+		to = "10.0.3.20:6379"
+	}
+	out := Switched{
+		Request: fsm.Switchover{Master: ask.Master, Base: m.Number, From: m.Address, To: to, Sentinel: "10.0.1.10:26379", Actor: ask.Actor, Reason: ask.Reason},
+		Certain: true, Why: "the only one",
+		Plan:  []*pointsmanv1.PlannedStep{{Stage: "cutover", Step: "url", Kind: "setting", Wanted: "redis/cache/url = x", Found: "not set", Verdict: "absent"}},
+		Notes: []string{"sentinel 10.0.3.10:26379: no answer in time"},
+	}
+	if ask.DryRun {
+		return out, nil
+	}
+	answer := n.tape.apply(fsm.AskSwitchover{
+		Master: ask.Master, Base: m.Number, Revision: state.Spec().Revision, Term: term, To: out.Request.To, Sentinel: out.Request.Sentinel,
+		Reason: ask.Reason, Sender: string(n.id), Window: 20 * time.Second,
+	}, ask.Command, ask.Actor)
+	if err := answer.Err(); err != nil {
+		return Switched{}, err
+	}
+	n.tape.apply(fsm.NoteSwitchover{Master: ask.Master, Token: answer.Token, To: fsm.SwitchoverStarted, Detail: "OK"}, "", "test")
+	out.Request, _ = n.tape.now().Switchover(ask.Master)
+	return out, nil
 }

@@ -211,16 +211,29 @@ func (n *Node) ProposeAs(ctx context.Context, term fsm.Term, c fsm.Command) (fsm
 	return answers[0], nil
 }
 
+// ProposeInTerm is ProposeAs with options: for whom, and under which id.
+func (n *Node) ProposeInTerm(ctx context.Context, term fsm.Term, c fsm.Command, opts ...Option) (fsm.Answer, error) {
+	answers, err := n.proposeAll(ctx, term, draft{n.proposal(opts), c})
+	if err != nil {
+		return fsm.Answer{}, err
+	}
+	return answers[0], nil
+}
+
 // ProposeAll is ProposeAs for several commands, in order. They are sent on one
 // after another without waiting, so they cost about one round trip; others'
 // commands may come between them. On an error there are no answers, and some of
 // the commands may be in the log.
 func (n *Node) ProposeAll(ctx context.Context, term fsm.Term, commands ...fsm.Command) ([]fsm.Answer, error) {
-	t, _ := n.currentTenure()
 	drafts := make([]draft, len(commands))
 	for i, c := range commands {
 		drafts[i] = draft{n.proposal(nil), c}
 	}
+	return n.proposeAll(ctx, term, drafts...)
+}
+
+func (n *Node) proposeAll(ctx context.Context, term fsm.Term, drafts ...draft) ([]fsm.Answer, error) {
+	t, _ := n.currentTenure()
 	for wait := backoff(ctx); ; wait() {
 		if !t.open() || t.term != term {
 			return nil, fmt.Errorf("%w: term %d", ErrTermOver, term)
@@ -317,7 +330,7 @@ func (n *Node) await(ctx context.Context, f raft.Future) error {
 // will act may propose it, in its own term.
 func carriesClaims(c fsm.Command) bool {
 	o, ok := c.(fsm.Observe)
-	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindClaim && !planted.Bug(planted.ClaimAnyTerm)
+	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindAskSwitchover || c.Kind() == fsm.KindClaim && !planted.Bug(planted.ClaimAnyTerm)
 }
 
 // readable is the version gate. Kinds of the first release need no

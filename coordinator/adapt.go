@@ -47,6 +47,8 @@ func said(err error) error {
 		return fmt.Errorf("%w: %w", api.ErrNoQuorum, err)
 	case errors.Is(err, cluster.ErrOutcomeUnknown):
 		return fmt.Errorf("%w: %w", api.ErrOutcomeUnknown, err)
+	case errors.Is(err, cluster.ErrNotReadable):
+		return fmt.Errorf("%w: %w", api.ErrOldMember, err)
 	case errors.Is(err, cluster.ErrNoTarget):
 		return fmt.Errorf("%w: %w", api.ErrUnfit, err)
 	case errors.Is(err, cluster.ErrTermOver):

@@ -149,7 +149,7 @@ func (c *Coordinator) assemble() (err error) {
 	c.node.SetSuccessors(c.placer.successors)
 	adapted := adapter{c}
 	c.api, err = api.New(api.Config{
-		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Compile: adapted.compile, Preflight: c.preflight,
+		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Compile: adapted.compile, Preflight: c.preflight,
 		Registry: c.registry, Logger: c.Logger,
 	})
 	return errors.Join(err, c.registerKinds())

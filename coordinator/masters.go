@@ -40,6 +40,13 @@ func masterOf(m *pointsmanv1.MasterSpec) (out sentinel.Master, err error) {
 	if out.Sentinel, err = accessOf(s.GetUser(), s.GetPassword(), s.GetTls()); err != nil {
 		return out, fmt.Errorf("sentinel: %w", err)
 	}
+	if o := s.GetSwitchover(); o != nil {
+		order, err := accessOf(o.GetUser(), o.GetPassword(), s.GetTls())
+		if err != nil {
+			return out, fmt.Errorf("sentinel.switchover: %w", err)
+		}
+		out.Order = &order
+	}
 	if out.Redis, err = accessOf(r.GetUser(), r.GetPassword(), r.GetTls()); err != nil {
 		return out, fmt.Errorf("redis: %w", err)
 	}

@@ -179,7 +179,7 @@ func (e *Executor) dispatch(ctx context.Context, term fsm.Term, state fsm.State)
 		}
 		e.start(ctx, a.ID, j)
 	}
-	return min(wait, e.tidy(ctx, term, state))
+	return min(wait, e.tidy(ctx, term, state), e.unseen(ctx, term, state))
 }
 
 // job is an attempt ready to be started.

@@ -19,4 +19,6 @@ const (
 	settling      point = "settling"       // Settle is on its way, the answer is not in
 	settled       point = "settled"        // Settle is committed
 	followed      point = "followed"       // the provider's task is known to be done
+
+	asked point = "asked" // a request for a switchover is committed, and not sent: "switchover.asked"
 )

@@ -116,7 +116,7 @@ func (f *flight) fly(ctx context.Context) {
 		f.judge(tool, r)
 	}
 	if c, ok := tool.(actuators.Checker); ok {
-		missing, err := c.Check(ctx, f.Step)
+		missing, err := c.Check(ctx, subject)
 		f.Problems = append(f.Problems, missing...)
 		if err != nil {
 			f.wrong("rights cannot be asked for: %v", err)

@@ -35,7 +35,7 @@ func (t try) look(ctx context.Context, state fsm.State, a fsm.Action, covered bo
 	if r == nil || time.Since(r.At) > t.WarmFor && !planted.Bug(planted.StaleWarmUp) {
 		ctx, cancel := context.WithTimeout(ctx, t.Executor.span(a.Step))
 		defer cancel()
-		subject := actuators.Subject{Step: a.Step}
+		subject := actuators.Subject{Step: a.Step, Value: a.Value}
 		if f, ok := state.Failover(a.For); ok {
 			subject.Candidates = []fsm.Address{f.To}
 		}

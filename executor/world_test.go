@@ -36,11 +36,15 @@ func newWorld() *world {
 	return &world{state: fsm.New(), changed: make(chan struct{}), stamps: map[fsm.Token]time.Time{}, start: time.Now()}
 }
 
-func (w *world) commit(term fsm.Term, c fsm.Command) fsm.Answer {
+func (w *world) commit(term fsm.Term, c fsm.Command) fsm.Answer { return w.commitFor(term, c, "", "") }
+
+// commitFor is commit for somebody, under an id.
+func (w *world) commitFor(term fsm.Term, c fsm.Command, id fsm.CommandID, actor string) fsm.Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next, answer := w.state.Apply(fsm.Entry{
-		Index: w.state.Index() + 1, Term: term, Clock: fsm.Clock(time.Since(w.start)), Wall: time.Now(), Node: fsm.NodeID(fmt.Sprint("n", term)), Command: c,
+		Index: w.state.Index() + 1, Term: term, Clock: fsm.Clock(time.Since(w.start)), Wall: time.Now(), Node: fsm.NodeID(fmt.Sprint("n", term)),
+		ID: id, Actor: actor, Command: c,
 	})
 	w.state = next
 	for _, o := range next.Objects() {

@@ -112,6 +112,7 @@ func (s State) dropMaster(id MasterID) State {
 		s = s.unset(StateKey(id))
 	}
 	m, ok := s.Master(id)
+	s.switchovers, _, _ = s.switchovers.Delete([]byte(id))
 	switch {
 	case ok && m.Number > 0:
 		s.masters, _, _ = s.masters.Insert([]byte(id), Master{ID: id, Number: m.Number})

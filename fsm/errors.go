@@ -48,6 +48,8 @@ const (
 	ErrLimit
 	// ErrCluster is returned when the cluster already has an identity.
 	ErrCluster
+	// ErrSwitchover is returned when a switchover of the master may still be running.
+	ErrSwitchover
 )
 
 var refusals = [...][2]string{
@@ -72,6 +74,7 @@ var refusals = [...][2]string{
 	{"STORE_MISMATCH", "the node is known with another store"},
 	{"LIMIT", "a bound would be exceeded"},
 	{"CLUSTER_EXISTS", "the cluster has an identity already"},
+	{"SWITCHOVER_RUNNING", "a switchover of the master may still be running"},
 }
 
 // Reason is the refusal's stable name for programs, UPPER_SNAKE.

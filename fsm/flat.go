@@ -3,40 +3,42 @@ package fsm
 // Flat is a state as plain lists in key order: what a snapshot writes, what a
 // hash is taken over. Derived trees are left out.
 type Flat struct {
-	Cluster    ClusterID
-	Generation uint16
-	Index      uint64
-	Term       Term
-	Clock      Clock
-	Spec       Spec
-	Formers    []FormerSpec
-	Masters    []Master
-	Failovers  []Failover
-	Actions    []Action
-	Objects    []Object
-	Refreshes  []Refreshes
-	Settings   []Setting
-	Members    []Member
-	Drifts     []Drift
-	Answers    []Kept
-	Conditions []Condition
+	Cluster     ClusterID
+	Generation  uint16
+	Index       uint64
+	Term        Term
+	Clock       Clock
+	Spec        Spec
+	Formers     []FormerSpec
+	Masters     []Master
+	Failovers   []Failover
+	Actions     []Action
+	Objects     []Object
+	Refreshes   []Refreshes
+	Settings    []Setting
+	Members     []Member
+	Drifts      []Drift
+	Answers     []Kept
+	Conditions  []Condition
+	Switchovers []Switchover
 }
 
 // Flatten lists the state in key order, the same on every node.
 func (s State) Flatten() Flat {
 	return Flat{
 		Cluster: s.cluster, Generation: s.generation, Index: s.index, Term: s.term, Clock: s.clock, Spec: s.spec,
-		Formers:    s.FormerSpecs(),
-		Masters:    values(s.masters, nil),
-		Failovers:  values(s.failovers, nil),
-		Actions:    values(s.actions, nil),
-		Objects:    values(s.objects, nil),
-		Refreshes:  values(s.refreshes, nil),
-		Settings:   values(s.settings, nil),
-		Members:    values(s.members, nil),
-		Drifts:     values(s.drifts, nil),
-		Answers:    values(s.answers, nil),
-		Conditions: values(s.conditions, nil),
+		Formers:     s.FormerSpecs(),
+		Masters:     values(s.masters, nil),
+		Failovers:   values(s.failovers, nil),
+		Actions:     values(s.actions, nil),
+		Objects:     values(s.objects, nil),
+		Refreshes:   values(s.refreshes, nil),
+		Settings:    values(s.settings, nil),
+		Members:     values(s.members, nil),
+		Drifts:      values(s.drifts, nil),
+		Answers:     values(s.answers, nil),
+		Conditions:  values(s.conditions, nil),
+		Switchovers: values(s.switchovers, nil),
 	}
 }
 
@@ -70,6 +72,9 @@ func Unflatten(f Flat) State {
 	}
 	for _, d := range f.Drifts {
 		s.drifts, _, _ = s.drifts.Insert([]byte(d.Object), d)
+	}
+	for _, w := range f.Switchovers {
+		s.switchovers, _, _ = s.switchovers.Insert([]byte(w.Master), w)
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)

@@ -122,6 +122,7 @@ func (c Observe) begin(s State, e Entry, spec MasterSpec, from Address, n Number
 			s = s.with(a)
 		}
 	}
+	s, f = s.led(f, e)
 	s.failovers, _, _ = s.failovers.Insert(f.ID.key(), f)
 	answer := Answer{Number: n}
 	for _, r := range c.Claims {

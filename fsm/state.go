@@ -17,20 +17,21 @@ type State struct {
 	clock      Clock
 	spec       Spec
 
-	formers    *iradix.Tree[FormerSpec] // by revision
-	masters    *iradix.Tree[Master]
-	failovers  *iradix.Tree[Failover]
-	actions    *iradix.Tree[Action]
-	open       *iradix.Tree[ActionID] // derived: the actions in no final phase
-	objects    *iradix.Tree[Object]   // objects that a claim keeps busy
-	refreshes  *iradix.Tree[Refreshes]
-	settings   *iradix.Tree[Setting]
-	members    *iradix.Tree[Member]
-	drifts     *iradix.Tree[Drift]     // by object
-	answers    *iradix.Tree[Kept]      // by command id
-	conditions *iradix.Tree[Condition] // by master
-	aged       *iradix.Tree[CommandID] // derived: the same by index, oldest first
-	stored     int                     // derived: bytes of all settings' keys and values
+	formers     *iradix.Tree[FormerSpec] // by revision
+	masters     *iradix.Tree[Master]
+	failovers   *iradix.Tree[Failover]
+	actions     *iradix.Tree[Action]
+	open        *iradix.Tree[ActionID] // derived: the actions in no final phase
+	objects     *iradix.Tree[Object]   // objects that a claim keeps busy
+	refreshes   *iradix.Tree[Refreshes]
+	settings    *iradix.Tree[Setting]
+	members     *iradix.Tree[Member]
+	drifts      *iradix.Tree[Drift]      // by object
+	answers     *iradix.Tree[Kept]       // by command id
+	conditions  *iradix.Tree[Condition]  // by master
+	switchovers *iradix.Tree[Switchover] // by master
+	aged        *iradix.Tree[CommandID]  // derived: the same by index, oldest first
+	stored      int                      // derived: bytes of all settings' keys and values
 }
 
 // Master is what was last accepted for one declared master.
@@ -64,6 +65,7 @@ type Failover struct {
 	Seen     time.Duration // from the first sight of To at Epoch to the acceptance; zero: not known
 	Wall     time.Time     // display only
 	Actions  []ActionID    // in the order of the plan
+	Asked    Asked         // the human's request that it came of; zero: it came of itself
 }
 
 // Action is one step of one failover, or a refresh of a staged target: the
@@ -171,19 +173,20 @@ type Member struct {
 // New is the state before the first entry.
 func New() State {
 	return State{
-		formers:    iradix.New[FormerSpec](),
-		masters:    iradix.New[Master](),
-		failovers:  iradix.New[Failover](),
-		actions:    iradix.New[Action](),
-		open:       iradix.New[ActionID](),
-		objects:    iradix.New[Object](),
-		refreshes:  iradix.New[Refreshes](),
-		settings:   iradix.New[Setting](),
-		members:    iradix.New[Member](),
-		drifts:     iradix.New[Drift](),
-		answers:    iradix.New[Kept](),
-		aged:       iradix.New[CommandID](),
-		conditions: iradix.New[Condition](),
+		formers:     iradix.New[FormerSpec](),
+		masters:     iradix.New[Master](),
+		failovers:   iradix.New[Failover](),
+		actions:     iradix.New[Action](),
+		open:        iradix.New[ActionID](),
+		objects:     iradix.New[Object](),
+		refreshes:   iradix.New[Refreshes](),
+		settings:    iradix.New[Setting](),
+		members:     iradix.New[Member](),
+		drifts:      iradix.New[Drift](),
+		answers:     iradix.New[Kept](),
+		aged:        iradix.New[CommandID](),
+		conditions:  iradix.New[Condition](),
+		switchovers: iradix.New[Switchover](),
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package sentinel sees: it makes one View per master out of all its Sentinels
 // and judges which change of address may be accepted. It never writes to Redis
-// or Sentinel.
+// or Sentinel, but for Order: one SENTINEL FAILOVER that a human asked for.
 //
 //	Sentinel ──▶ poll: getter, MASTER, getter ──┐  state, 4/s at rest
 //	         ──▶ subscription: events ── nudge ─┤  50/s in trouble

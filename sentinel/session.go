@@ -51,7 +51,7 @@ func (w *Watcher) open(ctx context.Context, address string, a Access, buffer int
 			}
 			return raw, nil
 		},
-		DisableIdentity: true, MaxRetries: -1, DialerRetries: 1,
+		DisableIdentity: true, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
 		PoolSize: 1, PipelinePoolSize: -1, ConnMaxIdleTime: -1,
 		DialTimeout: w.cfg.Timeout, ReadTimeout: w.cfg.Timeout, WriteTimeout: w.cfg.Timeout,
 		ReadBufferSize: buffer, WriteBufferSize: buffer,

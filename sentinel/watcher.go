@@ -179,6 +179,17 @@ func (w *Watcher) Masters() []string {
 	return slices.Sorted(maps.Keys(w.masters))
 }
 
+// Declared returns a master as it was declared last; false when it is not.
+func (w *Watcher) Declared(id string) (Master, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m, ok := w.masters[id]
+	if !ok {
+		return Master{}, false
+	}
+	return m.spec, true
+}
+
 // Nudge reads everything about a master at once and treats it as in trouble for
 // a while: for hints from outside, such as Sentinel's notification script.
 func (w *Watcher) Nudge(id string) {

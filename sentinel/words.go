@@ -16,6 +16,7 @@ type Master struct {
 	Sentinels  []string // every declared Sentinel, host:port; majority is of these
 	Candidates []string // every node that may become master, host:port
 	Sentinel   Access
+	Order      *Access // to ask a Sentinel for a switchover; nil: as Sentinel
 	Redis      Access
 }
 

@@ -40,7 +40,7 @@ func (a *actuator) Probe(context.Context) error {
 }
 
 // Check implements actuators.Checker: why files of this node may not be run.
-func (a *actuator) Check(context.Context, fsm.Step) (missing []string, _ error) {
+func (a *actuator) Check(context.Context, actuators.Subject) (missing []string, _ error) {
 	for _, path := range []string{a.program, a.check} {
 		if path == "" {
 			continue

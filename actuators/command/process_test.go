@@ -245,7 +245,7 @@ func TestWhoMayBeRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			probe := r.tool.(actuators.Prober).Probe(t.Context())
-			missing, checked := r.tool.(actuators.Checker).Check(t.Context(), r.step)
+			missing, checked := r.tool.(actuators.Checker).Check(t.Context(), actuators.Subject{Step: r.step})
 			if checked != nil || (len(missing) > 0) != (probe != nil) {
 				t.Errorf("beforehand %q, %v; the probe says %v", missing, checked, probe)
 			}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/ovhapi"
-	"github.com/pointsman/pointsman/fsm"
 )
 
 var _ actuators.Checker = (*actuator)(nil)
@@ -30,11 +29,11 @@ type grants struct {
 // Check implements actuators.Checker: the rules of the consumer key against the
 // calls that a switch makes and a read does not. A key that may not ask for its
 // own rules, and a login without any (OAuth2), tell nothing.
-func (a *actuator) Check(ctx context.Context, step fsm.Step) ([]string, error) {
+func (a *actuator) Check(ctx context.Context, s actuators.Subject) ([]string, error) {
 	if !a.client.Keyed() {
 		return nil, nil
 	}
-	params, err := paramsOf(step)
+	params, err := paramsOf(s.Step)
 	if err != nil {
 		return nil, err
 	}

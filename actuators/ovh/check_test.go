@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -48,7 +49,7 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := &actuator{client: srv.client(t), path: "/ipLoadbalancing/ip-1"}
-			missing, err := a.Check(t.Context(), fsm.Step{Name: "lb", Params: params})
+			missing, err := a.Check(t.Context(), actuators.Subject{Step: fsm.Step{Name: "lb", Params: params}})
 			if (err != nil) != c.fails || len(missing) != len(c.missing) {
 				t.Fatalf("%q, %v; want %q, an error: %t", missing, err, c.missing, c.fails)
 			}

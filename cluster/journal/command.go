@@ -62,6 +62,10 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return &journalv1.NoteState{Term: uint64(c.Term), Notes: each(c.Notes, func(n fsm.Note) *journalv1.Note {
 			return &journalv1.Note{Master: string(n.Master), Base: uint64(n.Base), Sight: uint32(n.Sight), Reason: n.Reason}
 		})}, nil
+	case fsm.AskSwitchover:
+		return askOut(c), nil
+	case fsm.NoteSwitchover:
+		return &journalv1.NoteSwitchover{Master: string(c.Master), Token: uint64(c.Token), To: uint32(c.To), Detail: c.Detail}, nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:
@@ -126,6 +130,12 @@ func readers() map[fsm.Kind]reader {
 			return fsm.NoteState{Term: fsm.Term(m.GetTerm()), Notes: each(m.GetNotes(), func(n *journalv1.Note) fsm.Note {
 				return fsm.Note{Master: fsm.MasterID(n.GetMaster()), Base: fsm.Number(n.GetBase()), Sight: fsm.Sight(small(n.GetSight())), Reason: n.GetReason()}
 			})}
+		}),
+		fsm.KindAskSwitchover: reading(askIn),
+		fsm.KindNoteSwitchover: reading(func(m *journalv1.NoteSwitchover) fsm.Command {
+			return fsm.NoteSwitchover{
+				Master: fsm.MasterID(m.GetMaster()), Token: fsm.Token(m.GetToken()), To: fsm.SwitchoverPhase(small(m.GetTo())), Detail: m.GetDetail(),
+			}
 		}),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}

@@ -150,6 +150,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 	for _, v := range f.Conditions {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Condition{Condition: conditionOut(v)}})
 	}
+	for _, v := range f.Switchovers {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Switchover{Switchover: switchoverOut(v)}})
+	}
 	for _, v := range f.Answers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Answer{Answer: keptOut(v)}})
 	}
@@ -266,6 +269,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Drifts = append(f.Drifts, driftIn(p.Drift))
 	case *journalv1.Record_Condition:
 		f.Conditions = append(f.Conditions, conditionIn(p.Condition))
+	case *journalv1.Record_Switchover:
+		f.Switchovers = append(f.Switchovers, switchoverIn(p.Switchover))
 	case *journalv1.Record_Answer:
 		f.Answers = append(f.Answers, keptIn(p.Answer))
 	default:

@@ -37,7 +37,7 @@ func failoverOut(f fsm.Failover) *journalv1.Failover {
 	return &journalv1.Failover{
 		Id: failoverIDOut(f.ID), From: string(f.From), To: string(f.To), Epoch: uint64(f.Epoch), As: uint32(f.As),
 		Evidence: f.Evidence, Revision: uint64(f.Revision), Term: uint64(f.Term), Index: f.Index, Node: string(f.Node),
-		ClockNs: int64(f.Clock), WallNs: wall(f.Wall), SeenNs: int64(f.Seen),
+		ClockNs: int64(f.Clock), WallNs: wall(f.Wall), SeenNs: int64(f.Seen), Asked: askedOut(f.Asked),
 		Actions: each(f.Actions, func(a fsm.ActionID) string { return string(a) }),
 	}
 }
@@ -47,7 +47,7 @@ func failoverIn(m *journalv1.Failover) fsm.Failover {
 		ID: failoverIDIn(m.GetId()), From: fsm.Address(m.GetFrom()), To: fsm.Address(m.GetTo()), Epoch: fsm.Epoch(m.GetEpoch()),
 		As: fsm.ObservedAs(small(m.GetAs())), Evidence: m.GetEvidence(), Revision: fsm.Revision(m.GetRevision()),
 		Term: fsm.Term(m.GetTerm()), Index: m.GetIndex(), Node: fsm.NodeID(m.GetNode()),
-		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Seen: time.Duration(m.GetSeenNs()),
+		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Seen: time.Duration(m.GetSeenNs()), Asked: askedIn(m.GetAsked()),
 		Actions: each(m.GetActions(), func(a string) fsm.ActionID { return fsm.ActionID(a) }),
 	}
 }

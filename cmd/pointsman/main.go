@@ -14,9 +14,11 @@ import (
 	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/ovhip"
+	"github.com/pointsman/pointsman/actuators/redisfence"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
+	"github.com/pointsman/pointsman/coordinator/config"
 )
 
 // kinds are the outside worlds that this program can act on. A new one is one
@@ -30,6 +32,7 @@ func kinds() actuators.Kinds {
 		octavia.Name:          octavia.New(octavia.Config{}),
 		"ovh_iplb":            ovh.New(ovh.Config{}),
 		ovhip.Name:            ovhip.New(ovhip.Config{}),
+		redisfence.Name:       redisfence.New(redisfence.Config{TLS: config.ClientTLS}),
 		"setting":             setting.Kind{},
 		shopify.Name:          shop,
 		shopify.TargetName:    shop,

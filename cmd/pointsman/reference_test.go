@@ -83,6 +83,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	for r := fsm.Refusal(1); r.Reason() != "UNKNOWN_REFUSAL"; r++ {
 		reasons = append(reasons, r.Reason())
 	}
+	reasons = append(reasons, constants(t, "Against", "../../sentinel")...)
 	alerts := constants(t, "Alert", "../../api", "../../sentinel", "../../coordinator")
 	for name, row := range map[string]struct {
 		said      []string

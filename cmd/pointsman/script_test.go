@@ -50,6 +50,7 @@ func scriptCommands() map[string]command {
 		"lost":       onTape((*tape).scriptLost),     // lost NODE... : these do not reach the target
 		"amiss":      onTape((*tape).scriptAmiss),    // amiss WORDS...: what a look at the targets finds wrong; none without words
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last
+		"object":     onTape((*tape).scriptObject),   // object REASON DETAIL: switchovers are refused; object none
 		"eventually": eventually,                     // eventually FILE WORDS: poll until the file holds them
 		"web":        startWeb,                       // web NODE: its HTTP port, as $WEB, for the rest of the script
 		"tool":       tools,                          // tool NAME...: of this machine, installed where missing

@@ -34,6 +34,7 @@ func surface() map[string][]string {
 		"failovers list":   {"ListFailovers", "GetCluster"},
 		"failovers show":   {"ListFailovers", "GetFailover", "GetCluster"},
 		"failovers watch":  {"WatchFailovers"},
+		"switchover":       {"Switchover", "WatchFailovers"},
 		"leader show":      {"GetCluster"},
 		"leader transfer":  {"TransferLeadership"},
 		"log export":       {"GetCluster", "GetSpec", "ListFailovers", "ListActions", "ListSettings"},

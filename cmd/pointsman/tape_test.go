@@ -24,16 +24,17 @@ import (
 // real API on real ports, with a leader that may be missing. It lets a script
 // put any story into the log without Redis.
 type tape struct {
-	mu    sync.Mutex
-	state fsm.State
-	term  fsm.Term
-	lead  fsm.NodeID // empty: no quorum
-	ids   []fsm.NodeID
-	nodes map[fsm.NodeID]*node
-	hints []string
-	sees  func(*api.Sight) // what a script changes about every sight; under mu
-	lost  []fsm.NodeID     // do not reach the target; under mu
-	amiss []string         // what a look at the targets finds wrong; under mu
+	mu         sync.Mutex
+	state      fsm.State
+	term       fsm.Term
+	lead       fsm.NodeID // empty: no quorum
+	ids        []fsm.NodeID
+	nodes      map[fsm.NodeID]*node
+	hints      []string
+	sees       func(*api.Sight) // what a script changes about every sight; under mu
+	lost       []fsm.NodeID     // do not reach the target; under mu
+	amiss      []string         // what a look at the targets finds wrong; under mu
+	objections []api.Objection  // of every switchover
 }
 
 type tapeKey struct{}
@@ -98,7 +99,7 @@ func (w *tape) add(ts *testscript.TestScript, id fsm.NodeID) error {
 	w.ids = append(w.ids, id)
 	w.nodes[id] = n
 	n.server, err = api.New(api.Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Compile: n.compile, Preflight: n, Logger: slog.New(slog.DiscardHandler),
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: n.compile, Preflight: n, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())

@@ -1425,6 +1425,206 @@ func (x *Note) GetReason() string {
 	return ""
 }
 
+// AskSwitchover is fsm.AskSwitchover.
+type AskSwitchover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Master that is to move.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// Last accepted number that the proposer saw.
+	Base uint64 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Spec revision that the plan was shown from.
+	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Term of the proposer.
+	Term uint64 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	// Address that is expected to become master.
+	To string `protobuf:"bytes,5,opt,name=to,proto3" json:"to,omitempty"`
+	// Whether the human named that address.
+	Named bool `protobuf:"varint,6,opt,name=named,proto3" json:"named,omitempty"`
+	// The Sentinel that is asked.
+	Sentinel string `protobuf:"bytes,7,opt,name=sentinel,proto3" json:"sentinel,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Names the one call that may send the request.
+	Sender string `protobuf:"bytes,9,opt,name=sender,proto3" json:"sender,omitempty"`
+	// Nanoseconds of log clock after which it is over.
+	WindowNs      int64 `protobuf:"varint,10,opt,name=window_ns,json=windowNs,proto3" json:"window_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskSwitchover) Reset() {
+	*x = AskSwitchover{}
+	mi := &file_journal_v1_entry_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskSwitchover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskSwitchover) ProtoMessage() {}
+
+func (x *AskSwitchover) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskSwitchover.ProtoReflect.Descriptor instead.
+func (*AskSwitchover) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *AskSwitchover) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *AskSwitchover) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *AskSwitchover) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *AskSwitchover) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *AskSwitchover) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *AskSwitchover) GetNamed() bool {
+	if x != nil {
+		return x.Named
+	}
+	return false
+}
+
+func (x *AskSwitchover) GetSentinel() string {
+	if x != nil {
+		return x.Sentinel
+	}
+	return ""
+}
+
+func (x *AskSwitchover) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AskSwitchover) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *AskSwitchover) GetWindowNs() int64 {
+	if x != nil {
+		return x.WindowNs
+	}
+	return 0
+}
+
+// NoteSwitchover is fsm.NoteSwitchover.
+type NoteSwitchover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Master whose request it is.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// Token of the request.
+	Token uint64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
+	// Number of fsm.SwitchoverPhase.
+	To uint32 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	// What the Sentinel answered, for people.
+	Detail        string `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteSwitchover) Reset() {
+	*x = NoteSwitchover{}
+	mi := &file_journal_v1_entry_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteSwitchover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteSwitchover) ProtoMessage() {}
+
+func (x *NoteSwitchover) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteSwitchover.ProtoReflect.Descriptor instead.
+func (*NoteSwitchover) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *NoteSwitchover) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *NoteSwitchover) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *NoteSwitchover) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *NoteSwitchover) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 var File_journal_v1_entry_proto protoreflect.FileDescriptor
 
 const file_journal_v1_entry_proto_rawDesc = "" +
@@ -1536,7 +1736,24 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
 	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x14\n" +
 	"\x05sight\x18\x03 \x01(\rR\x05sight\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reasonB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xfa\x01\n" +
+	"\rAskSwitchover\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x12\n" +
+	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\tR\x02to\x12\x14\n" +
+	"\x05named\x18\x06 \x01(\bR\x05named\x12\x1a\n" +
+	"\bsentinel\x18\a \x01(\tR\bsentinel\x12\x16\n" +
+	"\x06reason\x18\b \x01(\tR\x06reason\x12\x16\n" +
+	"\x06sender\x18\t \x01(\tR\x06sender\x12\x1b\n" +
+	"\twindow_ns\x18\n" +
+	" \x01(\x03R\bwindowNs\"f\n" +
+	"\x0eNoteSwitchover\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\rR\x02to\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detailB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_entry_proto_rawDescOnce sync.Once
@@ -1550,33 +1767,35 @@ func file_journal_v1_entry_proto_rawDescGZIP() []byte {
 	return file_journal_v1_entry_proto_rawDescData
 }
 
-var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_journal_v1_entry_proto_goTypes = []any{
-	(*Entry)(nil),         // 0: journal.v1.Entry
-	(*InitCluster)(nil),   // 1: journal.v1.InitCluster
-	(*PutMember)(nil),     // 2: journal.v1.PutMember
-	(*PutSpec)(nil),       // 3: journal.v1.PutSpec
-	(*Observe)(nil),       // 4: journal.v1.Observe
-	(*Value)(nil),         // 5: journal.v1.Value
-	(*Ride)(nil),          // 6: journal.v1.Ride
-	(*Claim)(nil),         // 7: journal.v1.Claim
-	(*Release)(nil),       // 8: journal.v1.Release
-	(*Settle)(nil),        // 9: journal.v1.Settle
-	(*Refresh)(nil),       // 10: journal.v1.Refresh
-	(*SettingWrite)(nil),  // 11: journal.v1.SettingWrite
-	(*Retry)(nil),         // 12: journal.v1.Retry
-	(*Abandon)(nil),       // 13: journal.v1.Abandon
-	(*NoteDrift)(nil),     // 14: journal.v1.NoteDrift
-	(*PutSetting)(nil),    // 15: journal.v1.PutSetting
-	(*DeleteSetting)(nil), // 16: journal.v1.DeleteSetting
-	(*NoteState)(nil),     // 17: journal.v1.NoteState
-	(*Note)(nil),          // 18: journal.v1.Note
-	(*Member)(nil),        // 19: journal.v1.Member
-	(*Spec)(nil),          // 20: journal.v1.Spec
+	(*Entry)(nil),          // 0: journal.v1.Entry
+	(*InitCluster)(nil),    // 1: journal.v1.InitCluster
+	(*PutMember)(nil),      // 2: journal.v1.PutMember
+	(*PutSpec)(nil),        // 3: journal.v1.PutSpec
+	(*Observe)(nil),        // 4: journal.v1.Observe
+	(*Value)(nil),          // 5: journal.v1.Value
+	(*Ride)(nil),           // 6: journal.v1.Ride
+	(*Claim)(nil),          // 7: journal.v1.Claim
+	(*Release)(nil),        // 8: journal.v1.Release
+	(*Settle)(nil),         // 9: journal.v1.Settle
+	(*Refresh)(nil),        // 10: journal.v1.Refresh
+	(*SettingWrite)(nil),   // 11: journal.v1.SettingWrite
+	(*Retry)(nil),          // 12: journal.v1.Retry
+	(*Abandon)(nil),        // 13: journal.v1.Abandon
+	(*NoteDrift)(nil),      // 14: journal.v1.NoteDrift
+	(*PutSetting)(nil),     // 15: journal.v1.PutSetting
+	(*DeleteSetting)(nil),  // 16: journal.v1.DeleteSetting
+	(*NoteState)(nil),      // 17: journal.v1.NoteState
+	(*Note)(nil),           // 18: journal.v1.Note
+	(*AskSwitchover)(nil),  // 19: journal.v1.AskSwitchover
+	(*NoteSwitchover)(nil), // 20: journal.v1.NoteSwitchover
+	(*Member)(nil),         // 21: journal.v1.Member
+	(*Spec)(nil),           // 22: journal.v1.Spec
 }
 var file_journal_v1_entry_proto_depIdxs = []int32{
-	19, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
-	20, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
+	21, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
+	22, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
 	5,  // 2: journal.v1.Observe.values:type_name -> journal.v1.Value
 	6,  // 3: journal.v1.Observe.claims:type_name -> journal.v1.Ride
 	10, // 4: journal.v1.Settle.refresh:type_name -> journal.v1.Refresh
@@ -1604,7 +1823,7 @@ func file_journal_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_entry_proto_rawDesc), len(file_journal_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,6 +42,7 @@ type Record struct {
 	//	*Record_Drift
 	//	*Record_Former
 	//	*Record_Condition
+	//	*Record_Switchover
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -201,6 +202,15 @@ func (x *Record) GetCondition() *Condition {
 	return nil
 }
 
+func (x *Record) GetSwitchover() *Switchover {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Switchover); ok {
+			return x.Switchover
+		}
+	}
+	return nil
+}
+
 type isRecord_Piece interface {
 	isRecord_Piece()
 }
@@ -270,6 +280,11 @@ type Record_Condition struct {
 	Condition *Condition `protobuf:"bytes,13,opt,name=condition,proto3,oneof"`
 }
 
+type Record_Switchover struct {
+	// A human's newest request for a switchover of a master.
+	Switchover *Switchover `protobuf:"bytes,15,opt,name=switchover,proto3,oneof"`
+}
+
 func (*Record_Header) isRecord_Piece() {}
 
 func (*Record_Spec) isRecord_Piece() {}
@@ -295,6 +310,8 @@ func (*Record_Drift) isRecord_Piece() {}
 func (*Record_Former) isRecord_Piece() {}
 
 func (*Record_Condition) isRecord_Piece() {}
+
+func (*Record_Switchover) isRecord_Piece() {}
 
 // Header is what a state has once.
 type Header struct {
@@ -564,7 +581,9 @@ type Failover struct {
 	Actions []string `protobuf:"bytes,13,rep,name=actions,proto3" json:"actions,omitempty"`
 	// Nanoseconds from the first sight of the new address to the acceptance; 0:
 	// not known.
-	SeenNs        int64 `protobuf:"varint,14,opt,name=seen_ns,json=seenNs,proto3" json:"seen_ns,omitempty"`
+	SeenNs int64 `protobuf:"varint,14,opt,name=seen_ns,json=seenNs,proto3" json:"seen_ns,omitempty"`
+	// The human's request that it came of; absent: it came of itself.
+	Asked         *Asked `protobuf:"bytes,16,opt,name=asked,proto3" json:"asked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -697,6 +716,113 @@ func (x *Failover) GetSeenNs() int64 {
 	return 0
 }
 
+func (x *Failover) GetAsked() *Asked {
+	if x != nil {
+		return x.Asked
+	}
+	return nil
+}
+
+// Asked is fsm.Asked.
+type Asked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asked.
+	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Address that was expected to become master.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// The Sentinel that was asked.
+	Sentinel string `protobuf:"bytes,4,opt,name=sentinel,proto3" json:"sentinel,omitempty"`
+	// Log clock in nanoseconds.
+	ClockNs int64 `protobuf:"varint,5,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,6,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Raft index of the request's entry.
+	Index         uint64 `protobuf:"varint,7,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Asked) Reset() {
+	*x = Asked{}
+	mi := &file_journal_v1_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Asked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Asked) ProtoMessage() {}
+
+func (x *Asked) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Asked.ProtoReflect.Descriptor instead.
+func (*Asked) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Asked) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Asked) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Asked) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Asked) GetSentinel() string {
+	if x != nil {
+		return x.Sentinel
+	}
+	return ""
+}
+
+func (x *Asked) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Asked) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Asked) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 // Action is fsm.Action.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -770,7 +896,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_journal_v1_state_proto_msgTypes[5]
+	mi := &file_journal_v1_state_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -782,7 +908,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[5]
+	mi := &file_journal_v1_state_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -795,7 +921,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{5}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Action) GetId() string {
@@ -1054,7 +1180,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_journal_v1_state_proto_msgTypes[6]
+	mi := &file_journal_v1_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1192,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[6]
+	mi := &file_journal_v1_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1205,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{6}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Attempt) GetToken() uint64 {
@@ -1172,7 +1298,7 @@ type Object struct {
 
 func (x *Object) Reset() {
 	*x = Object{}
-	mi := &file_journal_v1_state_proto_msgTypes[7]
+	mi := &file_journal_v1_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1310,7 @@ func (x *Object) String() string {
 func (*Object) ProtoMessage() {}
 
 func (x *Object) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[7]
+	mi := &file_journal_v1_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1323,7 @@ func (x *Object) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Object.ProtoReflect.Descriptor instead.
 func (*Object) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{7}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Object) GetId() string {
@@ -1235,7 +1361,7 @@ type Hold struct {
 
 func (x *Hold) Reset() {
 	*x = Hold{}
-	mi := &file_journal_v1_state_proto_msgTypes[8]
+	mi := &file_journal_v1_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1373,7 @@ func (x *Hold) String() string {
 func (*Hold) ProtoMessage() {}
 
 func (x *Hold) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[8]
+	mi := &file_journal_v1_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1386,7 @@ func (x *Hold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hold.ProtoReflect.Descriptor instead.
 func (*Hold) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{8}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Hold) GetToken() uint64 {
@@ -1320,7 +1446,7 @@ type Refreshes struct {
 
 func (x *Refreshes) Reset() {
 	*x = Refreshes{}
-	mi := &file_journal_v1_state_proto_msgTypes[9]
+	mi := &file_journal_v1_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1458,7 @@ func (x *Refreshes) String() string {
 func (*Refreshes) ProtoMessage() {}
 
 func (x *Refreshes) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[9]
+	mi := &file_journal_v1_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1471,7 @@ func (x *Refreshes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refreshes.ProtoReflect.Descriptor instead.
 func (*Refreshes) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{9}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Refreshes) GetTarget() string {
@@ -1392,7 +1518,7 @@ type Setting struct {
 
 func (x *Setting) Reset() {
 	*x = Setting{}
-	mi := &file_journal_v1_state_proto_msgTypes[10]
+	mi := &file_journal_v1_state_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1404,7 +1530,7 @@ func (x *Setting) String() string {
 func (*Setting) ProtoMessage() {}
 
 func (x *Setting) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[10]
+	mi := &file_journal_v1_state_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1417,7 +1543,7 @@ func (x *Setting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Setting.ProtoReflect.Descriptor instead.
 func (*Setting) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{10}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Setting) GetKey() string {
@@ -1498,7 +1624,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_journal_v1_state_proto_msgTypes[11]
+	mi := &file_journal_v1_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1636,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[11]
+	mi := &file_journal_v1_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1649,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{11}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Member) GetNode() string {
@@ -1611,7 +1737,7 @@ type Kept struct {
 
 func (x *Kept) Reset() {
 	*x = Kept{}
-	mi := &file_journal_v1_state_proto_msgTypes[12]
+	mi := &file_journal_v1_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1749,7 @@ func (x *Kept) String() string {
 func (*Kept) ProtoMessage() {}
 
 func (x *Kept) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[12]
+	mi := &file_journal_v1_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1762,7 @@ func (x *Kept) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kept.ProtoReflect.Descriptor instead.
 func (*Kept) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{12}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Kept) GetId() string {
@@ -1681,7 +1807,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_journal_v1_state_proto_msgTypes[13]
+	mi := &file_journal_v1_state_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1819,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[13]
+	mi := &file_journal_v1_state_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1832,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{13}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Answer) GetRefusal() uint32 {
@@ -1764,7 +1890,7 @@ type Granted struct {
 
 func (x *Granted) Reset() {
 	*x = Granted{}
-	mi := &file_journal_v1_state_proto_msgTypes[14]
+	mi := &file_journal_v1_state_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1902,7 @@ func (x *Granted) String() string {
 func (*Granted) ProtoMessage() {}
 
 func (x *Granted) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[14]
+	mi := &file_journal_v1_state_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1915,7 @@ func (x *Granted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Granted.ProtoReflect.Descriptor instead.
 func (*Granted) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{14}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Granted) GetAction() string {
@@ -1829,7 +1955,7 @@ type Drift struct {
 
 func (x *Drift) Reset() {
 	*x = Drift{}
-	mi := &file_journal_v1_state_proto_msgTypes[15]
+	mi := &file_journal_v1_state_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1841,7 +1967,7 @@ func (x *Drift) String() string {
 func (*Drift) ProtoMessage() {}
 
 func (x *Drift) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[15]
+	mi := &file_journal_v1_state_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1854,7 +1980,7 @@ func (x *Drift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drift.ProtoReflect.Descriptor instead.
 func (*Drift) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{15}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Drift) GetObject() string {
@@ -1935,7 +2061,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_journal_v1_state_proto_msgTypes[16]
+	mi := &file_journal_v1_state_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2073,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_state_proto_msgTypes[16]
+	mi := &file_journal_v1_state_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2086,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_journal_v1_state_proto_rawDescGZIP(), []int{16}
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Condition) GetMaster() string {
@@ -2033,12 +2159,247 @@ func (x *Condition) GetSpansNs() []int64 {
 	return nil
 }
 
+// Switchover is fsm.Switchover.
+type Switchover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the master.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// Last accepted number when it was asked.
+	Base uint64 `protobuf:"varint,2,opt,name=base,proto3" json:"base,omitempty"`
+	// Command id of its entry.
+	Command string `protobuf:"bytes,3,opt,name=command,proto3" json:"command,omitempty"`
+	// Names the one call that may send it.
+	Sender string `protobuf:"bytes,4,opt,name=sender,proto3" json:"sender,omitempty"`
+	// Address of the master when it was asked.
+	From string `protobuf:"bytes,5,opt,name=from,proto3" json:"from,omitempty"`
+	// Address that was expected to become master.
+	To string `protobuf:"bytes,6,opt,name=to,proto3" json:"to,omitempty"`
+	// Whether the human named that address.
+	Named bool `protobuf:"varint,7,opt,name=named,proto3" json:"named,omitempty"`
+	// The Sentinel that is asked.
+	Sentinel string `protobuf:"bytes,8,opt,name=sentinel,proto3" json:"sentinel,omitempty"`
+	// Nanoseconds of log clock after which it is over.
+	WindowNs int64 `protobuf:"varint,9,opt,name=window_ns,json=windowNs,proto3" json:"window_ns,omitempty"`
+	// Who asked.
+	Actor string `protobuf:"bytes,10,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,11,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Token of its entry.
+	Token uint64 `protobuf:"varint,12,opt,name=token,proto3" json:"token,omitempty"`
+	// Term of its entry.
+	Term uint64 `protobuf:"varint,13,opt,name=term,proto3" json:"term,omitempty"`
+	// Node that proposed it.
+	Node string `protobuf:"bytes,14,opt,name=node,proto3" json:"node,omitempty"`
+	// Number of fsm.SwitchoverPhase.
+	Phase uint32 `protobuf:"varint,15,opt,name=phase,proto3" json:"phase,omitempty"`
+	// What the Sentinel answered, for people.
+	Detail string `protobuf:"bytes,16,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Number of the failover that it led to.
+	Number uint64 `protobuf:"varint,17,opt,name=number,proto3" json:"number,omitempty"`
+	// Log clock of its entry in nanoseconds.
+	AskedNs int64 `protobuf:"varint,18,opt,name=asked_ns,json=askedNs,proto3" json:"asked_ns,omitempty"`
+	// Log clock of its last change in nanoseconds.
+	ChangedNs int64 `protobuf:"varint,19,opt,name=changed_ns,json=changedNs,proto3" json:"changed_ns,omitempty"`
+	// Wall clock of its entry, nanoseconds since 1970.
+	AskedWallNs int64 `protobuf:"varint,20,opt,name=asked_wall_ns,json=askedWallNs,proto3" json:"asked_wall_ns,omitempty"`
+	// Wall clock of its last change, nanoseconds since 1970.
+	ChangedWallNs int64 `protobuf:"varint,21,opt,name=changed_wall_ns,json=changedWallNs,proto3" json:"changed_wall_ns,omitempty"`
+	// Raft index of the entry that changed it last.
+	Index         uint64 `protobuf:"varint,22,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Switchover) Reset() {
+	*x = Switchover{}
+	mi := &file_journal_v1_state_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Switchover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Switchover) ProtoMessage() {}
+
+func (x *Switchover) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Switchover.ProtoReflect.Descriptor instead.
+func (*Switchover) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Switchover) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *Switchover) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *Switchover) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *Switchover) GetSender() string {
+	if x != nil {
+		return x.Sender
+	}
+	return ""
+}
+
+func (x *Switchover) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Switchover) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Switchover) GetNamed() bool {
+	if x != nil {
+		return x.Named
+	}
+	return false
+}
+
+func (x *Switchover) GetSentinel() string {
+	if x != nil {
+		return x.Sentinel
+	}
+	return ""
+}
+
+func (x *Switchover) GetWindowNs() int64 {
+	if x != nil {
+		return x.WindowNs
+	}
+	return 0
+}
+
+func (x *Switchover) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Switchover) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Switchover) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Switchover) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Switchover) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Switchover) GetPhase() uint32 {
+	if x != nil {
+		return x.Phase
+	}
+	return 0
+}
+
+func (x *Switchover) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Switchover) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Switchover) GetAskedNs() int64 {
+	if x != nil {
+		return x.AskedNs
+	}
+	return 0
+}
+
+func (x *Switchover) GetChangedNs() int64 {
+	if x != nil {
+		return x.ChangedNs
+	}
+	return 0
+}
+
+func (x *Switchover) GetAskedWallNs() int64 {
+	if x != nil {
+		return x.AskedWallNs
+	}
+	return 0
+}
+
+func (x *Switchover) GetChangedWallNs() int64 {
+	if x != nil {
+		return x.ChangedWallNs
+	}
+	return 0
+}
+
+func (x *Switchover) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 var File_journal_v1_state_proto protoreflect.FileDescriptor
 
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\xfb\x04\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\xb5\x05\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -2053,7 +2414,10 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	" \x01(\v2\x10.journal.v1.KeptH\x00R\x06answer\x12)\n" +
 	"\x05drift\x18\v \x01(\v2\x11.journal.v1.DriftH\x00R\x05drift\x120\n" +
 	"\x06former\x18\f \x01(\v2\x16.journal.v1.FormerSpecH\x00R\x06former\x125\n" +
-	"\tcondition\x18\r \x01(\v2\x15.journal.v1.ConditionH\x00R\tconditionB\a\n" +
+	"\tcondition\x18\r \x01(\v2\x15.journal.v1.ConditionH\x00R\tcondition\x128\n" +
+	"\n" +
+	"switchover\x18\x0f \x01(\v2\x16.journal.v1.SwitchoverH\x00R\n" +
+	"switchoverB\a\n" +
 	"\x05piece\"\x87\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
@@ -2074,7 +2438,7 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"FailoverID\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x16\n" +
-	"\x06number\x18\x02 \x01(\x04R\x06number\"\xd9\x02\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\"\x82\x03\n" +
 	"\bFailover\x12&\n" +
 	"\x02id\x18\x01 \x01(\v2\x16.journal.v1.FailoverIDR\x02id\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
@@ -2090,7 +2454,16 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\bclock_ns\x18\v \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\f \x01(\x03R\x06wallNs\x12\x18\n" +
 	"\aactions\x18\r \x03(\tR\aactions\x12\x17\n" +
-	"\aseen_ns\x18\x0e \x01(\x03R\x06seenNs\"\x87\a\n" +
+	"\aseen_ns\x18\x0e \x01(\x03R\x06seenNs\x12'\n" +
+	"\x05asked\x18\x10 \x01(\v2\x11.journal.v1.AskedR\x05asked\"\xab\x01\n" +
+	"\x05Asked\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x1a\n" +
+	"\bsentinel\x18\x04 \x01(\tR\bsentinel\x12\x19\n" +
+	"\bclock_ns\x18\x05 \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\x06 \x01(\x03R\x06wallNs\x12\x14\n" +
+	"\x05index\x18\a \x01(\x04R\x05index\"\x87\a\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12(\n" +
 	"\x03for\x18\x02 \x01(\v2\x16.journal.v1.FailoverIDR\x03for\x12\x14\n" +
@@ -2212,7 +2585,33 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\bbegan_ns\x18\b \x01(\x03R\abeganNs\x12\x12\n" +
 	"\x04told\x18\t \x01(\x04R\x04told\x12\x19\n" +
 	"\bspans_ns\x18\n" +
-	" \x03(\x03R\aspansNsB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	" \x03(\x03R\aspansNs\"\xab\x04\n" +
+	"\n" +
+	"Switchover\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\x04R\x04base\x12\x18\n" +
+	"\acommand\x18\x03 \x01(\tR\acommand\x12\x16\n" +
+	"\x06sender\x18\x04 \x01(\tR\x06sender\x12\x12\n" +
+	"\x04from\x18\x05 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x06 \x01(\tR\x02to\x12\x14\n" +
+	"\x05named\x18\a \x01(\bR\x05named\x12\x1a\n" +
+	"\bsentinel\x18\b \x01(\tR\bsentinel\x12\x1b\n" +
+	"\twindow_ns\x18\t \x01(\x03R\bwindowNs\x12\x14\n" +
+	"\x05actor\x18\n" +
+	" \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\v \x01(\tR\x06reason\x12\x14\n" +
+	"\x05token\x18\f \x01(\x04R\x05token\x12\x12\n" +
+	"\x04term\x18\r \x01(\x04R\x04term\x12\x12\n" +
+	"\x04node\x18\x0e \x01(\tR\x04node\x12\x14\n" +
+	"\x05phase\x18\x0f \x01(\rR\x05phase\x12\x16\n" +
+	"\x06detail\x18\x10 \x01(\tR\x06detail\x12\x16\n" +
+	"\x06number\x18\x11 \x01(\x04R\x06number\x12\x19\n" +
+	"\basked_ns\x18\x12 \x01(\x03R\aaskedNs\x12\x1d\n" +
+	"\n" +
+	"changed_ns\x18\x13 \x01(\x03R\tchangedNs\x12\"\n" +
+	"\rasked_wall_ns\x18\x14 \x01(\x03R\vaskedWallNs\x12&\n" +
+	"\x0fchanged_wall_ns\x18\x15 \x01(\x03R\rchangedWallNs\x12\x14\n" +
+	"\x05index\x18\x16 \x01(\x04R\x05indexB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_state_proto_rawDescOnce sync.Once
@@ -2226,57 +2625,61 @@ func file_journal_v1_state_proto_rawDescGZIP() []byte {
 	return file_journal_v1_state_proto_rawDescData
 }
 
-var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_journal_v1_state_proto_goTypes = []any{
 	(*Record)(nil),     // 0: journal.v1.Record
 	(*Header)(nil),     // 1: journal.v1.Header
 	(*Master)(nil),     // 2: journal.v1.Master
 	(*FailoverID)(nil), // 3: journal.v1.FailoverID
 	(*Failover)(nil),   // 4: journal.v1.Failover
-	(*Action)(nil),     // 5: journal.v1.Action
-	(*Attempt)(nil),    // 6: journal.v1.Attempt
-	(*Object)(nil),     // 7: journal.v1.Object
-	(*Hold)(nil),       // 8: journal.v1.Hold
-	(*Refreshes)(nil),  // 9: journal.v1.Refreshes
-	(*Setting)(nil),    // 10: journal.v1.Setting
-	(*Member)(nil),     // 11: journal.v1.Member
-	(*Kept)(nil),       // 12: journal.v1.Kept
-	(*Answer)(nil),     // 13: journal.v1.Answer
-	(*Granted)(nil),    // 14: journal.v1.Granted
-	(*Drift)(nil),      // 15: journal.v1.Drift
-	(*Condition)(nil),  // 16: journal.v1.Condition
-	(*Spec)(nil),       // 17: journal.v1.Spec
-	(*FormerSpec)(nil), // 18: journal.v1.FormerSpec
-	(*Step)(nil),       // 19: journal.v1.Step
-	(*TargetSpec)(nil), // 20: journal.v1.TargetSpec
+	(*Asked)(nil),      // 5: journal.v1.Asked
+	(*Action)(nil),     // 6: journal.v1.Action
+	(*Attempt)(nil),    // 7: journal.v1.Attempt
+	(*Object)(nil),     // 8: journal.v1.Object
+	(*Hold)(nil),       // 9: journal.v1.Hold
+	(*Refreshes)(nil),  // 10: journal.v1.Refreshes
+	(*Setting)(nil),    // 11: journal.v1.Setting
+	(*Member)(nil),     // 12: journal.v1.Member
+	(*Kept)(nil),       // 13: journal.v1.Kept
+	(*Answer)(nil),     // 14: journal.v1.Answer
+	(*Granted)(nil),    // 15: journal.v1.Granted
+	(*Drift)(nil),      // 16: journal.v1.Drift
+	(*Condition)(nil),  // 17: journal.v1.Condition
+	(*Switchover)(nil), // 18: journal.v1.Switchover
+	(*Spec)(nil),       // 19: journal.v1.Spec
+	(*FormerSpec)(nil), // 20: journal.v1.FormerSpec
+	(*Step)(nil),       // 21: journal.v1.Step
+	(*TargetSpec)(nil), // 22: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
-	17, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
+	19, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
 	2,  // 2: journal.v1.Record.master:type_name -> journal.v1.Master
 	4,  // 3: journal.v1.Record.failover:type_name -> journal.v1.Failover
-	5,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
-	7,  // 5: journal.v1.Record.object:type_name -> journal.v1.Object
-	9,  // 6: journal.v1.Record.refreshes:type_name -> journal.v1.Refreshes
-	10, // 7: journal.v1.Record.setting:type_name -> journal.v1.Setting
-	11, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
-	12, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
-	15, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
-	18, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
-	16, // 12: journal.v1.Record.condition:type_name -> journal.v1.Condition
-	3,  // 13: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	3,  // 14: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	19, // 15: journal.v1.Action.step:type_name -> journal.v1.Step
-	20, // 16: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	6,  // 17: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	8,  // 18: journal.v1.Object.held:type_name -> journal.v1.Hold
-	13, // 19: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	14, // 20: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	6,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
+	8,  // 5: journal.v1.Record.object:type_name -> journal.v1.Object
+	10, // 6: journal.v1.Record.refreshes:type_name -> journal.v1.Refreshes
+	11, // 7: journal.v1.Record.setting:type_name -> journal.v1.Setting
+	12, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
+	13, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
+	16, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
+	20, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
+	17, // 12: journal.v1.Record.condition:type_name -> journal.v1.Condition
+	18, // 13: journal.v1.Record.switchover:type_name -> journal.v1.Switchover
+	3,  // 14: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	5,  // 15: journal.v1.Failover.asked:type_name -> journal.v1.Asked
+	3,  // 16: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	21, // 17: journal.v1.Action.step:type_name -> journal.v1.Step
+	22, // 18: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	7,  // 19: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	9,  // 20: journal.v1.Object.held:type_name -> journal.v1.Hold
+	14, // 21: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	15, // 22: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -2299,6 +2702,7 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Drift)(nil),
 		(*Record_Former)(nil),
 		(*Record_Condition)(nil),
+		(*Record_Switchover)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2306,7 +2710,7 @@ func file_journal_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_state_proto_rawDesc), len(file_journal_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

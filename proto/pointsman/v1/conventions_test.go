@@ -18,7 +18,7 @@ import (
 func mutations() []string {
 	return []string{
 		"RetryAction", "AbandonAction", "PutSetting", "DeleteSetting",
-		"ApplySpec", "RollbackSpec", "TransferLeadership",
+		"ApplySpec", "RollbackSpec", "TransferLeadership", "Switchover",
 	}
 }
 

@@ -393,8 +393,10 @@ type Failover struct {
 	// told it came later by that report's way. Unset when it is not known: the
 	// Sentinels named the address before the node asked them.
 	PromotedBefore *durationpb.Duration `protobuf:"bytes,19,opt,name=promoted_before,json=promotedBefore,proto3" json:"promoted_before,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The human's request that it came of; unset when it came of itself.
+	Asked         *FailoverRequest `protobuf:"bytes,24,opt,name=asked,proto3" json:"asked,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Failover) Reset() {
@@ -560,6 +562,113 @@ func (x *Failover) GetPromotedBefore() *durationpb.Duration {
 	return nil
 }
 
+func (x *Failover) GetAsked() *FailoverRequest {
+	if x != nil {
+		return x.Asked
+	}
+	return nil
+}
+
+// FailoverRequest is why a failover was, when a human asked for it.
+type FailoverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asked, as the caller said.
+	Actor string `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why, as the caller said.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Address that the Sentinel was expected to promote, host:port.
+	Expected string `protobuf:"bytes,3,opt,name=expected,proto3" json:"expected,omitempty"`
+	// The Sentinel that was asked, host:port.
+	Sentinel string `protobuf:"bytes,4,opt,name=sentinel,proto3" json:"sentinel,omitempty"`
+	// Log clock when it was asked.
+	AskedAt *durationpb.Duration `protobuf:"bytes,5,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
+	// Wall time of that. For display only.
+	AskedTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=asked_time,json=askedTime,proto3" json:"asked_time,omitempty"`
+	// Log index of the request.
+	AskedIndex    uint64 `protobuf:"varint,7,opt,name=asked_index,json=askedIndex,proto3" json:"asked_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FailoverRequest) Reset() {
+	*x = FailoverRequest{}
+	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FailoverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FailoverRequest) ProtoMessage() {}
+
+func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
+func (*FailoverRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FailoverRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *FailoverRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FailoverRequest) GetExpected() string {
+	if x != nil {
+		return x.Expected
+	}
+	return ""
+}
+
+func (x *FailoverRequest) GetSentinel() string {
+	if x != nil {
+		return x.Sentinel
+	}
+	return ""
+}
+
+func (x *FailoverRequest) GetAskedAt() *durationpb.Duration {
+	if x != nil {
+		return x.AskedAt
+	}
+	return nil
+}
+
+func (x *FailoverRequest) GetAskedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskedTime
+	}
+	return nil
+}
+
+func (x *FailoverRequest) GetAskedIndex() uint64 {
+	if x != nil {
+		return x.AskedIndex
+	}
+	return 0
+}
+
 // Action is one step of one failover: the unit of the action log. A refresh of
 // a staged target, shared by the actions that stand on it, is an action too.
 type Action struct {
@@ -624,7 +733,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +745,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[1]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +758,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Action) GetId() string {
@@ -842,7 +951,7 @@ type Gate struct {
 
 func (x *Gate) Reset() {
 	*x = Gate{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +963,7 @@ func (x *Gate) String() string {
 func (*Gate) ProtoMessage() {}
 
 func (x *Gate) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[2]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +976,7 @@ func (x *Gate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gate.ProtoReflect.Descriptor instead.
 func (*Gate) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Gate) GetKind() GateKind {
@@ -926,7 +1035,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1047,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_failover_proto_msgTypes[3]
+	mi := &file_pointsman_v1_failover_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1060,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Attempt) GetToken() uint64 {
@@ -1042,7 +1151,7 @@ var File_pointsman_v1_failover_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x06\n" +
+	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x06\n" +
 	"\bFailover\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06master\x18\x02 \x01(\tR\x06master\x12\x16\n" +
@@ -1065,7 +1174,18 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\fsettled_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime\x121\n" +
 	"\x05state\x18\x11 \x01(\x0e2\x1b.pointsman.v1.FailoverStateR\x05state\x12.\n" +
 	"\aactions\x18\x12 \x03(\v2\x14.pointsman.v1.ActionR\aactions\x12B\n" +
-	"\x0fpromoted_before\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x0epromotedBefore\"\xc9\x06\n" +
+	"\x0fpromoted_before\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x0epromotedBefore\x123\n" +
+	"\x05asked\x18\x18 \x01(\v2\x1d.pointsman.v1.FailoverRequestR\x05asked\"\x89\x02\n" +
+	"\x0fFailoverRequest\x12\x14\n" +
+	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bexpected\x18\x03 \x01(\tR\bexpected\x12\x1a\n" +
+	"\bsentinel\x18\x04 \x01(\tR\bsentinel\x124\n" +
+	"\basked_at\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\aaskedAt\x129\n" +
+	"\n" +
+	"asked_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\taskedTime\x12\x1f\n" +
+	"\vasked_index\x18\a \x01(\x04R\n" +
+	"askedIndex\"\xc9\x06\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfailover\x18\x02 \x01(\tR\bfailover\x12\x14\n" +
@@ -1167,7 +1287,7 @@ func file_pointsman_v1_failover_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_failover_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_pointsman_v1_failover_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_pointsman_v1_failover_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_pointsman_v1_failover_proto_goTypes = []any{
 	(FailoverKind)(0),             // 0: pointsman.v1.FailoverKind
 	(FailoverState)(0),            // 1: pointsman.v1.FailoverState
@@ -1175,41 +1295,45 @@ var file_pointsman_v1_failover_proto_goTypes = []any{
 	(ActionEffect)(0),             // 3: pointsman.v1.ActionEffect
 	(GateKind)(0),                 // 4: pointsman.v1.GateKind
 	(*Failover)(nil),              // 5: pointsman.v1.Failover
-	(*Action)(nil),                // 6: pointsman.v1.Action
-	(*Gate)(nil),                  // 7: pointsman.v1.Gate
-	(*Attempt)(nil),               // 8: pointsman.v1.Attempt
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*FailoverRequest)(nil),       // 6: pointsman.v1.FailoverRequest
+	(*Action)(nil),                // 7: pointsman.v1.Action
+	(*Gate)(nil),                  // 8: pointsman.v1.Gate
+	(*Attempt)(nil),               // 9: pointsman.v1.Attempt
+	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
 }
 var file_pointsman_v1_failover_proto_depIdxs = []int32{
 	0,  // 0: pointsman.v1.Failover.kind:type_name -> pointsman.v1.FailoverKind
-	9,  // 1: pointsman.v1.Failover.accepted_at:type_name -> google.protobuf.Duration
-	10, // 2: pointsman.v1.Failover.accepted_time:type_name -> google.protobuf.Timestamp
-	9,  // 3: pointsman.v1.Failover.settled_at:type_name -> google.protobuf.Duration
-	10, // 4: pointsman.v1.Failover.settled_time:type_name -> google.protobuf.Timestamp
+	10, // 1: pointsman.v1.Failover.accepted_at:type_name -> google.protobuf.Duration
+	11, // 2: pointsman.v1.Failover.accepted_time:type_name -> google.protobuf.Timestamp
+	10, // 3: pointsman.v1.Failover.settled_at:type_name -> google.protobuf.Duration
+	11, // 4: pointsman.v1.Failover.settled_time:type_name -> google.protobuf.Timestamp
 	1,  // 5: pointsman.v1.Failover.state:type_name -> pointsman.v1.FailoverState
-	6,  // 6: pointsman.v1.Failover.actions:type_name -> pointsman.v1.Action
-	9,  // 7: pointsman.v1.Failover.promoted_before:type_name -> google.protobuf.Duration
-	2,  // 8: pointsman.v1.Action.state:type_name -> pointsman.v1.ActionState
-	3,  // 9: pointsman.v1.Action.effect:type_name -> pointsman.v1.ActionEffect
-	7,  // 10: pointsman.v1.Action.gates:type_name -> pointsman.v1.Gate
-	8,  // 11: pointsman.v1.Action.history:type_name -> pointsman.v1.Attempt
-	9,  // 12: pointsman.v1.Action.planned_at:type_name -> google.protobuf.Duration
-	9,  // 13: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
-	10, // 14: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
-	9,  // 15: pointsman.v1.Action.claimed_at:type_name -> google.protobuf.Duration
-	4,  // 16: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
-	9,  // 17: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
-	2,  // 18: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
-	9,  // 19: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
-	10, // 20: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
-	9,  // 21: pointsman.v1.Attempt.claimed_at:type_name -> google.protobuf.Duration
-	9,  // 22: pointsman.v1.Attempt.first_request_after:type_name -> google.protobuf.Duration
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	7,  // 6: pointsman.v1.Failover.actions:type_name -> pointsman.v1.Action
+	10, // 7: pointsman.v1.Failover.promoted_before:type_name -> google.protobuf.Duration
+	6,  // 8: pointsman.v1.Failover.asked:type_name -> pointsman.v1.FailoverRequest
+	10, // 9: pointsman.v1.FailoverRequest.asked_at:type_name -> google.protobuf.Duration
+	11, // 10: pointsman.v1.FailoverRequest.asked_time:type_name -> google.protobuf.Timestamp
+	2,  // 11: pointsman.v1.Action.state:type_name -> pointsman.v1.ActionState
+	3,  // 12: pointsman.v1.Action.effect:type_name -> pointsman.v1.ActionEffect
+	8,  // 13: pointsman.v1.Action.gates:type_name -> pointsman.v1.Gate
+	9,  // 14: pointsman.v1.Action.history:type_name -> pointsman.v1.Attempt
+	10, // 15: pointsman.v1.Action.planned_at:type_name -> google.protobuf.Duration
+	10, // 16: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
+	11, // 17: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
+	10, // 18: pointsman.v1.Action.claimed_at:type_name -> google.protobuf.Duration
+	4,  // 19: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
+	10, // 20: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
+	2,  // 21: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
+	10, // 22: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
+	11, // 23: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
+	10, // 24: pointsman.v1.Attempt.claimed_at:type_name -> google.protobuf.Duration
+	10, // 25: pointsman.v1.Attempt.first_request_after:type_name -> google.protobuf.Duration
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_failover_proto_init() }
@@ -1223,7 +1347,7 @@ func file_pointsman_v1_failover_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_failover_proto_rawDesc), len(file_pointsman_v1_failover_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

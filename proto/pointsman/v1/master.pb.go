@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,6 +22,79 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// SwitchoverState is how a request for a switchover stands.
+type SwitchoverState int32
+
+const (
+	// Never sent.
+	SwitchoverState_SWITCHOVER_STATE_UNSPECIFIED SwitchoverState = 0
+	// Nothing is logged or sent: the answer to validate_only.
+	SwitchoverState_SWITCHOVER_STATE_CHECKED SwitchoverState = 1
+	// In the log; the request to the Sentinel may be on its way.
+	SwitchoverState_SWITCHOVER_STATE_ASKED SwitchoverState = 2
+	// The Sentinel has begun.
+	SwitchoverState_SWITCHOVER_STATE_STARTED SwitchoverState = 3
+	// The Sentinel's answer was lost. It is not asked again.
+	SwitchoverState_SWITCHOVER_STATE_DOUBT SwitchoverState = 4
+	// The Sentinel said no, or was never asked: nothing was begun.
+	SwitchoverState_SWITCHOVER_STATE_REFUSED SwitchoverState = 5
+	// A failover was accepted.
+	SwitchoverState_SWITCHOVER_STATE_LED SwitchoverState = 6
+	// Its time ran out and no failover was seen.
+	SwitchoverState_SWITCHOVER_STATE_UNSEEN SwitchoverState = 7
+)
+
+// Enum value maps for SwitchoverState.
+var (
+	SwitchoverState_name = map[int32]string{
+		0: "SWITCHOVER_STATE_UNSPECIFIED",
+		1: "SWITCHOVER_STATE_CHECKED",
+		2: "SWITCHOVER_STATE_ASKED",
+		3: "SWITCHOVER_STATE_STARTED",
+		4: "SWITCHOVER_STATE_DOUBT",
+		5: "SWITCHOVER_STATE_REFUSED",
+		6: "SWITCHOVER_STATE_LED",
+		7: "SWITCHOVER_STATE_UNSEEN",
+	}
+	SwitchoverState_value = map[string]int32{
+		"SWITCHOVER_STATE_UNSPECIFIED": 0,
+		"SWITCHOVER_STATE_CHECKED":     1,
+		"SWITCHOVER_STATE_ASKED":       2,
+		"SWITCHOVER_STATE_STARTED":     3,
+		"SWITCHOVER_STATE_DOUBT":       4,
+		"SWITCHOVER_STATE_REFUSED":     5,
+		"SWITCHOVER_STATE_LED":         6,
+		"SWITCHOVER_STATE_UNSEEN":      7,
+	}
+)
+
+func (x SwitchoverState) Enum() *SwitchoverState {
+	p := new(SwitchoverState)
+	*p = x
+	return p
+}
+
+func (x SwitchoverState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SwitchoverState) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_master_proto_enumTypes[0].Descriptor()
+}
+
+func (SwitchoverState) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_master_proto_enumTypes[0]
+}
+
+func (x SwitchoverState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SwitchoverState.Descriptor instead.
+func (SwitchoverState) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{0}
+}
 
 // MasterState is how a master stands.
 type MasterState int32
@@ -71,11 +145,11 @@ func (x MasterState) String() string {
 }
 
 func (MasterState) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_master_proto_enumTypes[0].Descriptor()
+	return file_pointsman_v1_master_proto_enumTypes[1].Descriptor()
 }
 
 func (MasterState) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_master_proto_enumTypes[0]
+	return &file_pointsman_v1_master_proto_enumTypes[1]
 }
 
 func (x MasterState) Number() protoreflect.EnumNumber {
@@ -84,7 +158,7 @@ func (x MasterState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use MasterState.Descriptor instead.
 func (MasterState) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{0}
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{1}
 }
 
 // RedisRole is the first word of an answer to ROLE.
@@ -132,11 +206,11 @@ func (x RedisRole) String() string {
 }
 
 func (RedisRole) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_master_proto_enumTypes[1].Descriptor()
+	return file_pointsman_v1_master_proto_enumTypes[2].Descriptor()
 }
 
 func (RedisRole) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_master_proto_enumTypes[1]
+	return &file_pointsman_v1_master_proto_enumTypes[2]
 }
 
 func (x RedisRole) Number() protoreflect.EnumNumber {
@@ -145,7 +219,7 @@ func (x RedisRole) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RedisRole.Descriptor instead.
 func (RedisRole) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{2}
 }
 
 // AlertSeverity is how bad an alert is.
@@ -185,11 +259,11 @@ func (x AlertSeverity) String() string {
 }
 
 func (AlertSeverity) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_master_proto_enumTypes[2].Descriptor()
+	return file_pointsman_v1_master_proto_enumTypes[3].Descriptor()
 }
 
 func (AlertSeverity) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_master_proto_enumTypes[2]
+	return &file_pointsman_v1_master_proto_enumTypes[3]
 }
 
 func (x AlertSeverity) Number() protoreflect.EnumNumber {
@@ -198,7 +272,7 @@ func (x AlertSeverity) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AlertSeverity.Descriptor instead.
 func (AlertSeverity) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{3}
 }
 
 // Master is what the cluster knows about one Redis master.
@@ -231,7 +305,9 @@ type Master struct {
 	// Spec revision that the last accepted failover was planned by.
 	SpecRevision uint64 `protobuf:"varint,12,opt,name=spec_revision,json=specRevision,proto3" json:"spec_revision,omitempty"`
 	// What each node meets on its data paths, by step and node.
-	Probes        []*ProbeReport `protobuf:"bytes,13,rep,name=probes,proto3" json:"probes,omitempty"`
+	Probes []*ProbeReport `protobuf:"bytes,13,rep,name=probes,proto3" json:"probes,omitempty"`
+	// The newest request of a human to move it; unset when there was none.
+	Switchover    *Switchover `protobuf:"bytes,18,opt,name=switchover,proto3" json:"switchover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +433,186 @@ func (x *Master) GetProbes() []*ProbeReport {
 	return nil
 }
 
+func (x *Master) GetSwitchover() *Switchover {
+	if x != nil {
+		return x.Switchover
+	}
+	return nil
+}
+
+// Switchover is a human's request that a master moves.
+type Switchover struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The master's id.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// How it stands.
+	State SwitchoverState `protobuf:"varint,2,opt,name=state,proto3,enum=pointsman.v1.SwitchoverState" json:"state,omitempty"`
+	// Address of the master when it was asked, host:port.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Address that the Sentinel was expected to promote, host:port.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// True when the Sentinel could promote no other one: its replica-priority is
+	// below all others, or it is the only one.
+	Certain bool `protobuf:"varint,5,opt,name=certain,proto3" json:"certain,omitempty"`
+	// Why it was expected. Only in the answer to the request itself.
+	Why string `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	// The Sentinel that is asked, host:port.
+	Sentinel string `protobuf:"bytes,7,opt,name=sentinel,proto3" json:"sentinel,omitempty"`
+	// Who asked, as the caller said.
+	Actor string `protobuf:"bytes,8,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Why, as the caller said.
+	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Id that the failover has or will have: cache/8.
+	Failover string `protobuf:"bytes,10,opt,name=failover,proto3" json:"failover,omitempty"`
+	// What the Sentinel answered.
+	Detail string `protobuf:"bytes,11,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Log clock when it was asked.
+	AskedAt *durationpb.Duration `protobuf:"bytes,12,opt,name=asked_at,json=askedAt,proto3" json:"asked_at,omitempty"`
+	// Wall time of that. For display only.
+	AskedTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=asked_time,json=askedTime,proto3" json:"asked_time,omitempty"`
+	// Log index of the request.
+	AskedIndex uint64 `protobuf:"varint,14,opt,name=asked_index,json=askedIndex,proto3" json:"asked_index,omitempty"`
+	// Time after which it is over, whatever came of it; unset when it is over.
+	Left          *durationpb.Duration `protobuf:"bytes,15,opt,name=left,proto3" json:"left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Switchover) Reset() {
+	*x = Switchover{}
+	mi := &file_pointsman_v1_master_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Switchover) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Switchover) ProtoMessage() {}
+
+func (x *Switchover) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Switchover.ProtoReflect.Descriptor instead.
+func (*Switchover) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Switchover) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *Switchover) GetState() SwitchoverState {
+	if x != nil {
+		return x.State
+	}
+	return SwitchoverState_SWITCHOVER_STATE_UNSPECIFIED
+}
+
+func (x *Switchover) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Switchover) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *Switchover) GetCertain() bool {
+	if x != nil {
+		return x.Certain
+	}
+	return false
+}
+
+func (x *Switchover) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Switchover) GetSentinel() string {
+	if x != nil {
+		return x.Sentinel
+	}
+	return ""
+}
+
+func (x *Switchover) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Switchover) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Switchover) GetFailover() string {
+	if x != nil {
+		return x.Failover
+	}
+	return ""
+}
+
+func (x *Switchover) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Switchover) GetAskedAt() *durationpb.Duration {
+	if x != nil {
+		return x.AskedAt
+	}
+	return nil
+}
+
+func (x *Switchover) GetAskedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AskedTime
+	}
+	return nil
+}
+
+func (x *Switchover) GetAskedIndex() uint64 {
+	if x != nil {
+		return x.AskedIndex
+	}
+	return 0
+}
+
+func (x *Switchover) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
 // SentinelReport is what one Sentinel says about one master.
 type SentinelReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -392,7 +648,7 @@ type SentinelReport struct {
 
 func (x *SentinelReport) Reset() {
 	*x = SentinelReport{}
-	mi := &file_pointsman_v1_master_proto_msgTypes[1]
+	mi := &file_pointsman_v1_master_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -404,7 +660,7 @@ func (x *SentinelReport) String() string {
 func (*SentinelReport) ProtoMessage() {}
 
 func (x *SentinelReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_proto_msgTypes[1]
+	mi := &file_pointsman_v1_master_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -417,7 +673,7 @@ func (x *SentinelReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentinelReport.ProtoReflect.Descriptor instead.
 func (*SentinelReport) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SentinelReport) GetAddress() string {
@@ -536,7 +792,7 @@ type RoleReport struct {
 
 func (x *RoleReport) Reset() {
 	*x = RoleReport{}
-	mi := &file_pointsman_v1_master_proto_msgTypes[2]
+	mi := &file_pointsman_v1_master_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +804,7 @@ func (x *RoleReport) String() string {
 func (*RoleReport) ProtoMessage() {}
 
 func (x *RoleReport) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_proto_msgTypes[2]
+	mi := &file_pointsman_v1_master_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +817,7 @@ func (x *RoleReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoleReport.ProtoReflect.Descriptor instead.
 func (*RoleReport) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RoleReport) GetAddress() string {
@@ -639,7 +895,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_pointsman_v1_master_proto_msgTypes[3]
+	mi := &file_pointsman_v1_master_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +907,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_master_proto_msgTypes[3]
+	mi := &file_pointsman_v1_master_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +920,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_master_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Alert) GetCode() string {
@@ -706,7 +962,7 @@ var File_pointsman_v1_master_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_proto_rawDesc = "" +
 	"\n" +
-	"\x19pointsman/v1/master.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19pointsman/v1/health.proto\x1a\x17pointsman/v1/spec.proto\"\x81\x04\n" +
+	"\x19pointsman/v1/master.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19pointsman/v1/health.proto\x1a\x17pointsman/v1/spec.proto\"\xbb\x04\n" +
 	"\x06Master\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
@@ -723,7 +979,30 @@ const file_pointsman_v1_master_proto_rawDesc = "" +
 	"candidates\x12!\n" +
 	"\fopen_actions\x18\v \x01(\rR\vopenActions\x12#\n" +
 	"\rspec_revision\x18\f \x01(\x04R\fspecRevision\x121\n" +
-	"\x06probes\x18\r \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes\"\x80\x03\n" +
+	"\x06probes\x18\r \x03(\v2\x19.pointsman.v1.ProbeReportR\x06probes\x128\n" +
+	"\n" +
+	"switchover\x18\x12 \x01(\v2\x18.pointsman.v1.SwitchoverR\n" +
+	"switchover\"\xe8\x03\n" +
+	"\n" +
+	"Switchover\x12\x16\n" +
+	"\x06master\x18\x01 \x01(\tR\x06master\x123\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1d.pointsman.v1.SwitchoverStateR\x05state\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x18\n" +
+	"\acertain\x18\x05 \x01(\bR\acertain\x12\x10\n" +
+	"\x03why\x18\x06 \x01(\tR\x03why\x12\x1a\n" +
+	"\bsentinel\x18\a \x01(\tR\bsentinel\x12\x14\n" +
+	"\x05actor\x18\b \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\x12\x1a\n" +
+	"\bfailover\x18\n" +
+	" \x01(\tR\bfailover\x12\x16\n" +
+	"\x06detail\x18\v \x01(\tR\x06detail\x124\n" +
+	"\basked_at\x18\f \x01(\v2\x19.google.protobuf.DurationR\aaskedAt\x129\n" +
+	"\n" +
+	"asked_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\taskedTime\x12\x1f\n" +
+	"\vasked_index\x18\x0e \x01(\x04R\n" +
+	"askedIndex\x12-\n" +
+	"\x04left\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x04left\"\x80\x03\n" +
 	"\x0eSentinelReport\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x15\n" +
 	"\x06run_id\x18\x02 \x01(\tR\x05runId\x12\x1c\n" +
@@ -756,7 +1035,16 @@ const file_pointsman_v1_master_proto_rawDesc = "" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x18\n" +
 	"\asubject\x18\x03 \x01(\tR\asubject\x127\n" +
 	"\bseverity\x18\x04 \x01(\x0e2\x1b.pointsman.v1.AlertSeverityR\bseverity\x12+\n" +
-	"\x03age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03age*\xb7\x01\n" +
+	"\x03age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03age*\xfc\x01\n" +
+	"\x0fSwitchoverState\x12 \n" +
+	"\x1cSWITCHOVER_STATE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18SWITCHOVER_STATE_CHECKED\x10\x01\x12\x1a\n" +
+	"\x16SWITCHOVER_STATE_ASKED\x10\x02\x12\x1c\n" +
+	"\x18SWITCHOVER_STATE_STARTED\x10\x03\x12\x1a\n" +
+	"\x16SWITCHOVER_STATE_DOUBT\x10\x04\x12\x1c\n" +
+	"\x18SWITCHOVER_STATE_REFUSED\x10\x05\x12\x18\n" +
+	"\x14SWITCHOVER_STATE_LED\x10\x06\x12\x1b\n" +
+	"\x17SWITCHOVER_STATE_UNSEEN\x10\a*\xb7\x01\n" +
 	"\vMasterState\x12\x1c\n" +
 	"\x18MASTER_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14MASTER_STATE_UNKNOWN\x10\x01\x12\x17\n" +
@@ -787,37 +1075,45 @@ func file_pointsman_v1_master_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_master_proto_rawDescData
 }
 
-var file_pointsman_v1_master_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_pointsman_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_pointsman_v1_master_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_pointsman_v1_master_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_pointsman_v1_master_proto_goTypes = []any{
-	(MasterState)(0),            // 0: pointsman.v1.MasterState
-	(RedisRole)(0),              // 1: pointsman.v1.RedisRole
-	(AlertSeverity)(0),          // 2: pointsman.v1.AlertSeverity
-	(*Master)(nil),              // 3: pointsman.v1.Master
-	(*SentinelReport)(nil),      // 4: pointsman.v1.SentinelReport
-	(*RoleReport)(nil),          // 5: pointsman.v1.RoleReport
-	(*Alert)(nil),               // 6: pointsman.v1.Alert
-	(*Candidate)(nil),           // 7: pointsman.v1.Candidate
-	(*ProbeReport)(nil),         // 8: pointsman.v1.ProbeReport
-	(*durationpb.Duration)(nil), // 9: google.protobuf.Duration
+	(SwitchoverState)(0),          // 0: pointsman.v1.SwitchoverState
+	(MasterState)(0),              // 1: pointsman.v1.MasterState
+	(RedisRole)(0),                // 2: pointsman.v1.RedisRole
+	(AlertSeverity)(0),            // 3: pointsman.v1.AlertSeverity
+	(*Master)(nil),                // 4: pointsman.v1.Master
+	(*Switchover)(nil),            // 5: pointsman.v1.Switchover
+	(*SentinelReport)(nil),        // 6: pointsman.v1.SentinelReport
+	(*RoleReport)(nil),            // 7: pointsman.v1.RoleReport
+	(*Alert)(nil),                 // 8: pointsman.v1.Alert
+	(*Candidate)(nil),             // 9: pointsman.v1.Candidate
+	(*ProbeReport)(nil),           // 10: pointsman.v1.ProbeReport
+	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
 }
 var file_pointsman_v1_master_proto_depIdxs = []int32{
-	0,  // 0: pointsman.v1.Master.state:type_name -> pointsman.v1.MasterState
-	4,  // 1: pointsman.v1.Master.sentinels:type_name -> pointsman.v1.SentinelReport
-	5,  // 2: pointsman.v1.Master.roles:type_name -> pointsman.v1.RoleReport
-	6,  // 3: pointsman.v1.Master.alerts:type_name -> pointsman.v1.Alert
-	7,  // 4: pointsman.v1.Master.candidates:type_name -> pointsman.v1.Candidate
-	8,  // 5: pointsman.v1.Master.probes:type_name -> pointsman.v1.ProbeReport
-	9,  // 6: pointsman.v1.SentinelReport.age:type_name -> google.protobuf.Duration
-	1,  // 7: pointsman.v1.RoleReport.role:type_name -> pointsman.v1.RedisRole
-	9,  // 8: pointsman.v1.RoleReport.age:type_name -> google.protobuf.Duration
-	2,  // 9: pointsman.v1.Alert.severity:type_name -> pointsman.v1.AlertSeverity
-	9,  // 10: pointsman.v1.Alert.age:type_name -> google.protobuf.Duration
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	1,  // 0: pointsman.v1.Master.state:type_name -> pointsman.v1.MasterState
+	6,  // 1: pointsman.v1.Master.sentinels:type_name -> pointsman.v1.SentinelReport
+	7,  // 2: pointsman.v1.Master.roles:type_name -> pointsman.v1.RoleReport
+	8,  // 3: pointsman.v1.Master.alerts:type_name -> pointsman.v1.Alert
+	9,  // 4: pointsman.v1.Master.candidates:type_name -> pointsman.v1.Candidate
+	10, // 5: pointsman.v1.Master.probes:type_name -> pointsman.v1.ProbeReport
+	5,  // 6: pointsman.v1.Master.switchover:type_name -> pointsman.v1.Switchover
+	0,  // 7: pointsman.v1.Switchover.state:type_name -> pointsman.v1.SwitchoverState
+	11, // 8: pointsman.v1.Switchover.asked_at:type_name -> google.protobuf.Duration
+	12, // 9: pointsman.v1.Switchover.asked_time:type_name -> google.protobuf.Timestamp
+	11, // 10: pointsman.v1.Switchover.left:type_name -> google.protobuf.Duration
+	11, // 11: pointsman.v1.SentinelReport.age:type_name -> google.protobuf.Duration
+	2,  // 12: pointsman.v1.RoleReport.role:type_name -> pointsman.v1.RedisRole
+	11, // 13: pointsman.v1.RoleReport.age:type_name -> google.protobuf.Duration
+	3,  // 14: pointsman.v1.Alert.severity:type_name -> pointsman.v1.AlertSeverity
+	11, // 15: pointsman.v1.Alert.age:type_name -> google.protobuf.Duration
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_proto_init() }
@@ -832,8 +1128,8 @@ func file_pointsman_v1_master_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_master_proto_rawDesc), len(file_pointsman_v1_master_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   4,
+			NumEnums:      4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -594,6 +594,396 @@ func (x *MasterAlert) GetAlert() *Alert {
 	return nil
 }
 
+// SwitchoverRequest asks to move a master.
+type SwitchoverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The master's id.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// The candidate that shall become master, host:port. Sentinel cannot be told
+	// whom to promote: NOT_THE_PICK, with the commands that change it, unless it
+	// would promote this one for certain. Empty: whoever it picks.
+	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Why; kept in the log and shown with the failover.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes the call safe to repeat: a repeat with the same id answers what came
+	// of the first one, and asks no Sentinel again. Any string of at most 64
+	// characters; kept for ten minutes. Required unless validate_only is set,
+	// since clients and proxies repeat calls by themselves.
+	RequestId string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Check everything, read the plan's objects, log and send nothing.
+	ValidateOnly bool `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// Bytes that the replica to be promoted may be behind. Default 1048576.
+	MaxLagBytes   *int64 `protobuf:"varint,6,opt,name=max_lag_bytes,json=maxLagBytes,proto3,oneof" json:"max_lag_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchoverRequest) Reset() {
+	*x = SwitchoverRequest{}
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchoverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchoverRequest) ProtoMessage() {}
+
+func (x *SwitchoverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchoverRequest.ProtoReflect.Descriptor instead.
+func (*SwitchoverRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SwitchoverRequest) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *SwitchoverRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SwitchoverRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SwitchoverRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SwitchoverRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+func (x *SwitchoverRequest) GetMaxLagBytes() int64 {
+	if x != nil && x.MaxLagBytes != nil {
+		return *x.MaxLagBytes
+	}
+	return 0
+}
+
+// SwitchoverResponse is what was asked, or would be.
+type SwitchoverResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered.
+	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// The request.
+	Switchover *Switchover `protobuf:"bytes,2,opt,name=switchover,proto3" json:"switchover,omitempty"`
+	// What the failover will do, in the order of the plan.
+	Plan []*PlannedStep `protobuf:"bytes,3,rep,name=plan,proto3" json:"plan,omitempty"`
+	// The replicas as the Sentinel ranks them, the one that it would promote
+	// first.
+	Replicas []*ReplicaStanding `protobuf:"bytes,4,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// What is worth knowing and does not forbid it: a Sentinel of the minority
+	// that does not answer, for instance.
+	Notes         []string `protobuf:"bytes,5,rep,name=notes,proto3" json:"notes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchoverResponse) Reset() {
+	*x = SwitchoverResponse{}
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchoverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchoverResponse) ProtoMessage() {}
+
+func (x *SwitchoverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchoverResponse.ProtoReflect.Descriptor instead.
+func (*SwitchoverResponse) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SwitchoverResponse) GetHeader() *ResponseHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *SwitchoverResponse) GetSwitchover() *Switchover {
+	if x != nil {
+		return x.Switchover
+	}
+	return nil
+}
+
+func (x *SwitchoverResponse) GetPlan() []*PlannedStep {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *SwitchoverResponse) GetReplicas() []*ReplicaStanding {
+	if x != nil {
+		return x.Replicas
+	}
+	return nil
+}
+
+func (x *SwitchoverResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+// PlannedStep is one step of a plan before its failover.
+type PlannedStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of its stage.
+	Stage string `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Name of its step.
+	Step string `protobuf:"bytes,2,opt,name=step,proto3" json:"step,omitempty"`
+	// Kind of the actuator.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Object that it would write.
+	Object string `protobuf:"bytes,4,opt,name=object,proto3" json:"object,omitempty"`
+	// The value that it would want, for people.
+	Wanted string `protobuf:"bytes,5,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	// What stands there, for people; empty when it was not read.
+	Found string `protobuf:"bytes,6,opt,name=found,proto3" json:"found,omitempty"`
+	// How that stands to what is wanted: absent, staged, applied, foreign, newer,
+	// busy; empty when it was not read.
+	Verdict string `protobuf:"bytes,7,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// Why it could not be rendered or read.
+	Problem       string `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlannedStep) Reset() {
+	*x = PlannedStep{}
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlannedStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlannedStep) ProtoMessage() {}
+
+func (x *PlannedStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlannedStep.ProtoReflect.Descriptor instead.
+func (*PlannedStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PlannedStep) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetStep() string {
+	if x != nil {
+		return x.Step
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetWanted() string {
+	if x != nil {
+		return x.Wanted
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *PlannedStep) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+// ReplicaStanding is how a replica stands before a switchover.
+type ReplicaStanding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its address, host:port.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Its replica-priority; the lowest is promoted first, 0 never.
+	Priority int32 `protobuf:"varint,2,opt,name=priority,proto3" json:"priority,omitempty"`
+	// Its replication offset.
+	Offset int64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Bytes that it is behind the master; unset when that is not known.
+	LagBytes *int64 `protobuf:"varint,4,opt,name=lag_bytes,json=lagBytes,proto3,oneof" json:"lag_bytes,omitempty"`
+	// Time since it last heard its master; unset when that is not known.
+	LastIo *durationpb.Duration `protobuf:"bytes,5,opt,name=last_io,json=lastIo,proto3" json:"last_io,omitempty"`
+	// State of its link: connected, sync, ....
+	Link string `protobuf:"bytes,6,opt,name=link,proto3" json:"link,omitempty"`
+	// Why Sentinel would not promote it; empty: it might.
+	PassedOver    string `protobuf:"bytes,7,opt,name=passed_over,json=passedOver,proto3" json:"passed_over,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicaStanding) Reset() {
+	*x = ReplicaStanding{}
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicaStanding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicaStanding) ProtoMessage() {}
+
+func (x *ReplicaStanding) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_master_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicaStanding.ProtoReflect.Descriptor instead.
+func (*ReplicaStanding) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_master_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ReplicaStanding) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ReplicaStanding) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *ReplicaStanding) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ReplicaStanding) GetLagBytes() int64 {
+	if x != nil && x.LagBytes != nil {
+		return *x.LagBytes
+	}
+	return 0
+}
+
+func (x *ReplicaStanding) GetLastIo() *durationpb.Duration {
+	if x != nil {
+		return x.LastIo
+	}
+	return nil
+}
+
+func (x *ReplicaStanding) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+func (x *ReplicaStanding) GetPassedOver() string {
+	if x != nil {
+		return x.PassedOver
+	}
+	return ""
+}
+
 var File_pointsman_v1_master_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_master_service_proto_rawDesc = "" +
@@ -639,12 +1029,52 @@ const file_pointsman_v1_master_service_proto_rawDesc = "" +
 	"\x06alerts\x18\x06 \x03(\v2\x19.pointsman.v1.MasterAlertR\x06alerts\"P\n" +
 	"\vMasterAlert\x12\x16\n" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12)\n" +
-	"\x05alert\x18\x02 \x01(\v2\x13.pointsman.v1.AlertR\x05alert2\x82\x02\n" +
+	"\x05alert\x18\x02 \x01(\v2\x13.pointsman.v1.AlertR\x05alert\"\x8a\x02\n" +
+	"\x11SwitchoverRequest\x12\"\n" +
+	"\x06master\x18\x01 \x01(\tB\n" +
+	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x06master\x12\x1e\n" +
+	"\x02to\x18\x02 \x01(\tB\x0e\xbaH\v\xd8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\x02to\x12 \n" +
+	"\x06reason\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06reason\x12&\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\x120\n" +
+	"\rmax_lag_bytes\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\vmaxLagBytes\x88\x01\x01B\x10\n" +
+	"\x0e_max_lag_bytes\"\x84\x02\n" +
+	"\x12SwitchoverResponse\x124\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x128\n" +
+	"\n" +
+	"switchover\x18\x02 \x01(\v2\x18.pointsman.v1.SwitchoverR\n" +
+	"switchover\x12-\n" +
+	"\x04plan\x18\x03 \x03(\v2\x19.pointsman.v1.PlannedStepR\x04plan\x129\n" +
+	"\breplicas\x18\x04 \x03(\v2\x1d.pointsman.v1.ReplicaStandingR\breplicas\x12\x14\n" +
+	"\x05notes\x18\x05 \x03(\tR\x05notes\"\xc5\x01\n" +
+	"\vPlannedStep\x12\x14\n" +
+	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\tR\x04step\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06object\x18\x04 \x01(\tR\x06object\x12\x16\n" +
+	"\x06wanted\x18\x05 \x01(\tR\x06wanted\x12\x14\n" +
+	"\x05found\x18\x06 \x01(\tR\x05found\x12\x18\n" +
+	"\averdict\x18\a \x01(\tR\averdict\x12\x18\n" +
+	"\aproblem\x18\b \x01(\tR\aproblem\"\xf8\x01\n" +
+	"\x0fReplicaStanding\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1a\n" +
+	"\bpriority\x18\x02 \x01(\x05R\bpriority\x12\x16\n" +
+	"\x06offset\x18\x03 \x01(\x03R\x06offset\x12 \n" +
+	"\tlag_bytes\x18\x04 \x01(\x03H\x00R\blagBytes\x88\x01\x01\x122\n" +
+	"\alast_io\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06lastIo\x12\x12\n" +
+	"\x04link\x18\x06 \x01(\tR\x04link\x12\x1f\n" +
+	"\vpassed_over\x18\a \x01(\tR\n" +
+	"passedOverB\f\n" +
+	"\n" +
+	"_lag_bytes2\xd3\x02\n" +
 	"\rMasterService\x12R\n" +
 	"\vListMasters\x12 .pointsman.v1.ListMastersRequest\x1a!.pointsman.v1.ListMastersResponse\x12L\n" +
 	"\tGetMaster\x12\x1e.pointsman.v1.GetMasterRequest\x1a\x1f.pointsman.v1.GetMasterResponse\x12O\n" +
 	"\n" +
-	"ReportView\x12\x1f.pointsman.v1.ReportViewRequest\x1a .pointsman.v1.ReportViewResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"ReportView\x12\x1f.pointsman.v1.ReportViewRequest\x1a .pointsman.v1.ReportViewResponse\x12O\n" +
+	"\n" +
+	"Switchover\x12\x1f.pointsman.v1.SwitchoverRequest\x1a .pointsman.v1.SwitchoverResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_master_service_proto_rawDescOnce sync.Once
@@ -658,7 +1088,7 @@ func file_pointsman_v1_master_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_master_service_proto_rawDescData
 }
 
-var file_pointsman_v1_master_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_pointsman_v1_master_service_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*ListMastersRequest)(nil),  // 0: pointsman.v1.ListMastersRequest
 	(*ListMastersResponse)(nil), // 1: pointsman.v1.ListMastersResponse
@@ -668,45 +1098,57 @@ var file_pointsman_v1_master_service_proto_goTypes = []any{
 	(*MasterView)(nil),          // 5: pointsman.v1.MasterView
 	(*ReportViewResponse)(nil),  // 6: pointsman.v1.ReportViewResponse
 	(*MasterAlert)(nil),         // 7: pointsman.v1.MasterAlert
-	(*ReadOptions)(nil),         // 8: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),      // 9: pointsman.v1.ResponseHeader
-	(*Master)(nil),              // 10: pointsman.v1.Master
-	(*NodeHealth)(nil),          // 11: pointsman.v1.NodeHealth
-	(*SentinelReport)(nil),      // 12: pointsman.v1.SentinelReport
-	(*RoleReport)(nil),          // 13: pointsman.v1.RoleReport
-	(*durationpb.Duration)(nil), // 14: google.protobuf.Duration
-	(*Handover)(nil),            // 15: pointsman.v1.Handover
-	(*ProbeReport)(nil),         // 16: pointsman.v1.ProbeReport
-	(*Alert)(nil),               // 17: pointsman.v1.Alert
+	(*SwitchoverRequest)(nil),   // 8: pointsman.v1.SwitchoverRequest
+	(*SwitchoverResponse)(nil),  // 9: pointsman.v1.SwitchoverResponse
+	(*PlannedStep)(nil),         // 10: pointsman.v1.PlannedStep
+	(*ReplicaStanding)(nil),     // 11: pointsman.v1.ReplicaStanding
+	(*ReadOptions)(nil),         // 12: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),      // 13: pointsman.v1.ResponseHeader
+	(*Master)(nil),              // 14: pointsman.v1.Master
+	(*NodeHealth)(nil),          // 15: pointsman.v1.NodeHealth
+	(*SentinelReport)(nil),      // 16: pointsman.v1.SentinelReport
+	(*RoleReport)(nil),          // 17: pointsman.v1.RoleReport
+	(*durationpb.Duration)(nil), // 18: google.protobuf.Duration
+	(*Handover)(nil),            // 19: pointsman.v1.Handover
+	(*ProbeReport)(nil),         // 20: pointsman.v1.ProbeReport
+	(*Alert)(nil),               // 21: pointsman.v1.Alert
+	(*Switchover)(nil),          // 22: pointsman.v1.Switchover
 }
 var file_pointsman_v1_master_service_proto_depIdxs = []int32{
-	8,  // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
-	9,  // 1: pointsman.v1.ListMastersResponse.header:type_name -> pointsman.v1.ResponseHeader
-	10, // 2: pointsman.v1.ListMastersResponse.masters:type_name -> pointsman.v1.Master
-	8,  // 3: pointsman.v1.GetMasterRequest.read:type_name -> pointsman.v1.ReadOptions
-	9,  // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
-	10, // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
+	12, // 0: pointsman.v1.ListMastersRequest.read:type_name -> pointsman.v1.ReadOptions
+	13, // 1: pointsman.v1.ListMastersResponse.header:type_name -> pointsman.v1.ResponseHeader
+	14, // 2: pointsman.v1.ListMastersResponse.masters:type_name -> pointsman.v1.Master
+	12, // 3: pointsman.v1.GetMasterRequest.read:type_name -> pointsman.v1.ReadOptions
+	13, // 4: pointsman.v1.GetMasterResponse.header:type_name -> pointsman.v1.ResponseHeader
+	14, // 5: pointsman.v1.GetMasterResponse.master:type_name -> pointsman.v1.Master
 	5,  // 6: pointsman.v1.ReportViewRequest.masters:type_name -> pointsman.v1.MasterView
-	11, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
-	12, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
-	13, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
-	14, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
-	9,  // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	15, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
-	16, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
+	15, // 7: pointsman.v1.ReportViewRequest.health:type_name -> pointsman.v1.NodeHealth
+	16, // 8: pointsman.v1.MasterView.sentinels:type_name -> pointsman.v1.SentinelReport
+	17, // 9: pointsman.v1.MasterView.roles:type_name -> pointsman.v1.RoleReport
+	18, // 10: pointsman.v1.MasterView.began:type_name -> google.protobuf.Duration
+	13, // 11: pointsman.v1.ReportViewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	19, // 12: pointsman.v1.ReportViewResponse.handover:type_name -> pointsman.v1.Handover
+	20, // 13: pointsman.v1.ReportViewResponse.probes:type_name -> pointsman.v1.ProbeReport
 	7,  // 14: pointsman.v1.ReportViewResponse.alerts:type_name -> pointsman.v1.MasterAlert
-	17, // 15: pointsman.v1.MasterAlert.alert:type_name -> pointsman.v1.Alert
-	0,  // 16: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
-	2,  // 17: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
-	4,  // 18: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
-	1,  // 19: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
-	3,  // 20: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
-	6,  // 21: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
-	19, // [19:22] is the sub-list for method output_type
-	16, // [16:19] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	21, // 15: pointsman.v1.MasterAlert.alert:type_name -> pointsman.v1.Alert
+	13, // 16: pointsman.v1.SwitchoverResponse.header:type_name -> pointsman.v1.ResponseHeader
+	22, // 17: pointsman.v1.SwitchoverResponse.switchover:type_name -> pointsman.v1.Switchover
+	10, // 18: pointsman.v1.SwitchoverResponse.plan:type_name -> pointsman.v1.PlannedStep
+	11, // 19: pointsman.v1.SwitchoverResponse.replicas:type_name -> pointsman.v1.ReplicaStanding
+	18, // 20: pointsman.v1.ReplicaStanding.last_io:type_name -> google.protobuf.Duration
+	0,  // 21: pointsman.v1.MasterService.ListMasters:input_type -> pointsman.v1.ListMastersRequest
+	2,  // 22: pointsman.v1.MasterService.GetMaster:input_type -> pointsman.v1.GetMasterRequest
+	4,  // 23: pointsman.v1.MasterService.ReportView:input_type -> pointsman.v1.ReportViewRequest
+	8,  // 24: pointsman.v1.MasterService.Switchover:input_type -> pointsman.v1.SwitchoverRequest
+	1,  // 25: pointsman.v1.MasterService.ListMasters:output_type -> pointsman.v1.ListMastersResponse
+	3,  // 26: pointsman.v1.MasterService.GetMaster:output_type -> pointsman.v1.GetMasterResponse
+	6,  // 27: pointsman.v1.MasterService.ReportView:output_type -> pointsman.v1.ReportViewResponse
+	9,  // 28: pointsman.v1.MasterService.Switchover:output_type -> pointsman.v1.SwitchoverResponse
+	25, // [25:29] is the sub-list for method output_type
+	21, // [21:25] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_master_service_proto_init() }
@@ -717,13 +1159,15 @@ func file_pointsman_v1_master_service_proto_init() {
 	file_pointsman_v1_header_proto_init()
 	file_pointsman_v1_health_proto_init()
 	file_pointsman_v1_master_proto_init()
+	file_pointsman_v1_master_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_pointsman_v1_master_service_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_master_service_proto_rawDesc), len(file_pointsman_v1_master_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,13 +22,15 @@ const (
 	MasterService_ListMasters_FullMethodName = "/pointsman.v1.MasterService/ListMasters"
 	MasterService_GetMaster_FullMethodName   = "/pointsman.v1.MasterService/GetMaster"
 	MasterService_ReportView_FullMethodName  = "/pointsman.v1.MasterService/ReportView"
+	MasterService_Switchover_FullMethodName  = "/pointsman.v1.MasterService/Switchover"
 )
 
 // MasterServiceClient is the client API for MasterService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// MasterService shows the masters, and takes the reports of other nodes.
+// MasterService shows the masters, moves one when a human asks, and takes the
+// reports of other nodes.
 type MasterServiceClient interface {
 	// ListMasters lists the masters of the spec, by id.
 	ListMasters(ctx context.Context, in *ListMastersRequest, opts ...grpc.CallOption) (*ListMastersResponse, error)
@@ -39,6 +41,14 @@ type MasterServiceClient interface {
 	// learns of a switch. FAILED_PRECONDITION with NOT_LEADER elsewhere; it is
 	// never forwarded.
 	ReportView(ctx context.Context, in *ReportViewRequest, opts ...grpc.CallOption) (*ReportViewResponse, error)
+	// Switchover asks one Sentinel, once, to promote a replica of a master that
+	// is well. The request is in the log before it is sent. It answers when the
+	// Sentinel has: the failover that comes of it is accepted like any other, and
+	// watched with WatchFailovers. Everything is checked first; FAILED_PRECONDITION
+	// names every objection with its values. SWITCHOVER_RUNNING while another
+	// request may still be running. With validate_only the objects of the plan are
+	// read at their providers, and nothing is logged or sent.
+	Switchover(ctx context.Context, in *SwitchoverRequest, opts ...grpc.CallOption) (*SwitchoverResponse, error)
 }
 
 type masterServiceClient struct {
@@ -79,11 +89,22 @@ func (c *masterServiceClient) ReportView(ctx context.Context, in *ReportViewRequ
 	return out, nil
 }
 
+func (c *masterServiceClient) Switchover(ctx context.Context, in *SwitchoverRequest, opts ...grpc.CallOption) (*SwitchoverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SwitchoverResponse)
+	err := c.cc.Invoke(ctx, MasterService_Switchover_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MasterServiceServer is the server API for MasterService service.
 // All implementations must embed UnimplementedMasterServiceServer
 // for forward compatibility.
 //
-// MasterService shows the masters, and takes the reports of other nodes.
+// MasterService shows the masters, moves one when a human asks, and takes the
+// reports of other nodes.
 type MasterServiceServer interface {
 	// ListMasters lists the masters of the spec, by id.
 	ListMasters(context.Context, *ListMastersRequest) (*ListMastersResponse, error)
@@ -94,6 +115,14 @@ type MasterServiceServer interface {
 	// learns of a switch. FAILED_PRECONDITION with NOT_LEADER elsewhere; it is
 	// never forwarded.
 	ReportView(context.Context, *ReportViewRequest) (*ReportViewResponse, error)
+	// Switchover asks one Sentinel, once, to promote a replica of a master that
+	// is well. The request is in the log before it is sent. It answers when the
+	// Sentinel has: the failover that comes of it is accepted like any other, and
+	// watched with WatchFailovers. Everything is checked first; FAILED_PRECONDITION
+	// names every objection with its values. SWITCHOVER_RUNNING while another
+	// request may still be running. With validate_only the objects of the plan are
+	// read at their providers, and nothing is logged or sent.
+	Switchover(context.Context, *SwitchoverRequest) (*SwitchoverResponse, error)
 	mustEmbedUnimplementedMasterServiceServer()
 }
 
@@ -112,6 +141,9 @@ func (UnimplementedMasterServiceServer) GetMaster(context.Context, *GetMasterReq
 }
 func (UnimplementedMasterServiceServer) ReportView(context.Context, *ReportViewRequest) (*ReportViewResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportView not implemented")
+}
+func (UnimplementedMasterServiceServer) Switchover(context.Context, *SwitchoverRequest) (*SwitchoverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Switchover not implemented")
 }
 func (UnimplementedMasterServiceServer) mustEmbedUnimplementedMasterServiceServer() {}
 func (UnimplementedMasterServiceServer) testEmbeddedByValue()                       {}
@@ -188,6 +220,24 @@ func _MasterService_ReportView_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MasterService_Switchover_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SwitchoverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MasterServiceServer).Switchover(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MasterService_Switchover_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MasterServiceServer).Switchover(ctx, req.(*SwitchoverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MasterService_ServiceDesc is the grpc.ServiceDesc for MasterService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -206,6 +256,10 @@ var MasterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportView",
 			Handler:    _MasterService_ReportView_Handler,
+		},
+		{
+			MethodName: "Switchover",
+			Handler:    _MasterService_Switchover_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

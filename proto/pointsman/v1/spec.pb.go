@@ -423,7 +423,10 @@ type SentinelSpec struct {
 	// Reference to its password: env:NAME, file:PATH or credential:NAME.
 	Password string `protobuf:"bytes,4,opt,name=password,proto3" json:"password,omitempty"`
 	// Set to speak TLS.
-	Tls           *ClientTls `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	Tls *ClientTls `protobuf:"bytes,5,opt,name=tls,proto3" json:"tls,omitempty"`
+	// Who asks for a switchover, when a human wants one. Default: the user above,
+	// which then needs +sentinel|failover.
+	Switchover    *SwitchoverAccess `protobuf:"bytes,6,opt,name=switchover,proto3" json:"switchover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -493,6 +496,136 @@ func (x *SentinelSpec) GetTls() *ClientTls {
 	return nil
 }
 
+func (x *SentinelSpec) GetSwitchover() *SwitchoverAccess {
+	if x != nil {
+		return x.Switchover
+	}
+	return nil
+}
+
+// SwitchoverAccess is the login of the one command that changes something at a
+// Sentinel. Its user reads what the watching user reads, and may SENTINEL
+// FAILOVER.
+type SwitchoverAccess struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ACL user at the Sentinels; empty means the default user.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Reference to its password: env:NAME, file:PATH or credential:NAME.
+	Password      string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchoverAccess) Reset() {
+	*x = SwitchoverAccess{}
+	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchoverAccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchoverAccess) ProtoMessage() {}
+
+func (x *SwitchoverAccess) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchoverAccess.ProtoReflect.Descriptor instead.
+func (*SwitchoverAccess) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SwitchoverAccess) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *SwitchoverAccess) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+// RedisFenceTarget is the user that old masters know for being fenced: another
+// one than the observer of `redis`, with the rights
+// `+multi +exec +discard +role +info +replicaof +client|kill`.
+type RedisFenceTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ACL user; empty means the default user.
+	User string `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
+	// Reference to its password: env:NAME, file:PATH or credential:NAME.
+	Password string `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	// Set to speak TLS.
+	Tls           *ClientTls `protobuf:"bytes,3,opt,name=tls,proto3" json:"tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedisFenceTarget) Reset() {
+	*x = RedisFenceTarget{}
+	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedisFenceTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedisFenceTarget) ProtoMessage() {}
+
+func (x *RedisFenceTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedisFenceTarget.ProtoReflect.Descriptor instead.
+func (*RedisFenceTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RedisFenceTarget) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *RedisFenceTarget) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *RedisFenceTarget) GetTls() *ClientTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
 // RedisSpec is how the Redis nodes of one master are asked.
 type RedisSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -508,7 +641,7 @@ type RedisSpec struct {
 
 func (x *RedisSpec) Reset() {
 	*x = RedisSpec{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -520,7 +653,7 @@ func (x *RedisSpec) String() string {
 func (*RedisSpec) ProtoMessage() {}
 
 func (x *RedisSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -533,7 +666,7 @@ func (x *RedisSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedisSpec.ProtoReflect.Descriptor instead.
 func (*RedisSpec) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RedisSpec) GetUser() string {
@@ -576,7 +709,7 @@ type ClientTls struct {
 
 func (x *ClientTls) Reset() {
 	*x = ClientTls{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +721,7 @@ func (x *ClientTls) String() string {
 func (*ClientTls) ProtoMessage() {}
 
 func (x *ClientTls) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +734,7 @@ func (x *ClientTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientTls.ProtoReflect.Descriptor instead.
 func (*ClientTls) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{4}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ClientTls) GetCa() string {
@@ -645,7 +778,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +790,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +803,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{5}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Candidate) GetAddress() string {
@@ -700,7 +833,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +845,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +858,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Stage) GetStage() string {
@@ -777,6 +910,7 @@ type Step struct {
 	//	*Step_ShopifyMetafields
 	//	*Step_Http
 	//	*Step_Command
+	//	*Step_RedisFence
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -784,7 +918,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +930,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +943,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Step) GetName() string {
@@ -940,6 +1074,15 @@ func (x *Step) GetCommand() *CommandStep {
 	return nil
 }
 
+func (x *Step) GetRedisFence() *RedisFenceStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_RedisFence); ok {
+			return x.RedisFence
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -984,6 +1127,11 @@ type Step_Command struct {
 	Command *CommandStep `protobuf:"bytes,24,opt,name=command,proto3,oneof"`
 }
 
+type Step_RedisFence struct {
+	// Makes the old master a replica of the new one at once, if it answers.
+	RedisFence *RedisFenceStep `protobuf:"bytes,25,opt,name=redis_fence,json=redisFence,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
@@ -999,6 +1147,8 @@ func (*Step_ShopifyMetafields) isStep_Kind() {}
 func (*Step_Http) isStep_Kind() {}
 
 func (*Step_Command) isStep_Kind() {}
+
+func (*Step_RedisFence) isStep_Kind() {}
 
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
@@ -1018,7 +1168,7 @@ type DataPathProbe struct {
 
 func (x *DataPathProbe) Reset() {
 	*x = DataPathProbe{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1180,7 @@ func (x *DataPathProbe) String() string {
 func (*DataPathProbe) ProtoMessage() {}
 
 func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1193,7 @@ func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataPathProbe.ProtoReflect.Descriptor instead.
 func (*DataPathProbe) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DataPathProbe) GetAddress() string {
@@ -1080,6 +1230,7 @@ type Target struct {
 	//	*Target_Shopify
 	//	*Target_Http
 	//	*Target_Command
+	//	*Target_RedisFence
 	Kind          isTarget_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1087,7 +1238,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1250,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1263,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Target) GetHold() *durationpb.Duration {
@@ -1199,6 +1350,15 @@ func (x *Target) GetCommand() *CommandTarget {
 	return nil
 }
 
+func (x *Target) GetRedisFence() *RedisFenceTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_RedisFence); ok {
+			return x.RedisFence
+		}
+	}
+	return nil
+}
+
 type isTarget_Kind interface {
 	isTarget_Kind()
 }
@@ -1238,6 +1398,11 @@ type Target_Command struct {
 	Command *CommandTarget `protobuf:"bytes,23,opt,name=command,proto3,oneof"`
 }
 
+type Target_RedisFence struct {
+	// The rights with which old masters are fenced.
+	RedisFence *RedisFenceTarget `protobuf:"bytes,24,opt,name=redis_fence,json=redisFence,proto3,oneof"`
+}
+
 func (*Target_OvhIplb) isTarget_Kind() {}
 
 func (*Target_LinodeNodebalancer) isTarget_Kind() {}
@@ -1251,6 +1416,8 @@ func (*Target_Shopify) isTarget_Kind() {}
 func (*Target_Http) isTarget_Kind() {}
 
 func (*Target_Command) isTarget_Kind() {}
+
+func (*Target_RedisFence) isTarget_Kind() {}
 
 var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
@@ -1280,7 +1447,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\funique.stage\x12\x1dmust not name one stage twice\x1a\x1dthis.map(s, s.stage).unique()\xba\x01\xd7\x01\n" +
 	"\x11unique.steps.name\x120must not name one step twice, whatever its stage\x1a\x8f\x01this.all(s, s.steps.all(t, s.steps.filter(u, u.name == t.name).size() == 1 && this.filter(o, o.steps.exists(u, u.name == t.name)).size() == 1))\x92\x01\x02\x10\x10R\x04plan\x12!\n" +
 	"\fobserve_only\x18\x06 \x01(\bR\vobserveOnly\x123\n" +
-	"\x05drift\x18\a \x01(\x0e2\x13.pointsman.v1.DriftB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05drift\"\xd9\x03\n" +
+	"\x05drift\x18\a \x01(\x0e2\x13.pointsman.v1.DriftB\b\xbaH\x05\x82\x01\x02\x10\x01R\x05drift\"\x99\x04\n" +
 	"\fSentinelSpec\x12\x7f\n" +
 	"\x04name\x18\x01 \x01(\tBk\xbaHh\xba\x01b\n" +
 	"\x04word\x121must be 1 to 128 letters, digits, '.', '_' or '-'\x1a'this.matches('^[A-Za-z0-9._-]{1,128}$')\xc8\x01\x01R\x04name\x121\n" +
@@ -1288,7 +1455,19 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04user\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
 	"\bpassword\x18\x04 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\bpassword\x12)\n" +
-	"\x03tls\x18\x05 \x01(\v2\x17.pointsman.v1.ClientTlsR\x03tls\"\xa2\x02\n" +
+	"\x03tls\x18\x05 \x01(\v2\x17.pointsman.v1.ClientTlsR\x03tls\x12>\n" +
+	"\n" +
+	"switchover\x18\x06 \x01(\v2\x1e.pointsman.v1.SwitchoverAccessR\n" +
+	"switchover\"\xfe\x01\n" +
+	"\x10SwitchoverAccess\x12\x1c\n" +
+	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
+	"\bpassword\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\bpassword\"\xa9\x02\n" +
+	"\x10RedisFenceTarget\x12\x1c\n" +
+	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
+	"\bpassword\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\bpassword\x12)\n" +
+	"\x03tls\x18\x03 \x01(\v2\x17.pointsman.v1.ClientTlsR\x03tls\"\xa2\x02\n" +
 	"\tRedisSpec\x12\x1c\n" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
 	"\bpassword\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
@@ -1313,7 +1492,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xd2\a\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\x93\b\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1331,11 +1510,13 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x06ovh_ip\x18\x14 \x01(\v2\x17.pointsman.v1.OvhIpStepH\x00R\x05ovhIp\x12T\n" +
 	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x12,\n" +
 	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
-	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommandB\r\n" +
+	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommand\x12?\n" +
+	"\vredis_fence\x18\x19 \x01(\v2\x1c.pointsman.v1.RedisFenceStepH\x00R\n" +
+	"redisFenceB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\x98\x04\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\xdb\x04\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
@@ -1346,7 +1527,9 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x06ovh_ip\x18\x13 \x01(\v2\x19.pointsman.v1.OvhIpTargetH\x00R\x05ovhIp\x127\n" +
 	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x12.\n" +
 	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
-	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommandB\r\n" +
+	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommand\x12A\n" +
+	"\vredis_fence\x18\x18 \x01(\v2\x1e.pointsman.v1.RedisFenceTargetH\x00R\n" +
+	"redisFenceB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01*h\n" +
 	"\x0fLeaderPlacement\x12 \n" +
 	"\x1cLEADER_PLACEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -1378,7 +1561,7 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_pointsman_v1_spec_proto_goTypes = []any{
 	(LeaderPlacement)(0),             // 0: pointsman.v1.LeaderPlacement
 	(Drift)(0),                       // 1: pointsman.v1.Drift
@@ -1387,69 +1570,76 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*Spec)(nil),                     // 4: pointsman.v1.Spec
 	(*MasterSpec)(nil),               // 5: pointsman.v1.MasterSpec
 	(*SentinelSpec)(nil),             // 6: pointsman.v1.SentinelSpec
-	(*RedisSpec)(nil),                // 7: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),                // 8: pointsman.v1.ClientTls
-	(*Candidate)(nil),                // 9: pointsman.v1.Candidate
-	(*Stage)(nil),                    // 10: pointsman.v1.Stage
-	(*Step)(nil),                     // 11: pointsman.v1.Step
-	(*DataPathProbe)(nil),            // 12: pointsman.v1.DataPathProbe
-	(*Target)(nil),                   // 13: pointsman.v1.Target
-	nil,                              // 14: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil),      // 15: google.protobuf.Duration
-	(*OvhIplbStep)(nil),              // 16: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),              // 17: pointsman.v1.SettingStep
-	(*LinodeNodebalancerStep)(nil),   // 18: pointsman.v1.LinodeNodebalancerStep
-	(*OctaviaStep)(nil),              // 19: pointsman.v1.OctaviaStep
-	(*OvhIpStep)(nil),                // 20: pointsman.v1.OvhIpStep
-	(*ShopifyMetafieldsStep)(nil),    // 21: pointsman.v1.ShopifyMetafieldsStep
-	(*HttpStep)(nil),                 // 22: pointsman.v1.HttpStep
-	(*CommandStep)(nil),              // 23: pointsman.v1.CommandStep
-	(*OvhIplbTarget)(nil),            // 24: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 25: pointsman.v1.LinodeNodebalancerTarget
-	(*OctaviaTarget)(nil),            // 26: pointsman.v1.OctaviaTarget
-	(*OvhIpTarget)(nil),              // 27: pointsman.v1.OvhIpTarget
-	(*ShopifyTarget)(nil),            // 28: pointsman.v1.ShopifyTarget
-	(*HttpTarget)(nil),               // 29: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),            // 30: pointsman.v1.CommandTarget
+	(*SwitchoverAccess)(nil),         // 7: pointsman.v1.SwitchoverAccess
+	(*RedisFenceTarget)(nil),         // 8: pointsman.v1.RedisFenceTarget
+	(*RedisSpec)(nil),                // 9: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),                // 10: pointsman.v1.ClientTls
+	(*Candidate)(nil),                // 11: pointsman.v1.Candidate
+	(*Stage)(nil),                    // 12: pointsman.v1.Stage
+	(*Step)(nil),                     // 13: pointsman.v1.Step
+	(*DataPathProbe)(nil),            // 14: pointsman.v1.DataPathProbe
+	(*Target)(nil),                   // 15: pointsman.v1.Target
+	nil,                              // 16: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil),      // 17: google.protobuf.Duration
+	(*OvhIplbStep)(nil),              // 18: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),              // 19: pointsman.v1.SettingStep
+	(*LinodeNodebalancerStep)(nil),   // 20: pointsman.v1.LinodeNodebalancerStep
+	(*OctaviaStep)(nil),              // 21: pointsman.v1.OctaviaStep
+	(*OvhIpStep)(nil),                // 22: pointsman.v1.OvhIpStep
+	(*ShopifyMetafieldsStep)(nil),    // 23: pointsman.v1.ShopifyMetafieldsStep
+	(*HttpStep)(nil),                 // 24: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 25: pointsman.v1.CommandStep
+	(*RedisFenceStep)(nil),           // 26: pointsman.v1.RedisFenceStep
+	(*OvhIplbTarget)(nil),            // 27: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 28: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 29: pointsman.v1.OctaviaTarget
+	(*OvhIpTarget)(nil),              // 30: pointsman.v1.OvhIpTarget
+	(*ShopifyTarget)(nil),            // 31: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 32: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 33: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
-	14, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
+	16, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
 	0,  // 2: pointsman.v1.Spec.leader_placement:type_name -> pointsman.v1.LeaderPlacement
 	6,  // 3: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
-	7,  // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
-	9,  // 5: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
-	10, // 6: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
+	9,  // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
+	11, // 5: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
+	12, // 6: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
 	1,  // 7: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
-	8,  // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
-	8,  // 9: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
-	11, // 10: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
-	15, // 11: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
-	2,  // 12: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
-	3,  // 13: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
-	12, // 14: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
-	16, // 15: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
-	17, // 16: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	18, // 17: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
-	19, // 18: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
-	20, // 19: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
-	21, // 20: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	22, // 21: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
-	23, // 22: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
-	15, // 23: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	24, // 24: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	25, // 25: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	26, // 26: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
-	27, // 27: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
-	28, // 28: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	29, // 29: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
-	30, // 30: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
-	13, // 31: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	10, // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
+	7,  // 9: pointsman.v1.SentinelSpec.switchover:type_name -> pointsman.v1.SwitchoverAccess
+	10, // 10: pointsman.v1.RedisFenceTarget.tls:type_name -> pointsman.v1.ClientTls
+	10, // 11: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
+	13, // 12: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
+	17, // 13: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
+	2,  // 14: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
+	3,  // 15: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
+	14, // 16: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
+	18, // 17: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
+	19, // 18: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
+	20, // 19: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
+	21, // 20: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
+	22, // 21: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
+	23, // 22: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	24, // 23: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	25, // 24: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	26, // 25: pointsman.v1.Step.redis_fence:type_name -> pointsman.v1.RedisFenceStep
+	17, // 26: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	27, // 27: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	28, // 28: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	29, // 29: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	30, // 30: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
+	31, // 31: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	32, // 32: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	33, // 33: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	8,  // 34: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
+	15, // 35: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1458,7 +1648,7 @@ func file_pointsman_v1_spec_proto_init() {
 		return
 	}
 	file_pointsman_v1_targets_proto_init()
-	file_pointsman_v1_spec_proto_msgTypes[7].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
 		(*Step_LinodeNodebalancer)(nil),
@@ -1467,8 +1657,9 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_ShopifyMetafields)(nil),
 		(*Step_Http)(nil),
 		(*Step_Command)(nil),
+		(*Step_RedisFence)(nil),
 	}
-	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[11].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
 		(*Target_Octavia)(nil),
@@ -1476,6 +1667,7 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Target_Shopify)(nil),
 		(*Target_Http)(nil),
 		(*Target_Command)(nil),
+		(*Target_RedisFence)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1483,7 +1675,7 @@ func file_pointsman_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_proto_rawDesc), len(file_pointsman_v1_spec_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -1261,11 +1262,61 @@ func (x *HttpStep) GetRepeat() Repeat {
 	return Repeat_REPEAT_UNSPECIFIED
 }
 
+// RedisFenceStep makes the old master of a failover a replica of the new one,
+// and closes its clients' connections, in one transaction. Only a node that the
+// new master was a replica of until its promotion is touched, by Redis's
+// replication ids; one that does not answer in time is left to Sentinel.
+type RedisFenceStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long an old master that does not answer is asked again, 100ms to 1m;
+	// default 1s. Later stages wait for it.
+	Wait          *durationpb.Duration `protobuf:"bytes,1,opt,name=wait,proto3" json:"wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RedisFenceStep) Reset() {
+	*x = RedisFenceStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RedisFenceStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RedisFenceStep) ProtoMessage() {}
+
+func (x *RedisFenceStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RedisFenceStep.ProtoReflect.Descriptor instead.
+func (*RedisFenceStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RedisFenceStep) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
-	"\x1apointsman/v1/targets.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\"\xae\x04\n" +
+	"\x1apointsman/v1/targets.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xae\x04\n" +
 	"\rOvhIplbTarget\x12\xc0\x01\n" +
 	"\bendpoint\x18\x01 \x01(\tB\xa3\x01\xbaH\x9f\x01\xba\x01\x98\x01\n" +
 	"\fovh_endpoint\x120must be ovh-eu, ovh-ca, ovh-us or an http(s) URL\x1aVthis in ['ovh-eu', 'ovh-ca', 'ovh-us'] || (this.matches('^https?://') && this.isUri())\xc8\x01\x01R\bendpoint\x12\x85\x01\n" +
@@ -1395,7 +1446,9 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\x05value\x12\x89\x01\n" +
 	"\x05check\x18\x03 \x01(\tBs\xbaHp\xba\x01e\n" +
 	"\x04path\x129must be a path, with or without a query, such as /current\x1a\"this.matches('^/[^#[:cntrl:] ]*$')\xd8\x01\x01r\x03\x18\x80\bR\x05check\x126\n" +
-	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat*Y\n" +
+	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"R\n" +
+	"\x0eRedisFenceStep\x12@\n" +
+	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xc2\xd7/R\x04wait*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
@@ -1419,7 +1472,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
@@ -1439,33 +1492,36 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*CommandStep)(nil),              // 15: pointsman.v1.CommandStep
 	(*HttpTarget)(nil),               // 16: pointsman.v1.HttpTarget
 	(*HttpStep)(nil),                 // 17: pointsman.v1.HttpStep
-	nil,                              // 18: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 19: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 20: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 21: pointsman.v1.OvhIpStep.ServicesEntry
-	nil,                              // 22: pointsman.v1.OctaviaStep.PoolsEntry
-	nil,                              // 23: pointsman.v1.CommandTarget.SecretsEntry
+	(*RedisFenceStep)(nil),           // 18: pointsman.v1.RedisFenceStep
+	nil,                              // 19: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 20: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 21: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 22: pointsman.v1.OvhIpStep.ServicesEntry
+	nil,                              // 23: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 24: pointsman.v1.CommandTarget.SecretsEntry
+	(*durationpb.Duration)(nil),      // 25: google.protobuf.Duration
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	18, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	19, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
 	5,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	19, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	20, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	20, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	21, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
 	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	21, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
+	22, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
 	1,  // 8: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
-	22, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	23, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
 	1,  // 10: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	23, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	24, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
 	0,  // 12: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
 	0,  // 13: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	25, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1479,7 +1535,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   22,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -89,6 +89,7 @@ func renderSpec(sentinels, redis []string, traffic, endpoint, credentials, passw
 		"endpoint: " + target.Endpoint, "endpoint: " + endpoint,
 		target.Credentials, "file:" + credentials,
 		m.Redis.Password, "file:" + password,
+		m.Sentinel.Switchover.Password, "file:" + password,
 		"address: " + s.probe, "address: " + traffic,
 		fmt.Sprintf("rate: %d", s.rate), fmt.Sprintf("rate: %d", o.Rate),
 	}

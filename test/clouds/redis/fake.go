@@ -24,6 +24,7 @@ type Fake struct {
 	hang     chan struct{} // not nil: closed at the end of the hang
 	conns    map[net.Conn]*subscription
 	commands map[string]int
+	scripts  map[string]string
 	largest  int // commands in the largest pipelined write
 	closed   bool
 }
@@ -51,7 +52,7 @@ func NewFake(role string) (*Fake, error) {
 	}
 	f := &Fake{
 		listener: l, role: role, id: fmt.Sprintf("%040x", l.Addr().(*net.TCPAddr).Port),
-		masters: map[string]Claim{}, conns: map[net.Conn]*subscription{}, commands: map[string]int{},
+		masters: map[string]Claim{}, conns: map[net.Conn]*subscription{}, commands: map[string]int{}, scripts: map[string]string{},
 	}
 	f.wg.Go(f.accept)
 	return f, nil
@@ -74,6 +75,27 @@ func (f *Fake) SetRole(role string) {
 	defer f.mu.Unlock()
 	f.role = role
 }
+
+// Script makes every later such command be answered with these bytes, for
+// example "SENTINEL FAILOVER" with "+OK\r\n"; Bulks and ErrorReply make some. Without
+// bytes the connection is cut instead: the answer is lost.
+func (f *Fake) Script(command, reply string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.scripts[command] = reply
+}
+
+// Bulks is the reply of one string, or of a flat array of several.
+func Bulks(values ...string) string {
+	var b strings.Builder
+	w := bufio.NewWriter(&b)
+	writeBulks(w, values...)
+	_ = w.Flush()
+	return b.String()
+}
+
+// ErrorReply is an error, for example "NOPERM no permissions".
+func ErrorReply(text string) string { return "-" + text + "\r\n" }
 
 // SetID sets the Sentinel's own id, or the Redis node's run id.
 func (f *Fake) SetID(id string) {
@@ -204,8 +226,8 @@ func (f *Fake) serve(raw net.Conn, s *subscription) {
 		f.wait()
 		pending++
 		s.mu.Lock()
-		f.answer(s, args)
-		if c.r.Buffered() == 0 {
+		cut := f.answer(s, args)
+		if c.r.Buffered() == 0 || cut {
 			err = s.w.Flush()
 			f.mu.Lock()
 			f.largest = max(f.largest, pending)
@@ -213,7 +235,7 @@ func (f *Fake) serve(raw net.Conn, s *subscription) {
 			pending = 0
 		}
 		s.mu.Unlock()
-		if err != nil {
+		if err != nil || cut {
 			return
 		}
 	}
@@ -228,7 +250,8 @@ func (f *Fake) wait() {
 	}
 }
 
-func (f *Fake) answer(s *subscription, args []string) {
+// answer writes the reply; true when the connection is to be cut instead.
+func (f *Fake) answer(s *subscription, args []string) (cut bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	name := strings.ToUpper(args[0])
@@ -236,6 +259,10 @@ func (f *Fake) answer(s *subscription, args []string) {
 		name += " " + strings.ToUpper(args[1])
 	}
 	f.commands[name]++
+	if reply, ok := f.scripts[name]; ok {
+		fmt.Fprint(s.w, reply)
+		return reply == ""
+	}
 	switch name {
 	case "PING":
 		if len(s.channels) > 0 {
@@ -259,6 +286,7 @@ func (f *Fake) answer(s *subscription, args []string) {
 	default:
 		fmt.Fprintf(s.w, "-ERR unknown command '%s'\r\n", args[0])
 	}
+	return false
 }
 
 func (f *Fake) sayRole(w *bufio.Writer) {

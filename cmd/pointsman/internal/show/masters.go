@@ -117,6 +117,9 @@ func (p *Printer) Master(m *pointsmanv1.Master) {
 		last = fmt.Sprintf("%s, planned by spec revision %d (pointsman failovers show %s)", id, m.GetSpecRevision(), id)
 	}
 	p.printf("epoch %d   zone %s   open actions %d\nlast failover %s\n", m.GetEpoch(), or(zoneOf(m)), m.GetOpenActions(), last)
+	if w := m.GetSwitchover(); w != nil {
+		p.printf("switchover %s\n", p.switchoverLine(w))
+	}
 	p.printf("\n")
 	p.sentinels(m)
 	p.printf("\n")

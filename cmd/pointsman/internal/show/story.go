@@ -34,6 +34,9 @@ func (t *timeline) summary(now *durationpb.Duration) []string {
 	}
 	lines := []string{fmt.Sprintf("%s by %s (term %d, log index %d): config-epoch %d, rule %s, spec revision %d", accepted,
 		or(f.GetAcceptedNode()), f.GetAcceptedTerm(), f.GetAcceptedIndex(), f.GetSentinelEpoch(), or(Word(f.GetKind())), f.GetSpecRevision())}
+	if a := f.GetAsked(); a != nil {
+		lines = append(lines, askedLine(f, a))
+	}
 	counted := tally(f.GetActions())
 	switch {
 	case len(f.GetActions()) == 0:
