@@ -37,6 +37,15 @@ func TestFirstView(t *testing.T) {
 			return fmt.Errorf("alerts %v", said.GetMaster().GetAlerts())
 		})
 	}
+	all, err := pointsmanv1.NewClusterServiceClient(tr.dial(0)).GetCluster(t.Context(), &pointsmanv1.GetClusterRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all.GetCluster().GetAlerts() {
+		if a.GetCode() == "STEP_NOT_READY" {
+			t.Errorf("told twice: %v", a)
+		}
+	}
 	if f, err := sim.Staged(frontend); err != nil || *f.DefaultFarmID != 11 || *f.DisplayName != theirs {
 		t.Fatalf("written at the first view: %+v, %v", f, err)
 	}

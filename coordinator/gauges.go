@@ -66,7 +66,7 @@ func (g preflightGauges) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	for _, f := range found {
-		out <- prometheus.MustNewConstMetric(problemsDesc(), prometheus.GaugeValue, float64(len(f.Problems)), string(f.Master), f.Step.Name)
+		out <- prometheus.MustNewConstMetric(problemsDesc(), prometheus.GaugeValue, float64(len(f.Object)+len(f.Problems)), string(f.Master), f.Step.Name)
 	}
 	out <- prometheus.MustNewConstMetric(preflightAgeDesc(), prometheus.GaugeValue, time.Since(at).Seconds())
 }

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,8 +83,8 @@ func (p *preflight) fly(ctx context.Context, state fsm.State) time.Duration {
 	p.keep(found, state.Spec().Revision, time.Now(), time.Since(began))
 	wait := p.c.Pace.Preflight
 	for _, f := range found {
-		if len(f.Problems) > 0 {
-			p.c.Logger.Warn("preflight", "master", string(f.Master), "step", f.Step.Name, "object", string(f.Step.Object), "problem", f.Problems[0])
+		if wrong := slices.Concat(f.Object, f.Problems); len(wrong) > 0 {
+			p.c.Logger.Warn("preflight", "master", string(f.Master), "step", f.Step.Name, "object", string(f.Step.Object), "problem", wrong[0])
 			wait = min(wait, preflightRetry)
 		}
 	}
@@ -103,22 +104,30 @@ func (p *preflight) Last() *pointsmanv1.Preflight {
 	if p.at.IsZero() {
 		return nil
 	}
-	return preflightMessage(p.found, p.revision, time.Since(p.at), p.took)
+	told := map[fsm.ObjectID]bool{} // by alerts of their own
+	for _, f := range p.c.executor.Findings() {
+		told[f.Object] = true
+	}
+	return preflightMessage(p.found, told, p.revision, time.Since(p.at), p.took)
 }
 
 // Check implements api.Preflight.
 func (p *preflight) Check(ctx context.Context, state fsm.State, spec fsm.Spec) *pointsmanv1.Preflight {
 	began := time.Now()
 	found := p.c.executor.Preflight(ctx, state, spec, true)
-	return preflightMessage(found, spec.Revision, 0, time.Since(began))
+	return preflightMessage(found, nil, spec.Revision, 0, time.Since(began))
 }
 
-func preflightMessage(found []executor.Checked, revision fsm.Revision, age, took time.Duration) *pointsmanv1.Preflight {
+// preflightMessage leaves out what is wrong with those objects of which that is told elsewhere.
+func preflightMessage(found []executor.Checked, told map[fsm.ObjectID]bool, revision fsm.Revision, age, took time.Duration) *pointsmanv1.Preflight {
 	m := &pointsmanv1.Preflight{SpecRevision: uint64(revision), Age: durationpb.New(age), Took: durationpb.New(took)}
 	for _, f := range found {
 		c := &pointsmanv1.StepCheck{
 			Master: string(f.Master), Stage: f.Stage, Step: f.Step.Name, Kind: f.Step.Kind, Target: string(f.Step.Target),
 			Object: string(f.Step.Object), Found: f.Found, Problems: f.Problems,
+		}
+		if !told[f.Step.Object] {
+			c.Problems = slices.Concat(f.Object, f.Problems)
 		}
 		if f.Verdict != 0 {
 			c.Verdict = f.Verdict.String()

@@ -27,7 +27,8 @@ type Checked struct {
 	Found    string            // for people: what stands there; empty when nothing was read
 	Verdict  actuators.Verdict // of that to the master's present address; zero when either is not known
 	Outcomes []Outcome         // of a failover to each other candidate
-	Problems []string          // what would keep a failover from being done; empty: nothing known
+	Object   []string          // what of the object itself would keep a failover from being done: it cannot be read, or would be refused
+	Problems []string          // what else would, such as a right that is not granted; empty: nothing known
 	Typical  time.Duration     // of past failovers, from the first claim to the end; zero: none kept
 }
 
@@ -111,7 +112,7 @@ func (f *flight) fly(ctx context.Context) {
 	}
 	r, err := tool.Read(ctx, subject)
 	if err != nil {
-		f.wrong("cannot be read: %v", err)
+		f.Object = append(f.Object, fmt.Sprintf("cannot be read: %v", err))
 	} else {
 		f.judge(tool, r)
 	}
@@ -171,8 +172,8 @@ func (f *flight) judge(tool actuators.Actuator, r actuators.Reading) {
 // refused tells once of what a failover would be stuck at.
 func (f *flight) refused(s actuators.Sight) {
 	why := fmt.Sprintf("a failover would be stuck: %s: %s", s.Verdict, s.Detail)
-	if (s.Verdict == actuators.Newer || s.Verdict == actuators.Foreign) && !slices.Contains(f.Problems, why) {
-		f.wrong("%s", why)
+	if (s.Verdict == actuators.Newer || s.Verdict == actuators.Foreign) && !slices.Contains(f.Object, why) {
+		f.Object = append(f.Object, why)
 	}
 }
 

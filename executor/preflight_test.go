@@ -38,7 +38,7 @@ func TestPreflight_TellsWhatStandsAndWhatWouldBe(t *testing.T) {
 			t.Fatalf("%d checks", len(found))
 		}
 		got := found[0]
-		if got.Verdict != actuators.Applied || len(got.Problems) > 0 || got.Master != "cache" || got.Stage != "cutover" || got.Typical < o.slow || got.Typical > time.Second {
+		if got.Verdict != actuators.Applied || len(got.Problems)+len(got.Object) > 0 || got.Master != "cache" || got.Stage != "cutover" || got.Typical < o.slow || got.Typical > time.Second {
 			t.Errorf("%+v", got)
 		}
 		want := []Outcome{{"a:1", "a:1 00000002", actuators.Absent}, {"c:1", "c:1 00000002", actuators.Absent}}
@@ -65,8 +65,8 @@ func TestPreflight_NamesWhatAFailoverWouldBeStuckAt(t *testing.T) {
 				defer l.stop()
 				o.turn(func() { c.turn(o) })
 				got := l.check(t.Context(), o.w.now().Spec())[0]
-				if len(got.Problems) != 1 || !strings.Contains(got.Problems[0], c.want) {
-					t.Errorf("problems %q, want %q", got.Problems, c.want)
+				if len(got.Object) != 1 || !strings.Contains(got.Object[0], c.want) || len(got.Problems) > 0 {
+					t.Errorf("object %q, problems %q, want %q", got.Object, got.Problems, c.want)
 				}
 			})
 		})
@@ -88,7 +88,7 @@ func TestPreflight_OfASpecThatIsNotApplied(t *testing.T) {
 			{Name: "cutover", Steps: []fsm.Step{{Name: "far", Target: "lost", Kind: "gone", Object: "lost/object", Class: fsm.Readable}}},
 		}})
 		found := l.check(t.Context(), spec)
-		if len(found) != 2 || len(found[0].Problems) > 0 || len(found[0].Outcomes) != 2 {
+		if len(found) != 2 || len(found[0].Problems)+len(found[0].Object) > 0 || len(found[0].Outcomes) != 2 {
 			t.Fatalf("%+v", found)
 		}
 		if len(found[1].Problems) != 1 || !strings.Contains(found[1].Problems[0], `no actuator of kind "gone"`) {
@@ -109,8 +109,8 @@ func TestPreflight_EndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		got := l.check(ctx, o.w.now().Spec())[0]
-		if len(got.Problems) != 1 || !strings.Contains(got.Problems[0], "canceled") {
-			t.Errorf("problems %q", got.Problems)
+		if len(got.Object) != 1 || !strings.Contains(got.Object[0], "canceled") {
+			t.Errorf("object %q, problems %q", got.Object, got.Problems)
 		}
 	})
 }
