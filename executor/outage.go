@@ -11,9 +11,14 @@ import (
 
 // outageShare bounds how much longer an outage of the provider lasts for us
 // than it did: the next look comes after one part in so many of what it has
-// lasted, but not before BackoffBase and not after BackoffCap. That is 0.5 s
-// after a quarter of a minute, and some 50 looks until then.
-const outageShare = 32
+// lasted, but not before lookLeast and not after BackoffCap. That is 0.5 s
+// after a quarter of a minute, and some 40 looks until then, which a bucket of
+// 60 requests covers with what it keeps back: looks that came sooner at first
+// would be one a second when it counts.
+const (
+	outageShare = 32
+	lookLeast   = 400 * time.Millisecond
+)
 
 // backoffLeast is what the pause between attempts grows to in any case.
 const backoffLeast = time.Second
@@ -46,7 +51,7 @@ func (t *try) answered(ctx context.Context, state fsm.State, a fsm.Action) bool 
 // failed together do not come back together.
 func (t try) nextLook(a fsm.Action) time.Duration {
 	lasted := time.Duration(t.Journal.Clock() - a.Changed)
-	d := min(max(lasted/outageShare, t.BackoffBase), t.BackoffCap)
+	d := min(max(lasted/outageShare, lookLeast), t.BackoffCap)
 	return d - rand.N(d/8)
 }
 

@@ -12,8 +12,8 @@ import (
 
 // outage plays a failover under a provider whose looks or writes fail for so
 // long, and says how much later than its end the value was written.
-func outage(t *testing.T, lasts time.Duration, read, write error) (late time.Duration, a fsm.Action, calls int) {
-	w, s := masters(t, 1, 6000)
+func outage(t *testing.T, rate int, lasts time.Duration, read, write error) (late time.Duration, a fsm.Action, calls int) {
+	w, s := masters(t, 1, rate)
 	s.read, s.write = read, write
 	e, stop := leading(t, w, s, 1)
 	defer stop()
@@ -47,7 +47,7 @@ func TestLife_OutageIsFollowedSoon(t *testing.T) {
 		{time.Hour, DefaultConfig().BackoffCap},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			late, a, calls := outage(t, c.lasts, errors.New("500"), nil)
+			late, a, calls := outage(t, 6000, c.lasts, errors.New("500"), nil)
 			if late > c.within {
 				t.Errorf("an outage of %s: written %s after it, want %s", c.lasts, late, c.within)
 			}
@@ -61,10 +61,23 @@ func TestLife_OutageIsFollowedSoon(t *testing.T) {
 	}
 }
 
+// At a small rate the looks of the first seconds leave enough of it for those of
+// the last ones. A look of this provider takes four requests, so that the rate
+// is one of 45 looks a minute.
+func TestLife_OutageAtASmallRateIsFollowedSoon(t *testing.T) {
+	for lasts := 13 * time.Second; lasts <= 16*time.Second; lasts += 250 * time.Millisecond {
+		synctest.Test(t, func(t *testing.T) {
+			if late, _, _ := outage(t, 180, lasts, errors.New("500"), nil); late > 550*time.Millisecond {
+				t.Errorf("an outage of %s: written %s after it", lasts, late)
+			}
+		})
+	}
+}
+
 // What the provider asks for is kept, whatever we would do.
 func TestLife_OutageKeepsTheProvidersDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, _, calls := outage(t, 2*time.Minute, &actuators.Error{Err: errors.New("429"), After: 10 * time.Second}, nil)
+		_, _, calls := outage(t, 6000, 2*time.Minute, &actuators.Error{Err: errors.New("429"), After: 10 * time.Second}, nil)
 		if looks := calls / 4; looks > 20 {
 			t.Errorf("%d looks in two minutes at a provider that asks for ten seconds between them", looks)
 		}
@@ -80,7 +93,7 @@ func TestLife_OutageOfWritesIsFollowedSoon(t *testing.T) {
 		{time.Hour, DefaultConfig().BackoffCap},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			late, a, calls := outage(t, c.lasts, nil, &actuators.Error{Err: errors.New("500"), Doubt: true})
+			late, a, calls := outage(t, 6000, c.lasts, nil, &actuators.Error{Err: errors.New("500"), Doubt: true})
 			if late > c.within {
 				t.Errorf("an outage of %s: written %s after it, want %s", c.lasts, late, c.within)
 			}
