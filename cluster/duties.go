@@ -20,6 +20,8 @@ const (
 	watchdogPeriod = time.Second
 	diskPeriod     = 2 * time.Second
 	snapshotPeriod = 5 * time.Second
+	logPeriod      = time.Second
+	logAgree       = 3               // looks in a row
 	announceWait   = 3 * time.Second // for one try to be recorded as a member
 )
 
@@ -206,6 +208,36 @@ func (n *Node) watchDisk() {
 		pause(n.ctx, diskPeriod)
 		n.checkDisk()
 	}
+}
+
+// watchLog ends a node that would download one snapshot after another for ever.
+// hashicorp/raft 1.8.0 empties the log when it installs a snapshot, and goes on
+// believing in the last entry that it had. Was that one the snapshot's equal or
+// beyond it, and of another term (it came from a leader that died before anybody
+// else had it), every entry that follows the snapshot is refused, and the leader
+// answers with the snapshot (hashicorp/raft issue 697). A start reads the log anew.
+func (n *Node) watchLog() {
+	for seen := 0; n.ctx.Err() == nil; {
+		pause(n.ctx, logPeriod)
+		if !n.parted() {
+			seen = 0
+		} else if seen++; seen == logAgree { // an entry that is just being stored parts them for a moment
+			n.fail(ErrParted)
+			return
+		}
+	}
+}
+
+// parted compares what raft believes with what is stored.
+func (n *Node) parted() bool {
+	stats := n.raft.Stats()
+	number := func(name string) uint64 { v, _ := strconv.ParseUint(stats[name], 10, 64); return v }
+	last, snapshot := number("last_log_index"), number("last_snapshot_index")
+	if last == 0 || last < snapshot || last == snapshot && number("last_log_term") == number("last_snapshot_term") {
+		return false
+	}
+	stored, err := n.logs.LastIndex()
+	return err == nil && stored == 0
 }
 
 func (n *Node) checkDisk() {

@@ -24,6 +24,8 @@ var (
 	ErrStoreWrite = errors.New("the Raft store refused a write")
 	// ErrWriteDeadline ends a node whose store did not finish a write in time.
 	ErrWriteDeadline = errors.New("the Raft store did not finish a write in time")
+	// ErrParted ends a node whose raft remembers entries that its log no longer has.
+	ErrParted = errors.New("raft and its log have parted, a start mends it")
 	// ErrStalled ends a leader that can neither commit nor hand over.
 	ErrStalled = errors.New("the leader commits nothing and cannot hand over")
 	// ErrUpgrade ends a node that meets an entry or snapshot it cannot read.

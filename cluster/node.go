@@ -118,7 +118,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	n.logs.running.Store(true)
 	n.started.Store(true)
 	n.checkDisk()
-	for _, loop := range []func(){n.watchLeadership, n.tend, n.watchDisk, n.takeSnapshots} {
+	for _, loop := range []func(){n.watchLeadership, n.tend, n.watchDisk, n.watchLog, n.takeSnapshots} {
 		n.wait.Go(loop)
 	}
 	return nil
