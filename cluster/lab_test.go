@@ -250,6 +250,8 @@ type pipeHost struct {
 func (h *pipeHost) Listen(address string) (net.Listener, error) {
 	h.board.mu.Lock()
 	defer h.board.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.queue, h.closed, h.lines = make(chan net.Conn), make(chan struct{}), map[net.Conn]string{}
 	h.board.hosts[address] = h
 	return &pipeListener{h, sync.Once{}}, nil
@@ -259,6 +261,11 @@ func (h *pipeHost) Listen(address string) (net.Listener, error) {
 func (h *pipeHost) Dial(ctx context.Context, address string) (net.Conn, error) {
 	h.board.mu.Lock()
 	to, cut := h.board.hosts[address], h.board.cut[[2]string{h.address, address}]
+	var queue chan net.Conn // of this life of the host
+	var closed chan struct{}
+	if to != nil {
+		queue, closed = to.queue, to.closed
+	}
 	h.board.mu.Unlock()
 	if cut {
 		<-ctx.Done()
@@ -269,8 +276,8 @@ func (h *pipeHost) Dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	ours, theirs := net.Pipe()
 	select {
-	case to.queue <- theirs:
-	case <-to.closed:
+	case queue <- theirs:
+	case <-closed:
 		return nil, errors.New("connection refused")
 	case <-ctx.Done():
 		return nil, ctx.Err()
