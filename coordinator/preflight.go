@@ -49,7 +49,7 @@ func (p *preflight) run(ctx context.Context) {
 	defer p.keep(nil, 0, time.Time{}, 0)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	for ctx.Err() == nil {
 		state, changed := p.c.node.Watch()
 		p.mu.Lock()
 		due := state.Spec().Revision != p.revision

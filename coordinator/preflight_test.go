@@ -78,3 +78,42 @@ func TestPreflight(t *testing.T) {
 		}
 	}
 }
+
+// TestPreflightEndsWithItsTerm: a leader that is asked to go while a provider
+// keeps its look waiting goes, and can lead again.
+func TestPreflightEndsWithItsTerm(t *testing.T) {
+	s, tr := newSights(t), three(t)
+	spec := s.spec()
+	sim := balance(t, s, spec)
+	if _, err := sim.AddFault(cloud.Fault{Do: cloud.DoHang, Count: cloud.Unlimited}); err != nil {
+		t.Fatal(err)
+	}
+	tr.apply(spec)
+	eventually(t, "a look that waits", func(context.Context) error {
+		if len(sim.Journal(0).Calls) == 0 {
+			return errors.New("nothing was asked yet")
+		}
+		return nil
+	})
+	clusters := pointsmanv1.NewClusterServiceClient(tr.dial(0))
+	now, err := clusters.GetCluster(t.Context(), &pointsmanv1.GetClusterRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := now.GetCluster().GetLeaderId()
+	for _, to := range []string{"", first} {
+		eventually(t, "the leadership to move", func(ctx context.Context) error {
+			_, err := clusters.TransferLeadership(ctx, &pointsmanv1.TransferLeadershipRequest{To: to, Force: to != ""})
+			return err
+		})
+	}
+	eventually(t, first+" to lead again", func(ctx context.Context) error {
+		got, err := clusters.GetCluster(ctx, &pointsmanv1.GetClusterRequest{})
+		for _, n := range got.GetCluster().GetNodes() {
+			if n.GetId() == first && n.GetRole() == pointsmanv1.NodeRole_NODE_ROLE_LEADER {
+				return nil
+			}
+		}
+		return errors.Join(err, fmt.Errorf("leader %s", got.GetCluster().GetLeaderId()))
+	})
+}

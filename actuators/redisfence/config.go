@@ -39,19 +39,24 @@ var (
 	ErrValue = errors.New("value not understood")
 	// ErrMoved is returned by Act when the old master is not what the claim says.
 	ErrMoved = errors.New("another replication id than the claim's")
+	// ErrTLS is returned by Open for a target with tls when the kind was made without TLS.
+	ErrTLS = errors.New("this program speaks no TLS to Redis")
 	// ErrReply is returned for an answer that is none of Redis.
 	ErrReply = errors.New("answer not understood")
 )
 
 // Config is what a Kind is made with.
 type Config struct {
-	// TLS makes the client's side of a connection. Required where a target has tls.
+	// TLS makes the client's side of a connection; nil: a target with tls cannot be opened.
 	TLS    func(*pb.ClientTls) (*tls.Config, error)
 	Dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: TCP
 	Getenv func(string) string                                                  // nil: os.Getenv
 }
 
 func (c Config) withDefaults() Config {
+	if c.TLS == nil {
+		c.TLS = func(*pb.ClientTls) (*tls.Config, error) { return nil, ErrTLS }
+	}
 	if c.Dial == nil {
 		c.Dial = (&net.Dialer{Timeout: CallTimeout}).DialContext
 	}

@@ -145,6 +145,13 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%v: %v", bad, problems)
 		}
 	}
+	params, err := proto.Marshal(&pb.RedisFenceTarget{Tls: &pb.ClientTls{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Open(fsm.TargetSpec{ID: "old", Kind: Name, Params: params}, nil); !errors.Is(err, ErrTLS) {
+		t.Errorf("opened with tls by a kind without: %v", err)
+	}
 	same, err := k.Render(fsm.Step{Name: "fence"}, actuators.Facts{From: "a:1", To: "a:1"})
 	if err != nil || same.Wanted != "no old master to fence" {
 		t.Errorf("%+v, %v", same, err)
