@@ -13,13 +13,16 @@ import (
 	"github.com/pointsman/pointsman/fsm"
 )
 
-// check makes one preflight of a spec and checks that nothing was written.
+// check makes one preflight of a spec and checks that nothing was written. It
+// begins when what ran before has come to rest: an outcome's entry is followed
+// by others that it makes due.
 func (l *leader) check(ctx context.Context, spec fsm.Spec) []Checked {
 	l.t.Helper()
+	synctest.Wait()
 	before, index := len(l.o.requests()), l.o.w.now().Index()
 	found := l.Preflight(ctx, l.o.w.now(), spec, true)
 	if len(l.o.requests()) != before || l.o.w.now().Index() != index {
-		l.t.Error("a preflight has written")
+		l.t.Errorf("a preflight has written: requests %d to %d, index %d to %d", before, len(l.o.requests()), index, l.o.w.now().Index())
 	}
 	return found
 }
