@@ -39,6 +39,8 @@ func (r *run) check() {
 	r.stands()
 	r.values(state)
 	r.shopped(state)
+	r.sided(state, log)
+	r.askings(state, log)
 	r.states(state, log)
 	if r.right > convergeWithin && !r.anyEdited() && !r.refused() {
 		r.fail("convergence", "traffic went where it belongs %s after the last fault, at most %s", r.right, convergeWithin)

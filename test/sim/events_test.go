@@ -36,6 +36,8 @@ func (r *run) do(e event) {
 		r.redis.seeded(e)
 	case "flap":
 		r.redis.flap(e)
+	case "ask":
+		r.ask(e)
 	default:
 		r.disturb(e)
 	}

@@ -23,6 +23,9 @@ type figures struct {
 	Loads, Installs, Emptied                             int // starts from a snapshot, snapshots installed, starts refused with an empty store
 	Hashes                                               int // states compared
 	Shops, ShopChanges, ShopRefused                      int // runs with a shop, writes that it took, writes that its digests refused
+	Linodes, Octavias, IPs, Hooks                        int // runs with one of these besides
+	Asked, AskedLed                                      int // switchovers that humans asked for, and those that led to a failover
+	SideChanges, SideLate                                int // changes there, and requests that outlasted their window
 
 	Slowest, SlowestRight, SlowestCalm, LongestDoubt, SlowestMend time.Duration
 }
@@ -63,12 +66,15 @@ func (t *total) String() string {
 		"%d changes at the provider, %d refreshes, %d repeats, %d requests delivered twice, %d out of order; "+
 		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them, longest until mended %s), %d with foreign edits, %d with clocks apart, %d with reads that lag; "+
 		"%d runs with a shop, %d writes taken and %d refused there by their digests; "+
+		"%d runs with a Linode, %d with an Octavia, %d with failover IPs, %d with a bridge, %d changes there and %d requests that outlasted the window; "+
+		"%d switchovers asked for, %d of them led to a failover; "+
 		"%d masters left elsewhere by a late rebase; slowest from a calm switch to its entry %s, from the last fault to right %s and to settled %s",
 		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Retried, f.Claims, f.TakenOver, f.InDoubt, short(f.LongestDoubt),
 		f.Terms, f.Crashes, f.NoQuorum, f.Loads, f.Installs, f.Emptied, f.Hashes,
 		f.Changes, f.Refreshes, f.Repeats, f.Twice, f.OutOfOrder,
 		f.Outlasted, f.Stale, f.Duplicates, short(f.SlowestMend), f.Foreign, f.Apart, f.Lagging,
 		f.Shops, f.ShopChanges, f.ShopRefused,
+		f.Linodes, f.Octavias, f.IPs, f.Hooks, f.SideChanges, f.SideLate, f.Asked, f.AskedLed,
 		f.Differs, short(f.SlowestCalm), short(f.SlowestRight), short(f.Slowest))
 }
 
@@ -95,6 +101,9 @@ func (r *run) count(state fsm.State, log []decided, deeds []deed, p ovh.Proof) {
 		}
 	}
 	f.Outlasted, f.Foreign, f.Apart = one(r.outlasted(deeds)), one(r.anyEdited()), one(len(r.plan.Clocks) > 0)
+	for _, s := range r.plan.Sides {
+		*map[string]*int{"linode": &f.Linodes, "octavia": &f.Octavias, "ip": &f.IPs, "hook": &f.Hooks}[s.Name]++
+	}
 	f.Lagging, f.NoQuorum = one(r.plan.ReadLag > 0), one(len(r.quorums) > 0)
 }
 

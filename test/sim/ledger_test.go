@@ -31,6 +31,7 @@ type entry struct {
 	on      map[string]bool            // nodes that hold it
 	sure    time.Time                  // a majority holds it; zero: none does
 	applied map[int64]map[string]int64 // at that moment, for a Settle to done: farm by frontend and zone
+	sides   map[string]fsm.Address     // the same: where each side's objects were
 }
 
 func newLedger(r *run) *ledger {
@@ -65,7 +66,7 @@ func (l *ledger) first(p *process, e *raft.Log) entry {
 	if e.Type == raft.LogCommand {
 		if d, err := journal.Decode(e.Data); err == nil {
 			if c, ok := d.Command.(fsm.Settle); ok && c.To == fsm.Done {
-				made.applied = l.run.applied()
+				made.applied, made.sides = l.run.applied(), l.run.sideValues()
 			}
 		}
 	}

@@ -25,7 +25,8 @@ type plan struct {
 	ReadLag         time.Duration      // of every other read of a frontend
 	Masters         []masterPlan
 	Knobs           ovh.Knobs
-	Shop            *shopPlan `json:",omitempty"`
+	Shop            *shopPlan  `json:",omitempty"`
+	Sides           []sidePlan `json:",omitempty"`
 	Events          []event
 	Fuse            *fuse
 }
@@ -83,6 +84,7 @@ func draw(seed uint64) *plan {
 	d.knobs()
 	d.unsettled()
 	d.shop()
+	d.sides()
 	d.clocks()
 	end := d.switches()
 	for range d.r.IntN(6) {
@@ -91,6 +93,7 @@ func draw(seed uint64) *plan {
 	if d.chance(10) {
 		d.rare()
 	}
+	d.asks(end)
 	slices.SortStableFunc(p.Events, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	return p
 }

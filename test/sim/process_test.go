@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -108,7 +109,9 @@ func (p *process) kinds() actuators.Kinds {
 	}
 	dial.Dial = dialer(p.end, provider)
 	shop := actshop.New(actshop.Config{Dial: dialer(p.end, shopHost), Getenv: func(string) string { return shopToken }})
-	return actuators.Kinds{actovh.Name: actovh.New(dial), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop}
+	kinds := sideKinds(p)
+	maps.Copy(kinds, actuators.Kinds{actovh.Name: actovh.New(dial), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop})
+	return kinds
 }
 
 // crash ends network and store in one instant; the rest of the process is taken

@@ -45,6 +45,7 @@ type run struct {
 	server     *http.Server
 	shop       *shopify.Sim // nil: none
 	shopServer *http.Server
+	sides      []*side
 	ledger     *ledger
 	fuse       *fuse
 	sees       map[string]*atomic.Bool
@@ -70,6 +71,7 @@ type run struct {
 	figures                                    *figures
 	crashes, retries, installs, loads, emptied atomic.Int64
 	fails                                      []failure
+	asked                                      []asked // what came to Sentinels
 }
 
 type failure struct{ Check, Detail string }
@@ -173,7 +175,10 @@ func (r *run) startProvider() error {
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	r.graves.Go(func() { _ = r.server.Serve(l) })
-	return r.startShop()
+	if err := r.startShop(); err != nil {
+		return err
+	}
+	return r.startSides()
 }
 
 func dialer(e *endpoint, host string) func(context.Context, string, string) (net.Conn, error) {
@@ -226,6 +231,7 @@ func (r *run) heal() {
 	}
 	r.sim.ClearFaults()
 	r.healShop()
+	r.healSides()
 	k := r.plan.Knobs
 	k.RatePerMinute = 0
 	r.note(event{Do: "heal"}, func() error { return r.sim.SetKnobs(k) })
@@ -239,7 +245,7 @@ func (r *run) heal() {
 func (r *run) drift() {
 	for began := time.Now(); time.Since(began) < driftPeriod; time.Sleep(time.Second) {
 		lead := r.leader()
-		if lead != nil && len(r.wrong(lead.node.State())) == 0 {
+		if lead != nil && len(r.wrong(lead.node.State())) == 0 && len(r.sidesWrong(lead.node.State())) == 0 {
 			return
 		}
 	}
@@ -300,6 +306,7 @@ func (r *run) close() {
 		_ = r.server.Close()
 	}
 	r.closeShop()
+	r.closeSides()
 	r.graves.Wait()
 }
 
@@ -334,6 +341,7 @@ func (r *run) unquiet() (why []string) {
 			why = append(why, fmt.Sprintf("%s is %s (attempt %d, on %q, doubt %v): %s", a.ID, a.Phase, a.Attempts, a.On, a.Doubt, a.Reason))
 		}
 	}
+	why = append(why, asksOpen(state)...)
 	for _, o := range state.Objects() {
 		why = append(why, fmt.Sprintf("%s is held by %v", o.ID, o.Held))
 	}
@@ -371,7 +379,7 @@ func (r *run) unquiet() (why []string) {
 	if r.edge.coming() > 0 {
 		why = append(why, "a second delivery is under way")
 	}
-	return append(why, r.shopComing()...)
+	return append(append(why, r.shopComing()...), r.sidesComing()...)
 }
 
 func (r *run) gone(id string) bool {

@@ -185,6 +185,12 @@ func (p *process) lead(ctx context.Context, term fsm.Term) error {
 	return err
 }
 
+func (s *sights) officeNow() *office {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.office
+}
+
 func (p *process) handOver(ctx context.Context) error {
 	context.AfterFunc(ctx, p.executor.Resume)
 	within, cancel := context.WithTimeout(ctx, 5*time.Second)

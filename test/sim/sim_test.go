@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -41,7 +42,7 @@ var flags = options{
 func compile(t testing.TB, p *plan) fsm.Spec {
 	var b strings.Builder
 	b.WriteString("masters:\n")
-	for _, m := range p.Masters {
+	for i, m := range p.Masters {
 		farms, candidates := []string{}, []string{}
 		for _, c := range m.Candidates {
 			farms = append(farms, fmt.Sprintf("%q: %d", c, m.Farms[c]))
@@ -55,17 +56,19 @@ func compile(t testing.TB, p *plan) fsm.Spec {
 		fmt.Fprintf(&b, "      - stage: cutover\n        steps:\n          - {name: lb, target: lb-par, timeout: %s, ovh_iplb: {frontend: %d, farms: {%s}%s}}\n", p.Act, m.Frontend, strings.Join(farms, ", "), policy)
 		fmt.Fprintf(&b, "      - stage: announce\n        steps:\n          - {name: url, setting: {key: redis/%s/url, value: \"redis://{{.New}}\"}}\n", m.ID)
 		b.WriteString(p.shopStep(m))
+		b.WriteString(p.sideSteps(t, i, m))
 	}
 	fmt.Fprintf(&b, "targets:\n  lb-par: {hold: %s, rate: %d, ovh_iplb: {endpoint: %q, service: %s, credentials: \"env:OVH\"}}\n", p.Hold, p.Rate, apiURL, service)
 	b.WriteString(p.shopTarget())
+	b.WriteString(p.sideTargets(t))
 	spec, _, err := config.ParseSpec("spec.yaml", []byte(b.String()))
 	if err != nil {
 		t.Fatalf("spec of seed %d: %v\n%s", p.Seed, err, b.String())
 	}
 	shop := actshop.New(actshop.Config{})
-	made, problems := coordinator.Compile(spec, actuators.Kinds{
-		actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop,
-	})
+	kinds := sideKinds(nil)
+	maps.Copy(kinds, actuators.Kinds{actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop})
+	made, problems := coordinator.Compile(spec, kinds)
 	if len(problems) > 0 {
 		t.Fatalf("spec of seed %d: %v", p.Seed, problems)
 	}
