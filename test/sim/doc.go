@@ -30,23 +30,24 @@
 // material leaves open; edits by others; Sentinels that are away, wiped, seeded,
 // reset, that flap, or name two masters at one epoch; an old master that says
 // so again; a human's switchover, made again at whoever leads, whose Sentinel
-// refuses, begins one and is not heard, or never hears of it; clocks whose rates are 5 % apart and wall clocks that step an hour;
-// snapshots every ten entries with two left behind them, so that nodes begin
-// from one and are sent one; a start on an emptied store, which must be refused.
+// refuses, begins one and is not heard, or never hears of it; clocks whose rates
+// are 5 % apart and wall clocks that step an hour; snapshots every ten entries
+// with two left behind them, so that nodes begin from one and are sent one; a
+// start on an emptied store, which must be refused.
 //
 // Beside the load balancer, a part of the seeds has a shop, and one or two of a
 // Linode NodeBalancer, an Octavia, OVH failover IPs and an endpoint of the http
 // bridge (sides_test.go), each with its own unknowns drawn, its requests lost,
 // late, doubled or refused.
 //
-// What judges (check_test.go, metrics_test.go, sidechecks_test.go, asks_test.go), by name: mutations per action,
-// duplicates, lost, false success, stale, stale stands, orphans, intent before
-// deed, span, one value at a time, no quorum no deed, settled once, settled by
-// its holder, tokens rise, one failover per switch, in doubt, convergence,
-// availability, final value, drift told, left open, asked
-// once, asked and told, and for each side stale, duplicates, orphans, false
-// success, final value; hashes (at every index that
-// a sample was taken at, against the entries), replay, emptied store.
+// What judges (check_test.go, metrics_test.go, sidechecks_test.go,
+// asks_test.go), by name: mutations per action, duplicates, lost, false success,
+// stale, stale stands, orphans, intent before deed, span, one value at a time, no
+// quorum no deed, settled once, settled by its holder, tokens rise, one failover
+// per switch, in doubt, convergence, availability, final value, drift told, left
+// open, asked once, asked and told, and for each side stale, duplicates, orphans,
+// false success, final value; hashes (at every index that a sample was taken at,
+// against the entries), replay, emptied store.
 //
 // A clock's rate is a factor on raft's timings, the spans of claims and windows,
 // the log clock and the judge's times; Go's own timers all run alike.

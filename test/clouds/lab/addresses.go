@@ -31,6 +31,8 @@ type Coordinator struct {
 type Providers struct {
 	OVH     Provided   `json:"ovh"`
 	Shopify *ShopPlace `json:"shopify,omitempty"` // with Options.Shopify
+	HTTP    string     `json:"http,omitempty"`    // with Options.All: URL of the endpoint
+	Command string     `json:"command,omitempty"` // the same: path of the script
 }
 
 // Provided is one simulated service.
@@ -58,6 +60,9 @@ func (l *Lab) Addresses(ctx context.Context) (a Addresses, leader string) {
 	}
 	if l.Shop != nil {
 		a.Providers.Shopify = &ShopPlace{URL: l.Shop.URL, Token: l.Shop.Token}
+	}
+	if o := l.Others; o != nil {
+		a.Providers.HTTP, a.Providers.Command = o.Hook.URL, o.Script.Program
 	}
 	if n, err := l.Nodes.Leader(ctx); err == nil {
 		leader = n.id

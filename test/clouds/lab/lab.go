@@ -22,7 +22,8 @@ type Lab struct {
 	Redis    *redis.Lab
 	Recorder *redis.Recorder
 	Cloud    *Cloud
-	Shop     *Shop // nil without Options.Shopify
+	Shop     *Shop   // nil without Options.Shopify
+	Others   *Others // nil without Options.All
 	Nodes    *Nodes
 	Watch    *Watch
 	Writer   *Writer // nil with Options.Quiet
@@ -157,16 +158,32 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if err != nil {
 		return err
 	}
-	if l.opt.Shopify {
-		if l.Shop, err = startShop(l.dir); err != nil {
-			return fmt.Errorf("start the simulated shop: %w", err)
-		}
-		if text, err = l.Shop.declare(text, l.opt.Rate); err != nil {
-			return err
-		}
+	list, err := l.besides()
+	if err != nil {
+		return err
+	}
+	if text, err = announce(text, list); err != nil {
+		return err
 	}
 	l.Spec = filepath.Join(l.dir, "spec.yaml")
 	return os.WriteFile(l.Spec, []byte(text), 0o600)
+}
+
+// besides starts the providers beside the load balancer.
+func (l *Lab) besides() (list []addition, err error) {
+	if l.opt.Shopify {
+		if l.Shop, err = startShop(l.dir); err != nil {
+			return nil, fmt.Errorf("start the simulated shop: %w", err)
+		}
+		list = append(list, l.Shop.addition(l.opt.Rate))
+	}
+	if l.opt.All {
+		if l.Others, err = startOthers(l.dir); err != nil {
+			return nil, err
+		}
+		list = append(list, l.Others.Hook.addition(l.opt.Rate), l.Others.Script.addition(l.opt.Rate))
+	}
+	return list, nil
 }
 
 func addresses(nodes []redis.Node) []string {
@@ -254,6 +271,9 @@ func (l *Lab) Close() error {
 		}
 		if l.Shop != nil {
 			l.err = errors.Join(l.err, l.Shop.Sim.Close())
+		}
+		if l.Others != nil {
+			l.err = errors.Join(l.err, l.Others.close())
 		}
 		l.err = errors.Join(l.err, l.removeFiles())
 	})

@@ -43,6 +43,9 @@ type Options struct {
 	Reach func(redis, sentinels []string, provider string) error
 	// Shopify adds a simulated shop and a stage that tells it.
 	Shopify bool
+	// All adds the shop and one provider of every other kind that this machine
+	// can play: an endpoint (http) and a script (command).
+	All bool
 	// Quiet leaves out the writing client.
 	Quiet bool
 	// Events is told what happens, in the order of arrival, by one call at a
@@ -102,6 +105,7 @@ func (o Options) withDefaults() (Options, error) {
 	if info, err := os.Stat(o.Pointsman); err != nil || !info.Mode().IsRegular() {
 		return o, fmt.Errorf("%w at %s", ErrNoProgram, o.Pointsman)
 	}
+	o.Shopify = o.Shopify || o.All
 	if o.Rate == 0 {
 		o.Rate = DefaultRate
 	}

@@ -45,16 +45,10 @@ func startShop(dir string) (*Shop, error) {
 	return s, nil
 }
 
-// declare adds the shop, and a stage that tells it, to a spec.
-func (s *Shop) declare(spec string, rate int) (string, error) {
-	return swap(spec, "\ntargets:\n", fmt.Sprintf(`
-      - stage: announce
-        steps:
-          - {name: shopify, target: shop, shopify_metafields: {namespace: %s, values: {%s: "redis://{{.New}}/0"}}}
-
-targets:
-  shop:
-    shopify: {shop: example.myshopify.com, api_version: 2026-10, token: "file:%s", endpoint: "%s"}
-    rate: %d
-`, ShopNamespace, ShopKey, s.Token, s.URL, rate))
+// addition is the step that tells the shop, and its target.
+func (s *Shop) addition(rate int) addition {
+	return addition{
+		step:   fmt.Sprintf(`{name: shopify, target: shop, shopify_metafields: {namespace: %s, values: {%s: "redis://{{.New}}/0"}}}`, ShopNamespace, ShopKey),
+		target: fmt.Sprintf(`shop: {rate: %d, shopify: {shop: example.myshopify.com, api_version: 2026-10, token: "file:%s", endpoint: %q}}`, rate, s.Token, s.URL),
+	}
 }

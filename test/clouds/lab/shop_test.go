@@ -18,7 +18,7 @@ func TestShopIsDeclared(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	text, err := s.declare(samples.Spec(), 600)
+	text, err := announce(samples.Spec(), []addition{s.addition(600)})
 	if err != nil {
 		t.Fatal(err)
 	}
