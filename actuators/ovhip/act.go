@@ -106,7 +106,8 @@ func (a *actuator) move(ctx context.Context, want wanted, out *actuators.Outcome
 
 // refusedBeside looks again after a refusal that would be for good: in what words
 // OVH refuses a move beside another one, or to where the IP is already, is not
-// known.
+// known. What is read may lag, so the first refusals are believed only if they
+// last.
 func (a *actuator) refusedBeside(ctx context.Context, want wanted, out *actuators.Outcome, err error) error {
 	x := actuators.Explain(err)
 	g := &gather{client: a.client}
@@ -116,7 +117,9 @@ func (a *actuator) refusedBeside(ctx context.Context, want wanted, out *actuator
 		lookErr = readIP(ctx, g, v)
 	}
 	out.Requests = append(out.Requests, g.ids...)
-	if lookErr == nil && (len(v.moves) > 0 || sameService(v.service, want.Service)) {
+	e, ours := errors.AsType[*ovhapi.APIError](err)
+	lags := ours && (e.Status == http.StatusBadRequest || e.Status == http.StatusConflict) && a.memory.refusedLately(want.Block)
+	if lags || lookErr == nil && (len(v.moves) > 0 || sameService(v.service, want.Service)) {
 		x.Permanent, x.After = false, max(x.After, refusedLook)
 		return &x
 	}

@@ -34,6 +34,8 @@ const (
 	lastPoll    = 10 * time.Second
 	unknownPoll = 10 * time.Second // at a status that is not known here
 	refusedLook = time.Second      // after a refusal that the IP does not bear out
+	refusedFor  = 5 * time.Second  // longer than what is read may lag behind a refusal's reason
+	refusedAnew = 5 * time.Minute  // longer than the pause between two attempts at one move
 )
 
 // Errors.

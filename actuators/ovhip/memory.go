@@ -25,6 +25,9 @@ type moved struct {
 	asked time.Time // a move left, whose task may not be listed yet; zero: none
 	done  time.Time // a task was said to be done
 	to    string    // the service that it moves to
+
+	refused     time.Time // since when moves are refused; zero: the last one was not
+	refusedLast time.Time
 }
 
 func newMemory() *memory { return &memory{tasks: map[int64]sighting{}, moves: map[string]moved{}} }
@@ -102,4 +105,18 @@ func (m *memory) last(block, at string) (asked, done time.Duration) {
 		done = max(d, 1)
 	}
 	return asked, done
+}
+
+// refusedLately notes a refusal and reports whether the refusals are so young
+// that what the IP shows may be older than their reason.
+func (m *memory) refusedLately(block string) (young bool) {
+	m.change(block, func(v *moved) {
+		now := time.Now()
+		if now.Sub(v.refusedLast) > refusedAnew {
+			v.refused = now
+		}
+		v.refusedLast = now
+		young = now.Sub(v.refused) < refusedFor
+	})
+	return young
 }

@@ -140,9 +140,30 @@ func TestCannotBeMoved(t *testing.T) {
 		r.must(r.sim.AddIP(cloud.IP{Block: block, Service: serviceA, Destinations: []string{serviceA}}))
 		r.knobs(func(k *cloud.IPKnobs) { k.Destinations = cloud.IPOff })
 		w := r.work(1, addressB)
-		if _, err := r.act(w, r.sees(w, actuators.Absent)); !actuators.Explain(err).Permanent || !strings.Contains(err.Error(), "cannot be moved") {
-			t.Errorf("%v", err)
+		if why := r.ride(w); !strings.Contains(why, "cannot be moved") {
+			t.Errorf("%s", why)
 		}
+		if n := len(r.sim.Journal(0).Calls); n > 80 {
+			t.Errorf("%d calls until it is stuck", n)
+		}
+	})
+}
+
+// TestRefusedForWhatIsNotShownYet: the IP has moved already, which OVH knows
+// when it refuses to move it there, and does not show when it is read.
+func TestRefusedForWhatIsNotShownYet(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.work(1, addressB)
+		s := r.sees(w, actuators.Absent)
+		r.must(r.sim.EditIP(block, new(serviceB), nil))
+		if _, err := r.act(w, s); err == nil || actuators.Explain(err).Permanent {
+			t.Fatalf("moved to where it is: %v", err)
+		}
+		if why := r.ride(w); why != "" {
+			t.Error(why)
+		}
+	}, func(k *cloud.IPKnobs) {
+		k.Same, k.ReadLag, k.ListLag = cloud.IPSameRefuse, 3*time.Second, 3*time.Second
 	})
 }
 

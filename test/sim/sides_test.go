@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -23,7 +22,6 @@ import (
 // balancer's: what it takes to run and to judge one.
 type side struct {
 	name    string // of its step, its target and its host
-	kinds   func(p *process) actuators.Kinds
 	target  string // its line in the spec
 	step    func(i int, m masterPlan) string
 	handler http.Handler
