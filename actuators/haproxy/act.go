@@ -2,9 +2,9 @@ package haproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 )
@@ -14,38 +14,56 @@ type actuator struct {
 	config           Config
 	budget           actuators.Budget
 	network, address string
+	tls              *tls.Config // nil: none
 }
 
-var (
-	_ actuators.Actuator = (*actuator)(nil)
-	_ actuators.Prober   = (*actuator)(nil)
-)
-
-// Probe implements actuators.Prober.
-func (a *actuator) Probe(ctx context.Context) error {
-	text, err := a.ask(ctx, "show info", false)
-	if err == nil && pidOf(text) == "" {
-		err = fmt.Errorf("show info: %w: %s", ErrAnswer, quote(text))
-	}
-	return err
-}
+var _ actuators.Actuator = (*actuator)(nil)
 
 // Judge implements actuators.Actuator.
 func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {
-	s := actuators.Sight{Verdict: actuators.Busy, Detail: "not read yet", After: time.Second, Reading: r}
+	s := actuators.Sight{Verdict: actuators.Busy, Detail: "not read yet", After: LookAgain}
+	if v, ok := r.Body.(*view); ok {
+		s = v.judge(w)
+	}
+	s.Reading = r
+	return s
+}
+
+// judge follows the table in doc.go.
+func (v *view) judge(w actuators.Work) actuators.Sight {
 	want, err := wantedOf(w.Action)
-	v, ok := r.Body.(*view)
+	if err == nil && (v.backend != want.Backend || v.server != want.Server) {
+		err = fmt.Errorf("action %s wants %s/%s, %s/%s was read: %w", w.Action.ID, want.Backend, want.Server, v.backend, v.server, ErrValue)
+	}
+	if err != nil {
+		return actuators.Sight{Verdict: actuators.Foreign, Detail: err.Error()}
+	}
+	s := actuators.Sight{Detail: v.String()}
 	switch {
-	case err != nil:
-		s.Verdict, s.Detail, s.After = actuators.Foreign, err.Error(), 0
-	case !ok:
-	case v.backend != want.Backend || v.server != want.Server:
-		s.Verdict, s.Detail, s.After = actuators.Foreign, fmt.Sprintf("wants %s/%s, read was %s", want.Backend, want.Server, v), 0
-	default:
-		match := v.at.IsValid() && v.at.Port() == want.Address.Port() && v.at.Addr() == want.Address.Addr().Unmap()
-		s.Verdict, s.Detail, s.After = actuators.Standing{Match: match, Marked: v.marked, Marker: v.marker}.Verdict(w), v.String(), 0
+	case v.moving:
+		s.Verdict, s.After, s.Detail = actuators.Busy, LookAgain, "being written: "+s.Detail
+		return s
+	case v.split() != "":
+		s.Verdict, s.Detail = actuators.Foreign, v.split()
+		return s
+	}
+	s.Verdict = actuators.Standing{Match: v.stands(want), Marked: v.marked, Marker: v.marker}.Verdict(w)
+	switch {
+	case s.Verdict == actuators.Applied:
+		s.Warning = v.care()
+		s.Found = !v.marked && !v.unwritable
+	case s.Verdict == actuators.Foreign:
+		s.Detail = "edited since our write: " + s.Detail
+	case s.Verdict == actuators.Newer && v.marker.Cluster != actuators.MarkerOf(w.Cluster, w.Action.For).Cluster:
+		s.Detail = "written by another cluster (a restart of HAProxy forgets its marker): " + s.Detail
+	case s.Verdict == actuators.Newer:
+		s.Detail = "written by a newer failover: " + s.Detail
 	}
 	return s
+}
+
+func (v *view) stands(want wanted) bool {
+	return v.at.IsValid() && v.at.Port() == want.Address.Port() && v.at.Addr() == want.Address.Addr().Unmap()
 }
 
 // Act implements actuators.Actuator.
@@ -71,16 +89,19 @@ func (a *actuator) move(ctx context.Context, w actuators.Work, seen actuators.Si
 	default:
 		return out, fmt.Errorf("%s, %s: %w", now.Verdict, now.Detail, ErrNotDue)
 	}
+	if v, ok := seen.Reading.Body.(*view); ok && v.stands(want) {
+		want.End = false // the sessions are at the right place: only the marker is written
+	}
 	text, err := a.ask(ctx, command(want, actuators.MarkerOf(w.Cluster, w.Action.For)), true)
 	if err != nil {
 		return out, err
 	}
 	out.Requests = idsOf(pidOf(text))
-	switch {
-	case refused(text):
-		return out, actuators.Permanent(fmt.Errorf("%s: %w", quote(firstLine(text)), ErrRefused))
-	case len(out.Requests) == 0 || !moved(text):
-		return out, actuators.InDoubt(fmt.Errorf("%w: %s", ErrAnswer, quote(text)))
+	if err := refusal(text); err != nil {
+		return out, err
+	}
+	if len(out.Requests) == 0 || !moved(text) {
+		return out, actuators.InDoubt(strange(text))
 	}
 	return out, nil
 }
@@ -91,8 +112,8 @@ func moved(text string) bool {
 		strings.Contains(text, "no need to change the addr")
 }
 
-// command is the one line that moves a server. The address comes first: should
-// HAProxy die within the line, no marker stands beside another value.
+// command is the one line that moves a server. The address comes before the
+// marker: a look in between finds an older marker, and writes the same again.
 func command(want wanted, m actuators.Marker) string {
 	name := want.Backend + "/" + want.Server
 	line := []string{

@@ -2,9 +2,12 @@ package haproxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -24,7 +27,7 @@ func (a *actuator) ask(ctx context.Context, line string, mutates bool) (string, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	conn, err := a.config.Dial(ctx, a.network, a.address)
+	conn, err := a.dial(ctx)
 	if err != nil {
 		return "", fmt.Errorf("not sent: %w", err)
 	}
@@ -47,6 +50,24 @@ func (a *actuator) ask(ctx context.Context, line string, mutates bool) (string, 
 	return "", err
 }
 
+// dial opens a connection; what speaks TLS has shaken hands.
+func (a *actuator) dial(ctx context.Context) (net.Conn, error) {
+	raw, err := a.config.Dial(ctx, a.network, a.address)
+	if err != nil || a.tls == nil {
+		return raw, err
+	}
+	conf := a.tls.Clone()
+	if conf.ServerName == "" {
+		conf.ServerName, _, _ = net.SplitHostPort(a.address)
+	}
+	secured := tls.Client(raw, conf)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return secured, nil
+}
+
 func exchange(conn io.ReadWriter, line string) (string, error) {
 	if _, err := io.WriteString(conn, line+"\n"); err != nil {
 		return "", err
@@ -63,27 +84,53 @@ func exchange(conn io.ReadWriter, line string) (string, error) {
 	return string(text), nil
 }
 
+// pidOf is the process id that "show info" tells; empty when the answer has no
+// such line, as one that was cut has not.
+func pidOf(text string) string {
+	if p := regexp.MustCompile(`(?m)^Pid: ([0-9]{1,10})\r?$`).FindStringSubmatch(text); p != nil {
+		return p[1]
+	}
+	return ""
+}
+
+// idsOf is what stands for the id of an answer, which HAProxy has not.
+func idsOf(pid string) []string {
+	if pid == "" {
+		return nil
+	}
+	return []string{"pid " + pid}
+}
+
+// refusal is the line of an answer with which HAProxy refuses what only a human
+// can grant or mend; nil when there is none.
+func refusal(text string) error {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "Permission denied") {
+			return actuators.Permanent(fmt.Errorf("%w: %s (is the socket's level admin?)", ErrRefused, quote(line)))
+		}
+		for _, words := range []string{"No such server.", "No such backend.", "Can't find backend.", "Invalid addr ", "Require 'backend/server'."} {
+			if strings.HasPrefix(line, words) {
+				return actuators.Permanent(fmt.Errorf("%w: %s", ErrRefused, quote(line)))
+			}
+		}
+	}
+	return nil
+}
+
+// strange is an answer that is none of those that are known.
+func strange(text string) error { return fmt.Errorf("%w: %q", ErrAnswer, quote(text)) }
+
 // quote makes HAProxy's words fit for a log: short and one line.
 func quote(text string) string {
+	if len(text) > MaxMessage {
+		text = text[:MaxMessage]
+	}
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return ' '
 		}
 		return r
-	}, strings.TrimSpace(text))
-	if len(text) > MaxMessage {
-		text = strings.ToValidUTF8(text[:MaxMessage], "")
-	}
-	return text
-}
-
-// refused reports whether an answer holds one of HAProxy's refusals that only a
-// human can end.
-func refused(text string) bool {
-	for _, words := range []string{"Permission denied", "No such server", "No such backend", "Can't find backend", "Invalid addr", "Invalid port", "must be in maintenance"} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
+	}, text)
+	return strings.TrimSpace(text)
 }

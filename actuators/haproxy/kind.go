@@ -29,8 +29,12 @@ func (k *Kind) CheckTarget(msg proto.Message) []actuators.Problem {
 	if !ok || t == nil {
 		return []actuators.Problem{{Message: "not a haproxy target"}}
 	}
-	if _, _, ok := place(t.GetAddress()); !ok {
+	network, _, ok := place(t.GetAddress())
+	switch {
+	case !ok:
 		return []actuators.Problem{{Path: "address", Message: fmt.Sprintf("%q is neither host:port nor unix:/PATH", t.GetAddress())}}
+	case network == "unix" && t.GetTls() != nil:
+		return []actuators.Problem{{Path: "tls", Message: "a socket of this machine takes none"}}
 	}
 	return nil
 }
@@ -55,7 +59,7 @@ func (k *Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Prob
 		problems = append(problems, actuators.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 	if target, ok := in.TargetMsg.(*pb.HaproxyTarget); !ok || target == nil {
-		add("", "needs a target of kind haproxy")
+		add("", "target %q is not of kind haproxy", in.Target)
 	}
 	for _, p := range []struct{ field, name string }{{"backend", msg.GetBackend()}, {"server", msg.GetServer()}} {
 		if !regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`).MatchString(p.name) {
@@ -122,5 +126,12 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	if !ok {
 		return nil, fmt.Errorf("target %s: address %q is neither host:port nor unix:/PATH", target.ID, msg.GetAddress())
 	}
-	return &actuator{config: k.config, budget: budget, network: network, address: at}, nil
+	a := &actuator{config: k.config, budget: budget, network: network, address: at}
+	if msg.GetTls() != nil {
+		var err error
+		if a.tls, err = k.config.TLS(msg.GetTls()); err != nil {
+			return nil, fmt.Errorf("target %s: %w", target.ID, err)
+		}
+	}
+	return a, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,12 @@ type view struct {
 	backend, server string
 	at              netip.AddrPort // zero: none
 	up, maintenance bool
+	beside          []string // other servers of the backend that may take traffic
 	pid             string
 	marker          actuators.Marker
 	marked          bool
+	unwritable      bool // this HAProxy has no variables, and so no markers
+	moving          bool // the marker changed within the read
 }
 
 // variable is the process variable that holds a server's marker. HAProxy takes
@@ -42,98 +46,115 @@ func (a *actuator) Read(ctx context.Context, s actuators.Subject) (actuators.Rea
 		return r, actuators.Permanent(err)
 	}
 	name := variable(msg.GetBackend(), msg.GetServer())
-	text, err := a.ask(ctx, fmt.Sprintf("show servers state %s; get var %s; show info", msg.GetBackend(), name), false)
+	text, err := a.ask(ctx, fmt.Sprintf("get var %s; show servers state %s; get var %s; show info", name, msg.GetBackend(), name), false)
 	if err == nil {
 		v := &view{backend: msg.GetBackend(), server: msg.GetServer(), pid: pidOf(text)}
+		r.Requests = idsOf(v.pid)
 		if err = v.parse(text, name); err == nil {
-			r.Body, r.Requests = v, v.ids()
+			r.Body = v
 		}
 	}
 	if err != nil {
 		e := actuators.Explain(fmt.Errorf("read %s: %w", s.Step.Object, err))
+		e.Requests = r.Requests
 		return r, &e
 	}
 	return r, nil
 }
 
-// ids is what stands for the id of an answer, which HAProxy has not.
-func (v *view) ids() []string { return idsOf(v.pid) }
-
-func idsOf(pid string) []string {
-	if pid == "" {
-		return nil
-	}
-	return []string{"pid " + pid}
-}
-
-func pidOf(text string) string {
-	if p := regexp.MustCompile(`(?m)^Pid: ([0-9]{1,10})\s*$`).FindStringSubmatch(text); p != nil {
-		return p[1]
-	}
-	return ""
-}
-
-// parse reads the server's row, by the names that stand above the columns, and
-// the marker.
+// parse reads the servers' rows, by the names that stand above the columns, and
+// the marker before and after them.
 func (v *view) parse(text, name string) error {
-	if refused(text) {
-		return actuators.Permanent(fmt.Errorf("%s: %w", quote(firstLine(text)), ErrRefused))
+	if err := refusal(text); err != nil {
+		return err
+	}
+	if v.pid == "" { // what is no whole answer proves nothing
+		return strange(text)
 	}
 	var columns []string
-	var row map[string]string
+	var markers []string
+	found, inTable := false, false
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if head, ok := strings.CutPrefix(line, "# be_id "); ok {
-			columns = append([]string{"be_id"}, strings.Fields(head)...)
-			continue
-		}
-		if value, ok := strings.CutPrefix(line, name+": type=str value=<"); ok {
-			_, v.marker, v.marked = actuators.ParseMarked(strings.TrimSuffix(value, ">"))
-			continue
-		}
-		fields := strings.Fields(line)
-		if len(columns) == 0 || len(fields) != len(columns) || row != nil {
-			continue
-		}
-		found := map[string]string{}
-		for i, column := range columns {
-			found[column] = fields[i]
-		}
-		if found["be_name"] == v.backend && found["srv_name"] == v.server {
-			row = found
+		head, isHead := strings.CutPrefix(line, "# be_id ")
+		value, isMarker := strings.CutPrefix(line, name+": type=str value=<")
+		switch {
+		case isHead:
+			columns, inTable = append([]string{"be_id"}, strings.Fields(head)...), true
+		case isMarker:
+			markers = append(markers, strings.TrimSuffix(value, ">"))
+		case strings.HasPrefix(line, name+": "), line == "Variable not found.":
+			markers = append(markers, "")
+		case line == "":
+			inTable = false
+		case inTable:
+			mine, err := v.take(columns, strings.Fields(line))
+			if err != nil {
+				return err
+			}
+			found = found || mine
 		}
 	}
 	switch {
-	case len(columns) == 0 || pidOf(text) == "": // what is no whole answer proves nothing
-		return fmt.Errorf("%w: %s", ErrAnswer, quote(text))
-	case row == nil:
-		return actuators.Permanent(fmt.Errorf("backend %s has no server %s: %w", v.backend, v.server, ErrRefused))
+	case len(columns) == 0:
+		return strange(text)
+	case !found:
+		return actuators.Permanent(fmt.Errorf("%w: backend %s has no server %s", ErrRefused, v.backend, v.server))
 	}
-	return v.take(row)
+	return v.mark(markers)
 }
 
-// Bits of srv_admin_state that mean maintenance: forced, inherited, by the configuration, by the resolver.
-const maintenanceBits = 0x01 | 0x02 | 0x04 | 0x20
+// mark takes the marker, which was asked for twice.
+func (v *view) mark(found []string) error {
+	switch len(found) {
+	case 0:
+		v.unwritable = true
+		return nil
+	case 2:
+		v.moving = found[0] != found[1]
+		_, v.marker, v.marked = actuators.ParseMarked(found[1])
+		return nil
+	}
+	return fmt.Errorf("%w: asked twice for the marker, told %d times", ErrAnswer, len(found))
+}
 
-func (v *view) take(row map[string]string) error {
-	op, err1 := strconv.Atoi(row["srv_op_state"])
-	admin, err2 := strconv.Atoi(row["srv_admin_state"])
-	if err1 != nil || err2 != nil || row["srv_addr"] == "" || row["srv_port"] == "" {
-		return fmt.Errorf("server %s/%s: states %q, %q, address %q, port %q: %w", v.backend, v.server,
-			row["srv_op_state"], row["srv_admin_state"], row["srv_addr"], row["srv_port"], ErrAnswer)
+// Bits of srv_admin_state (HAProxy's management guide, "show servers state").
+// Maintenance: forced, inherited, by the resolver. 0x04 only tells that the
+// configuration says "disabled", and stays when a server is made ready.
+const (
+	maintenanceBits = 0x01 | 0x02 | 0x20
+	drainBits       = 0x08 | 0x10
+)
+
+// take reads one row; mine is that of the step's server.
+func (v *view) take(columns, fields []string) (mine bool, err error) {
+	row := func(column string) string {
+		if i := slices.Index(columns, column); i >= 0 && i < len(fields) {
+			return fields[i]
+		}
+		return ""
+	}
+	if row("be_name") != v.backend {
+		return false, nil
+	}
+	op, err1 := strconv.Atoi(row("srv_op_state"))
+	admin, err2 := strconv.Atoi(row("srv_admin_state"))
+	if err1 != nil || err2 != nil || len(fields) != len(columns) || row("srv_name") == "" || row("srv_addr") == "" || row("srv_port") == "" {
+		return false, strange(strings.Join(fields, " "))
+	}
+	if row("srv_name") != v.server {
+		if admin&(maintenanceBits|drainBits) == 0 && row("srv_uweight") != "0" {
+			v.beside = append(v.beside, quote(row("srv_name")))
+		}
+		return false, nil
 	}
 	v.up, v.maintenance = op != 0, admin&maintenanceBits != 0
-	host, err1 := netip.ParseAddr(row["srv_addr"])
-	port, err2 := strconv.ParseUint(row["srv_port"], 10, 16)
+	host, err1 := netip.ParseAddr(row("srv_addr"))
+	port, err2 := strconv.ParseUint(row("srv_port"), 10, 16)
 	if err1 == nil && err2 == nil { // else it has none: "-", or a name that has not been resolved
 		v.at = netip.AddrPortFrom(host.Unmap(), uint16(port))
 	}
-	return nil
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return line
+	return true, nil
 }
 
 func (v *view) String() string {
@@ -141,14 +162,38 @@ func (v *view) String() string {
 	if !v.at.IsValid() {
 		text = fmt.Sprintf("server %s/%s has no address", v.backend, v.server)
 	}
-	if v.marked {
-		text += " " + v.marker.String()
-	}
 	switch {
-	case v.maintenance:
-		text += ", in maintenance"
-	case !v.up:
-		text += ", down"
+	case v.marked:
+		text += " " + v.marker.String()
+	case v.unwritable:
+		text += " (this HAProxy has no variables for a marker: judged by its address alone)"
+	}
+	if why := v.care(); why != "" {
+		text += ", " + why
 	}
 	return text + ", haproxy pid " + v.pid
+}
+
+// care says why nobody gets through, though the address may be right.
+func (v *view) care() string {
+	switch {
+	case v.maintenance:
+		return "in maintenance"
+	case !v.up:
+		return "down by its checks"
+	}
+	return ""
+}
+
+// split says which servers writes would go to besides; empty: none.
+func (v *view) split() string {
+	if len(v.beside) == 0 {
+		return ""
+	}
+	names := strings.Join(v.beside[:min(len(v.beside), MaxListed)], ", ")
+	if n := len(v.beside) - MaxListed; n > 0 {
+		names += fmt.Sprintf(" and %d more", n)
+	}
+	return fmt.Sprintf("backend %s has more than server %s that may take traffic, which would split writes: %s; take them out or disable them",
+		v.backend, v.server, names)
 }

@@ -27,16 +27,19 @@ const (
 // that 2.6 was seen to say, and TestReal holds them to it.
 type process struct {
 	net  *pipe.Net
-	old  bool // it has no variables
 	open sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
+	old   bool       // it has no variables
+	level string     // of its socket
 	ip    string
 	port  string
 	op    int // srv_op_state
 	admin int // srv_admin_state
 	vars  map[string]string
-	says  string // instead of any answer, once
+	says  string // instead of any answer, until it is empty
+	other string // admin state of the backend's other server
+	lone  bool   // the backend has no other server
 	seen  actuatortest.Requests
 	fault actuatortest.Fault
 	hold  bool
@@ -46,7 +49,7 @@ type process struct {
 
 func newProcess(t testing.TB) *process {
 	t.Helper()
-	p := &process{net: pipe.New(), ip: "10.0.9.9", port: "6379", op: 2, vars: map[string]string{}}
+	p := &process{net: pipe.New(), ip: "10.0.9.9", port: "6379", op: 2, vars: map[string]string{}, level: "admin", other: "1"}
 	p.open.Go(func() {
 		for {
 			conn, err := p.net.Accept()
@@ -124,8 +127,7 @@ func (p *process) arrive(line string) (answer string, silent bool) {
 	p.seen.All++
 	p.lines = append(p.lines, line)
 	if p.says != "" {
-		answer, p.says = p.says, ""
-		return answer, false
+		return p.says, false
 	}
 	if !strings.Contains(line, "set ") {
 		if p.fault == actuatortest.FailRead {
@@ -175,35 +177,57 @@ func (p *process) run(line string) string {
 	return out.String()
 }
 
+const (
+	unknown = "Unknown command: '%s', but maybe one of the following ones is a better match:\n  quit : disconnect\n"
+	denied  = "Permission denied\n"
+)
+
 func (p *process) command(w []string) string {
-	switch verb := w[0] + " " + w[1]; {
-	case verb == "show servers":
+	verb := w[0] + " " + w[1]
+	variable := verb == "get var" || verb == "set var" || w[0] == "experimental-mode"
+	switch {
+	case variable && p.old:
+		return fmt.Sprintf(unknown, w[0])
+	case variable && p.level == "user", verb == "set server" && p.level != "admin":
+		return denied
+	}
+	switch verb {
+	case "show servers":
 		if w[3] != "redis" {
 			return "Can't find backend.\n"
 		}
-		return "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status " +
-			"srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port " +
-			"srv_check_addr srv_agent_addr srv_agent_port\n3 redis 1 other 10.0.0.1 2 0 1 1 2 8 2 0 6 0 0 0 - 1 - 0 0 - - 0\n" +
-			fmt.Sprintf("3 redis 2 master %s %d %d 1 1 2 8 2 0 6 0 0 0 - %s - 0 0 - - 0\n", p.ip, p.op, p.admin, p.port)
-	case verb == "show info":
-		return "Name: HAProxy\nVersion: 2.6.12-1\nPid: 4711\nUptime: 0d 0h00m12s\n"
-	case verb == "get var" && p.old, verb == "set var" && p.old, w[0] == "experimental-mode" && p.old:
-		return "Unknown command: '" + w[0] + "', but maybe one of the following ones is a better match:\n  quit : disconnect\n"
-	case verb == "get var":
+		return p.servers()
+	case "show info":
+		return "Name: HAProxy\nVersion: 2.6.12-1\nPid: 4711\nUptime: 0d 0h00m12s\nDescription: redis master here\n"
+	case "show cli":
+		return p.level + "\n"
+	case "get var":
 		if v, ok := p.vars[w[2]]; ok {
 			return fmt.Sprintf("%s: type=str value=<%s>", w[2], v)
 		}
 		return "Variable not found.\n"
-	case verb == "set var":
+	case "set var":
 		p.vars[w[2]] = strings.ReplaceAll(w[4], "\x01", " ")
-		return ""
-	case verb == "set server" && w[3] == "addr":
-		return p.move(w[4], w[6])
-	case verb == "set server" && w[3] == "health":
+	case "set server":
+		if w[2] != "redis/master" {
+			return "No such server.\n"
+		}
+		if w[3] == "addr" {
+			return p.move(w[4], w[6])
+		}
 		p.op = 2
-		return ""
 	}
 	return ""
+}
+
+func (p *process) servers() string {
+	out := "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change srv_check_status " +
+		"srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port " +
+		"srv_check_addr srv_agent_addr srv_agent_port\n"
+	if !p.lone {
+		out += "3 redis 1 other 10.0.0.1 2 " + p.other + " 1 1 2 8 2 0 6 0 0 0 - 1 - 0 0 - - 0\n"
+	}
+	return out + fmt.Sprintf("3 redis 2 master %s %d %d 1 1 2 8 2 0 6 0 0 0 - %s - 0 0 - - 0\n", p.ip, p.op, p.admin, p.port)
 }
 
 func (p *process) move(ip, port string) string {
@@ -229,8 +253,7 @@ type free struct{}
 
 func (free) Wait(ctx context.Context) error { return ctx.Err() }
 
-func world(t testing.TB) actuatortest.World {
-	p := newProcess(t)
+func world(p *process, t testing.TB) actuatortest.World {
 	target := &pb.HaproxyTarget{Address: "10.0.0.5:9999"}
 	return actuatortest.World{
 		Kind: haproxy.New(haproxy.Config{Dial: p.net.Dial}), Name: haproxy.Name,
@@ -240,7 +263,7 @@ func world(t testing.TB) actuatortest.World {
 	}
 }
 
-// TestConformance runs the suite.
+// TestConformance runs the suite. HAProxy has no word for "too many".
 func TestConformance(t *testing.T) {
-	actuatortest.Run(t, func(t *testing.T) actuatortest.World { return world(t) })
+	actuatortest.Run(t, func(t *testing.T) actuatortest.World { return world(newProcess(t), t) })
 }
