@@ -92,7 +92,7 @@ func TestValueOfAnother(t *testing.T) {
 func TestRealTLS(t *testing.T) {
 	file, roots := certificate(t)
 	front := unused(t)
-	r := newReal(t, "\nlisten runtime\n    bind "+front+" ssl crt "+file+"\n    server cli unix@DIR/admin.sock\n")
+	r := newSite(t, "\nlisten runtime\n    bind "+front+" ssl crt "+file+"\n    server cli unix@DIR/admin.sock\n")
 	for _, c := range []struct {
 		conf  *tls.Config
 		works bool

@@ -17,9 +17,9 @@ import (
 	debian "github.com/pointsman/pointsman/test/clouds/haproxy"
 )
 
-// real is Debian's HAProxy with the sample's configuration in front of two
+// site is Debian's HAProxy with the sample's configuration in front of two
 // servers of the test, which say their name to whoever connects.
-type real struct {
+type site struct {
 	*debian.Process
 	t        *testing.T
 	runtime  string // host:port of its stats socket
@@ -69,11 +69,16 @@ func unused(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// newReal starts it at the server a, with what extra gives besides. Another
+// newSite starts it at the server a, with what extra gives besides. Another
 // process may take a port between its choice and its use, so it is tried again.
-func newReal(t *testing.T, extra string) *real {
+func newSite(t *testing.T, extra string) *site {
 	t.Helper()
-	r := &real{t: t, a: named(t, "a"), b: named(t, "b"), sessions: true}
+	return startSite(t, named(t, "a"), extra)
+}
+
+func startSite(t *testing.T, a fsm.Address, extra string) *site {
+	t.Helper()
+	r := &site{t: t, a: a, b: named(t, "b"), sessions: true}
 	var err error
 	for range 3 {
 		r.runtime, r.front = unused(t), unused(t)
@@ -92,7 +97,7 @@ func newReal(t *testing.T, extra string) *real {
 	return r
 }
 
-func (r *real) config(extra string) func(dir string) string {
+func (r *site) config(extra string) func(dir string) string {
 	return func(dir string) string {
 		return strings.NewReplacer(
 			"10.0.0.5:9999", r.runtime, "10.0.0.5:6379", r.front, "/run/haproxy", dir, "10.0.1.20:6379", string(r.a),
@@ -100,12 +105,12 @@ func (r *real) config(extra string) func(dir string) string {
 	}
 }
 
-func (r *real) message() *pb.HaproxyStep {
+func (r *site) message() *pb.HaproxyStep {
 	return &pb.HaproxyStep{Backend: "redis", Server: "master", ShutdownSessions: r.sessions}
 }
 
 // tool acts through an address of the runtime API.
-func (r *real) tool(address string) actuators.Actuator {
+func (r *site) tool(address string) actuators.Actuator {
 	r.t.Helper()
 	return open(r.t, haproxy.New(haproxy.Config{}), &pb.HaproxyTarget{Address: address})
 }
@@ -157,7 +162,7 @@ func wants(t testing.TB, s actuators.Sight, v actuators.Verdict, words ...string
 }
 
 // who connects as a client and tells who answered.
-func (r *real) who() (string, net.Conn) {
+func (r *site) who() (string, net.Conn) {
 	r.t.Helper()
 	c, err := net.DialTimeout("tcp", r.front, 5*time.Second)
 	if err != nil {
@@ -173,7 +178,7 @@ func (r *real) who() (string, net.Conn) {
 }
 
 // moves drives a failover and holds that clients get there.
-func (r *real) moves(tool actuators.Actuator, n fsm.Number, to fsm.Address, name string) actuators.Work {
+func (r *site) moves(tool actuators.Actuator, n fsm.Number, to fsm.Address, name string) actuators.Work {
 	r.t.Helper()
 	w := work(r.t, r.message(), n, to)
 	seen := look(r.t, tool, w)
@@ -193,7 +198,7 @@ func (r *real) moves(tool actuators.Actuator, n fsm.Number, to fsm.Address, name
 // TestReal: there and back over TCP and over the socket, with the sample's own
 // configuration; the sessions of the old master end with the move.
 func TestReal(t *testing.T) {
-	r := newReal(t, "")
+	r := newSite(t, "")
 	over, local := r.tool(r.runtime), r.tool("unix:"+r.Socket())
 	for name, tool := range map[string]actuators.Actuator{"tcp": over, "unix": local} {
 		missing, err := tool.(actuators.Checker).Check(t.Context(), actuators.Subject{})
@@ -234,7 +239,7 @@ func isTimeout(err error) bool {
 // TestRealRestart: a restart forgets address and marker together. That shows as
 // absent, not as somebody's edit, and is written again by a mend.
 func TestRealRestart(t *testing.T) {
-	r := newReal(t, "")
+	r := newSite(t, "")
 	tool := r.tool(r.runtime)
 	w := r.moves(tool, 1, r.b, "b")
 	before := fmt.Sprintf("pid %d", r.Pid())
@@ -263,9 +268,23 @@ func TestRealRestart(t *testing.T) {
 	}
 }
 
+// TestRealDown: the server is down by its checks, as it is when its master has
+// died, and lets clients through as soon as it is moved.
+func TestRealDown(t *testing.T) {
+	r := startSite(t, fsm.Address(unused(t)), "")
+	tool := r.tool(r.runtime)
+	w := work(t, r.message(), 1, r.b)
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(look(t, tool, w).Detail, "down by its checks"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a server that nobody listens at is not down after 20 s")
+		}
+	}
+	r.moves(tool, 1, r.b, "b")
+}
+
 // TestRealEdit: what a human sets beside our marker is told as an edit.
 func TestRealEdit(t *testing.T) {
-	r := newReal(t, "")
+	r := newSite(t, "")
 	tool := r.tool(r.runtime)
 	w := r.moves(tool, 1, r.b, "b")
 	host, port, _ := net.SplitHostPort(string(r.a))
@@ -291,7 +310,7 @@ func TestRealEdit(t *testing.T) {
 }
 
 // say is the administrator's word.
-func (r *real) say(line string) string {
+func (r *site) say(line string) string {
 	r.t.Helper()
 	text, err := r.Ask(r.t.Context(), line)
 	if err != nil {

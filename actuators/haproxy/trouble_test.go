@@ -57,11 +57,12 @@ func TestAnswers(t *testing.T) {
 		"cut in the table":   "Variable not found.\n\n" + head + "3 redis 2 master 10.0.9.9",
 		"cut after it":       "Variable not found.\n\n" + head + "3 redis 2 master 10.0.9.9 2 0 1 6379\n",
 		"a column is empty":  "Variable not found.\n\n" + head + "3 redis 2 master 2 0 1 6379\n\nVariable not found.\n" + info,
+		"a column too many":  "Variable not found.\n\n" + head + "3 redis 2 master 10.0.9.9 2 0 1 6379 7\n\nVariable not found.\n" + info,
 		"a state is none":    "Variable not found.\n\n" + head + "3 redis 2 master 10.0.9.9 up ready 1 6379\n\nVariable not found.\n" + info,
 		"no such columns":    "Variable not found.\n\n1\n# be_id be_name srv_id srv_name\n3 redis 2 master\n\nVariable not found.\n" + info,
 		"one marker of two":  "Variable not found.\n\n" + head + "3 redis 2 master 10.0.9.9 2 0 1 6379\n" + info,
 		"the master's shell": "Unknown command: 'show', but maybe one of the following ones is a better match:\n  reload\n\n",
-		"1 MiB and a byte":   strings.Repeat("x", haproxy.MaxAnswer+1),
+		"too long":           "Variable not found.\n\n" + head + "3 redis 2 master 10.0.9.9 2 0 1 6379\n\nVariable not found.\n" + info + strings.Repeat("x", haproxy.MaxAnswer),
 		"zeros":              strings.Repeat("\x00", 1000),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,10 +160,10 @@ func TestHugeAndSlow(t *testing.T) {
 // alone, and says so.
 func TestOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, tool, w := sim(t)
+		p, tool, _ := sim(t)
 		p.set(func() { p.old = true })
 		for n, to := range []fsm.Address{addressB, addressA, addressB} {
-			w = work(t, &pb.HaproxyStep{Backend: "redis", Server: "master"}, fsm.Number(n+1), to)
+			w := work(t, &pb.HaproxyStep{Backend: "redis", Server: "master"}, fsm.Number(n+1), to)
 			seen := look(t, tool, w)
 			wants(t, seen, actuators.Absent, "judged by its address alone")
 			if err := act(t, tool, w, seen); err != nil {

@@ -99,13 +99,6 @@ func (p *process) Deliver() {
 	p.held()
 }
 
-// reload forgets what was changed at run time.
-func (p *process) reload(ip string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ip, p.vars = ip, map[string]string{}
-}
-
 func (p *process) serve(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)

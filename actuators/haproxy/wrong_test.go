@@ -34,7 +34,7 @@ backend empty
 // TestRealLevels: with less than admin nothing is written, and Check tells it
 // beforehand.
 func TestRealLevels(t *testing.T) {
-	r := newReal(t, levels)
+	r := newSite(t, levels)
 	w := work(t, r.message(), 1, r.b)
 	good := look(t, r.tool(r.runtime), w)
 	for _, level := range []string{"operator", "user"} {
@@ -61,7 +61,7 @@ func TestRealLevels(t *testing.T) {
 // TestRealNames: what is not there, or would split writes, is named, and
 // nothing is written.
 func TestRealNames(t *testing.T) {
-	r := newReal(t, levels)
+	r := newSite(t, levels)
 	tool := r.tool(r.runtime)
 	for name, c := range map[string]struct {
 		backend, server string
@@ -94,7 +94,7 @@ func TestRealNames(t *testing.T) {
 
 // TestRealServerGone between look and deed: Act is refused, and says so.
 func TestRealServerGone(t *testing.T) {
-	r := newReal(t, "")
+	r := newSite(t, "")
 	tool := r.tool(r.runtime)
 	w := work(t, r.message(), 1, r.b)
 	seen := look(t, tool, w)
@@ -123,7 +123,7 @@ func TestRealServerGone(t *testing.T) {
 // which is neither what the configuration says nor what was wanted.
 func TestRealStateFile(t *testing.T) {
 	state := t.TempDir() + "/state"
-	r := newReal(t, "\nglobal\n    server-state-file "+state+"\nbackend kept\n    load-server-state-from-file global\n    server master 127.0.0.1:7\n")
+	r := newSite(t, "\nglobal\n    server-state-file "+state+"\nbackend kept\n    load-server-state-from-file global\n    server master 127.0.0.1:7\n")
 	msg := &pb.HaproxyStep{Backend: "kept", Server: "master"}
 	tool, w := r.tool(r.runtime), work(t, msg, 1, "127.0.0.9:9")
 	if err := act(t, tool, w, look(t, tool, w)); err != nil {
