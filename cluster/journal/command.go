@@ -66,6 +66,8 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return askOut(c), nil
 	case fsm.NoteSwitchover:
 		return &journalv1.NoteSwitchover{Master: string(c.Master), Token: uint64(c.Token), To: uint32(c.To), Detail: c.Detail}, nil
+	case fsm.NoteScore:
+		return noteScoreOut(c), nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:
@@ -137,6 +139,7 @@ func readers() map[fsm.Kind]reader {
 				Master: fsm.MasterID(m.GetMaster()), Token: fsm.Token(m.GetToken()), To: fsm.SwitchoverPhase(small(m.GetTo())), Detail: m.GetDetail(),
 			}
 		}),
+		fsm.KindNoteScore: reading(noteScoreIn),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}
 		}),
