@@ -67,6 +67,32 @@ type Checker interface {
 	Check(ctx context.Context, s Subject) ([]string, error)
 }
 
+// Comparer is what an actuator may be besides: one that can tell whether a reading
+// shows an action's value, whoever wrote it. Markers, policies and the action's
+// phase have no part in that, so it also says what became of an object that
+// Pointsman only observes. Pure, and may be called concurrently.
+type Comparer interface {
+	Compare(r Reading, a fsm.Action) Shown
+}
+
+// Shown is how a reading stands to an action's value alone. Zero: it does not tell.
+type Shown uint8
+
+// What a reading shows.
+const (
+	ShownOther  Shown = iota + 1 // another value
+	ShownStored                  // the value, and the provider has something that is not applied yet
+	ShownValue                   // the value
+)
+
+// ShownIf is ShownValue or ShownOther.
+func ShownIf(match bool) Shown {
+	if match {
+		return ShownValue
+	}
+	return ShownOther
+}
+
 // Budget paces requests to one target. Every request waits for it first.
 type Budget interface {
 	// Wait returns when one more request may be sent, or with ctx's error.

@@ -3,6 +3,7 @@ package actuatortest
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
@@ -211,4 +212,39 @@ func budgetEnds(b *bench) {
 	if after := b.seen().All; after != before {
 		b.Errorf("%d requests without budget", after-before)
 	}
+}
+
+// comparesValues holds a Comparer to the value alone: neither another failover's
+// number nor an older marker changes what it says.
+func comparesValues(b *bench) {
+	c := b.tool.(actuators.Comparer)
+	compare := func(r actuators.Reading, a fsm.Action, want ...actuators.Shown) {
+		b.Helper()
+		if got := c.Compare(r, a); !slices.Contains(want, got) {
+			b.Errorf("%s, to %s: shown %d, want one of %d", a.ID, a.Wanted, got, want)
+		}
+	}
+	older, other := b.action(1, b.world.A, b.world.B), b.action(7, b.world.B, b.world.A)
+	compare(actuators.Reading{}, older, 0)
+	if !seenAgain(b) { // nothing can be read back, so nothing can be told
+		r, err := b.read(older)
+		if err != nil {
+			b.Fatal(err)
+		}
+		compare(r, older, 0)
+		return
+	}
+	b.drive(older)
+	newer := b.action(7, b.world.A, b.world.B)
+	newer.Phase = fsm.Observed
+	r, err := b.read(newer)
+	if err != nil {
+		b.Fatal(err)
+	}
+	compare(r, older, actuators.ShownValue)
+	compare(r, newer, actuators.ShownValue)
+	compare(r, other, actuators.ShownOther)
+	broken := newer
+	broken.Value = []byte("{")
+	compare(r, broken, 0)
 }

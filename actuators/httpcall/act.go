@@ -169,6 +169,16 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	return s
 }
 
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || unread(action.Step) {
+		return 0
+	}
+	return actuators.ShownIf(v.value == want.Value)
+}
+
 // Act implements actuators.Actuator.
 func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
 	out, err := a.post(ctx, w, seen)
