@@ -73,6 +73,11 @@ func (l Look) same(m Look) bool {
 	return l.At == m.At && (l.At != "" || l.Found == m.Found)
 }
 
+// News reports whether a look saw other than the one before it.
+func (l Look) News(before Look) bool {
+	return l.Shows != before.Shows || l.Shows.told() && !l.same(before)
+}
+
 // Score is what successive looks saw of the object of an observed action. What
 // happens between two looks and is taken back is not seen, nor is a repeat of
 // the same value.
@@ -152,7 +157,7 @@ func (v Score) take(c NoteScore, known bool, e Entry) Score {
 	before := v.newest()
 	v.Looks += c.Looks
 	v.Last, v.Term = l.Clock, e.Term
-	if known && (l.Shows != before.Shows || l.Shows.told() && !l.same(before)) {
+	if known && l.News(before) {
 		v.Kept = append(slices.Clone(v.Kept[max(0, len(v.Kept)-(MaxLooks-1)):]), l)
 	}
 	if l.Shows.told() {
