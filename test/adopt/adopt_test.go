@@ -38,17 +38,17 @@ type adoption struct {
 // writes nothing and keeps the score; then Pointsman takes over a load balancer
 // that carries no marker of its own; then the script is gone.
 func TestAdopt(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), runWithin)
-	defer cancel()
 	text, err := os.ReadFile("../../docs/adopt.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	program := filepath.Join(t.TempDir(), "pointsman")
-	out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "github.com/pointsman/pointsman/cmd/pointsman").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "github.com/pointsman/pointsman/cmd/pointsman").CombinedOutput()
 	if err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), runWithin)
+	defer cancel()
 	l, err := lab.Start(ctx, lab.Options{Pointsman: program, Quiet: true, Rejoin: true, SentinelExtra: []string{allowScripts}})
 	if err != nil {
 		t.Fatal(err)
@@ -164,11 +164,11 @@ func (a *adoption) spec(observe bool) {
 	if err != nil {
 		a.Fatal(err)
 	}
-	const at = "  - id: cache\n"
+	const at = "\n    drift: report"
 	if !strings.Contains(string(text), at) {
 		a.Fatalf("the lab's spec has no %q", at)
 	}
-	changed := strings.Replace(string(text), at, fmt.Sprintf("%s    observe_only: %t\n", at, observe), 1)
+	changed := strings.Replace(string(text), at, fmt.Sprintf("\n    observe_only: %t%s", observe, at), 1)
 	if err := os.WriteFile("spec.yaml", []byte(changed), 0o600); err != nil {
 		a.Fatal(err)
 	}
