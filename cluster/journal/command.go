@@ -133,13 +133,9 @@ func readers() map[fsm.Kind]reader {
 				return fsm.Note{Master: fsm.MasterID(n.GetMaster()), Base: fsm.Number(n.GetBase()), Sight: fsm.Sight(small(n.GetSight())), Reason: n.GetReason()}
 			})}
 		}),
-		fsm.KindAskSwitchover: reading(askIn),
-		fsm.KindNoteSwitchover: reading(func(m *journalv1.NoteSwitchover) fsm.Command {
-			return fsm.NoteSwitchover{
-				Master: fsm.MasterID(m.GetMaster()), Token: fsm.Token(m.GetToken()), To: fsm.SwitchoverPhase(small(m.GetTo())), Detail: m.GetDetail(),
-			}
-		}),
-		fsm.KindNoteScore: reading(noteScoreIn),
+		fsm.KindAskSwitchover:  reading(askIn),
+		fsm.KindNoteSwitchover: reading(noteSwitchoverIn),
+		fsm.KindNoteScore:      reading(noteScoreIn),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}
 		}),
