@@ -85,9 +85,9 @@ func TestObserveOnly(t *testing.T) {
 		t.Error("the plan's setting was written")
 	}
 
-	real := proto.CloneOf(spec)
-	real.Masters[0].ObserveOnly = false
-	tr.apply(real)
+	carried := proto.CloneOf(spec)
+	carried.Masters[0].ObserveOnly = false
+	tr.apply(carried)
 	script(t, sim, 12) // wherever the script leaves it
 	s.promote(0, 3)
 	eventually(t, "the first failover of our own", func(context.Context) error {
