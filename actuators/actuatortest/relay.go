@@ -18,7 +18,7 @@ import (
 )
 
 // Dial connects, as net.Dialer does.
-type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+type Dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Sort is what a request is, as far as a bad day goes by it.
 type Sort uint8
@@ -115,7 +115,7 @@ func (r *relay) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	}
 	near, far := net.Pipe()
 	if bad.cert != nil {
-		far = tls.Server(far, &tls.Config{GetCertificate: bad.cert, MinVersion: tls.VersionTLS12})
+		far = tls.Server(newLoose(far), &tls.Config{GetCertificate: bad.cert, MinVersion: tls.VersionTLS12})
 		r.count()
 	}
 	select {
