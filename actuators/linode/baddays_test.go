@@ -69,7 +69,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 	json := actuatortest.JSON
 	return map[actuatortest.Day]of{
 		actuatortest.WrongType:   {Answer: json(200, `{"data":[{"id":"{secret}","label":7}],"page":1,"pages":1,"results":1}`)},
-		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.Missing: {Answer: json(404, `{"errors":[{"reason":"Not found"}]}`), Want: want{
 			Do: "Linode answers so too where the token's user may not see the object: look at both. Then `pointsman actions retry`.",
 		}},
@@ -85,7 +85,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 		actuatortest.Skewed:         {None: "Requests to Linode carry no time: no clock counts."},
 		actuatortest.NoRightToWrite: {Do: trouble(cloud.TokenReadOnly), Want: want{Says: linode.Scope}},
 		actuatortest.PageToWrite:    {Want: want{End: actuatortest.Open, Says: "read back another value"}},
-		actuatortest.ErrorInWrite:   {Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInWrite:   {Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.OddWrite:       {Answer: json(200, `{"id":"{secret}","address":[]}`)},
 	}
 }

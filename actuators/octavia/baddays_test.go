@@ -102,7 +102,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 	json := actuatortest.JSON
 	return map[actuatortest.Day]of{
 		actuatortest.WrongType:   {Answer: json(200, `{"listener":{"default_pool_id":7,"provisioning_status":["{secret}"]}}`)},
-		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.Missing:     {Answer: json(404, `{"faultcode":"Client","faultstring":"listener not found.","debuginfo":null}`)},
 		actuatortest.UnknownWord: {
 			Change: func(body []byte) []byte {
@@ -116,7 +116,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 		actuatortest.Skewed:         {Do: turn(func(k *cloud.Knobs) { k.ClockSkew = time.Hour })},
 		actuatortest.NoRightToWrite: {Answer: json(403, refused), Want: want{Says: "Policy does not allow"}},
 		actuatortest.PageToWrite:    {},
-		actuatortest.ErrorInWrite:   {Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInWrite:   {Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.OddWrite:       {Answer: json(202, `{"listener":{"provisioning_status":7,"default_pool_id":"{secret}"}}`)},
 	}
 }

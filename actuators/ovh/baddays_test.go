@@ -105,7 +105,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 	json := actuatortest.JSON
 	return map[actuatortest.Day]of{
 		actuatortest.WrongType:   {Answer: json(200, `{"frontendId":4711,"defaultFarmId":"{secret}","displayName":7,"zone":"all"}`)},
-		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.Missing:     {Answer: json(404, `{"class":"Client::NotFound","message":"The requested object (frontendId = 4711) does not exist"}`)},
 		actuatortest.UnknownWord: {
 			Of: actuatortest.Beside, Also: func(r *http.Request, _ []byte) bool { return strings.Contains(r.URL.Path, "/farm/12/server/") },
@@ -123,7 +123,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 		actuatortest.HugeWrite:      {Also: put},
 		actuatortest.RedirectWrite:  {Also: put},
 		actuatortest.PageToWrite:    {Also: put, Want: want{End: actuatortest.Open, Says: "read back another value"}},
-		actuatortest.ErrorInWrite:   {Also: put, Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInWrite:   {Also: put, Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.OddWrite:       {Also: put, Answer: json(200, `[{"taskId":"{secret}"}]`)},
 	}
 }

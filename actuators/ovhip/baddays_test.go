@@ -94,7 +94,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 	json := actuatortest.JSON
 	return map[actuatortest.Day]of{
 		actuatortest.WrongType:   {Answer: json(200, `{"ip":"203.0.113.9/32","description":7,"routedTo":"{secret}"}`)},
-		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInLook: {Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.Missing:     {Answer: json(404, `{"class":"Client::NotFound","message":"This service does not exist"}`)},
 		actuatortest.UnknownWord: {
 			Change: func(body []byte) []byte {
@@ -111,7 +111,7 @@ func badCases() map[actuatortest.Day]actuatortest.Case {
 		actuatortest.NoRightToWrite: {Also: move, Answer: json(403, refused), Want: want{Says: "NOT_GRANTED_CALL"}},
 		actuatortest.PageToWrite:    {Also: move},
 		actuatortest.PageAfterWrite: {Also: move},
-		actuatortest.ErrorInWrite:   {Also: move, Answer: json(200, inside), Want: want{Says: "internal error at ***"}},
+		actuatortest.ErrorInWrite:   {Also: move, Answer: json(200, inside), Want: want{Says: "an error inside"}},
 		actuatortest.HugeWrite:      {Also: move},
 		actuatortest.RedirectWrite:  {Also: move},
 		actuatortest.OddWrite:       {Also: move, Answer: json(200, `{"taskId":"{secret}"}`)},
