@@ -1,7 +1,7 @@
 # Pointsman. A bare `make` lists the targets.
 #
-# build, demo and test need Go only, and a redis-server binary, which they
-# install as root where it is missing. The tools of `check` and `generate` are
+# build, demo and test need Go only, and a redis-server binary (test: HAProxy
+# too), which they install as root where it is missing. The tools of `check` and `generate` are
 # built on first use from their own modfiles in test/tools, into bin/tools.
 
 SHELL := /bin/bash
@@ -54,7 +54,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check bad-days image lint proto-check vuln race clean need-go need-redis need-gcc need-samples
+.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check bad-days image lint proto-check vuln race clean need-go need-redis need-haproxy need-gcc need-samples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,7 +65,7 @@ build: need-go ## build bin/pointsman and bin/pointsman-lab
 demo: build need-redis ## two failovers on real Redis, a leader killed in mid-deed, and the proof (ARGS=...)
 	bin/pointsman-lab demo $(ARGS)
 
-test: need-go need-redis need-samples ## all tests, then those that kill the process at each named point
+test: need-go need-redis need-haproxy need-samples ## all tests, then those that kill the process at each named point
 	$(GO) test $(VCS) -timeout $(TIMEOUT) ./...
 	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
 
@@ -134,7 +134,7 @@ lint: need-go $(GOLANGCI)
 	$(GOLANGCI) run ./...
 	$(GOLANGCI) run --build-tags mutants ./internal/planted/...
 
-race: need-go need-redis need-gcc need-samples
+race: need-go need-redis need-haproxy need-gcc need-samples
 	CGO_ENABLED=1 $(GO) test $(VCS) -race -timeout $(RACE_TIMEOUT) ./...
 
 vuln: need-go $(GOVULNCHECK)
@@ -143,7 +143,7 @@ vuln: need-go $(GOVULNCHECK)
 clean: ## remove what was built
 	rm -rf bin
 
-need-go need-redis need-gcc: need-%:
+need-go need-redis need-haproxy need-gcc: need-%:
 	@test/tools/need.sh $*
 
 need-samples:

@@ -3,15 +3,11 @@ package ovh
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/ovhapi"
-	"github.com/pointsman/pointsman/actuators/wire"
 	"github.com/pointsman/pointsman/fsm"
 	"github.com/pointsman/pointsman/internal/planted"
 )
@@ -89,6 +85,8 @@ type task struct {
 	Zone   string   `json:"zone,omitempty"`   // the one that was asked for; empty: all
 	Left   []string `json:"left,omitempty"`   // zones that it does not cover
 	Next   []string `json:"next,omitempty"`   // instead of all the above: zones to go on with, where all others are done
+
+	Unproven int `json:"unproven,omitempty"` // tasks in a row that vanished and left something staged
 }
 
 // todo are the zones to ask for, one by one; none: all at once. What became of a
@@ -128,7 +126,7 @@ func (a *actuator) refresh(ctx context.Context, w actuators.Work, seen actuators
 	if p.ID <= 0 {
 		return out, actuators.InDoubt(fmt.Errorf("task %d: %w", p.ID, ovhapi.ErrAnswer))
 	}
-	t := task{ID: p.ID, Zone: body.Zone}
+	t := task{ID: p.ID, Zone: body.Zone, Unproven: last.Unproven}
 	before, _ := seen.Reading.Body.(running)
 	if _, t.Merged = before[t.ID]; t.Merged {
 		t.Merges = last.Merges + 1
@@ -161,69 +159,4 @@ func (a *actuator) refusedBesideAnother(ctx context.Context, out actuators.Outco
 	}
 	x.Permanent, x.After = false, max(x.After, busyDelay)
 	return out, &x
-}
-
-// Follow implements actuators.Actuator.
-func (a *actuator) Follow(ctx context.Context, w actuators.Work) (actuators.Progress, error) {
-	var t task
-	if err := json.Unmarshal(w.Action.Checkpoint, &t); err != nil || t.ID <= 0 {
-		return actuators.Progress{Again: true, Reason: "no task is known"}, nil //nolint:nilerr // acting again is the answer
-	}
-	path := a.path + "/task/" + strconv.FormatInt(t.ID, 10)
-	var answer struct {
-		Status string `json:"status"`
-	}
-	ids, err := a.client.Do(ctx, ovhapi.Call{Method: http.MethodGet, Path: path, Out: &answer})
-	if e, ok := errors.AsType[*ovhapi.APIError](err); ok && e.Status == http.StatusNotFound && e.Own {
-		answer.Status, err = statusHidden, nil
-		if a.gone(t.ID) {
-			answer.Status = statusGone
-		}
-	} else if err == nil {
-		a.shown(t.ID)
-	}
-	if err != nil {
-		e := actuators.Explain(fmt.Errorf("follow task %d: %w", t.ID, err))
-		e.Requests = ids
-		return actuators.Progress{}, &e
-	}
-	p := t.progress(answer.Status)
-	p.Requests = ids
-	if !p.Done && !p.Again && p.After == 0 {
-		p.After = pollDelay(a.since(t.ID))
-	}
-	return p, nil
-}
-
-// Words of ours beside OVH's own.
-const (
-	// statusGone is a task that OVH no longer lists: it ended, and how is for
-	// pendingChanges to say.
-	statusGone = "gone"
-	// statusHidden is one that it does not show, which need not last.
-	statusHidden = "not shown"
-)
-
-func (t task) progress(status string) actuators.Progress {
-	switch status {
-	case "done", statusGone:
-		if t.Merged {
-			return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ran before ours and may have come too early", t.ID)}
-		}
-		if len(t.Left) > 0 {
-			next, _ := json.Marshal(task{Next: t.Left}) // a list of texts
-			why := fmt.Sprintf("task %d is %s and did not cover %s", t.ID, status, strings.Join(t.Left, ", "))
-			return actuators.Progress{Again: true, Partial: true, Next: next, Reason: why}
-		}
-		return actuators.Progress{Done: true, Reason: fmt.Sprintf("task %d is %s", t.ID, status)}
-	case "error", "cancelled":
-		return actuators.Progress{Again: true, Reason: fmt.Sprintf("task %d ended: %s", t.ID, status)}
-	case "todo", "doing":
-		return actuators.Progress{}
-	case statusHidden:
-		return actuators.Progress{Reason: fmt.Sprintf("task %d is %s", t.ID, status)}
-	case "blocked":
-		return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is blocked at OVH", t.ID)}
-	}
-	return actuators.Progress{After: blockedPoll, Reason: fmt.Sprintf("task %d is %q, which is not known here", t.ID, wire.Cut(status, 32))}
 }

@@ -22,10 +22,14 @@ const (
 	MaxWait = 10 * time.Minute
 	// MaxHidden is how long OVH may answer 404 for a task that it has just named, before that means that the task has ended. Its task lists have been seen to lag by more than 3 s.
 	MaxHidden = 10 * time.Second
-	// MaxMissing is how long a task that was shown has to be answered 404 before that counts as its end.
-	MaxMissing = 2 * time.Second
+	// MaxMissing is how long a task that was shown has to be answered 404 before that counts as its end. It is
+	// longer than pendingChanges may lag, which then tells whether it did its work.
+	MaxMissing = 5 * time.Second
 	// MaxMerged is the number of posts merged in a row after which the next one counts as ours.
 	MaxMerged = 3
+	// MaxUnproven is how many refreshes in a row may vanish and leave changes that are not applied, before the last one
+	// is stuck.
+	MaxUnproven = 20
 )
 
 // Delays between looks.
@@ -44,6 +48,8 @@ var (
 	ErrValue = errors.New("value not understood")
 	// ErrFarm is returned when a farm does not hold its candidate as only server.
 	ErrFarm = errors.New("farm does not hold its candidate alone")
+	// ErrUnproven is returned by Follow when refresh upon refresh vanished and what it covered is still not applied.
+	ErrUnproven = errors.New("refreshes vanish and apply nothing")
 )
 
 // Config is what a Kind may be made with. The zero Config is what a server uses.

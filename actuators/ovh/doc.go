@@ -31,9 +31,10 @@
 //     then posted again, since that one may have taken its snapshot too early.
 //   - A farm holds another server than its candidate: foreign, nothing is written.
 //   - A task ends in error, or is cancelled: act again. It is blocked: say so, keep
-//     asking. It vanished: taken as ended, pendingChanges decides. It is not shown
-//     yet (404 for one that was never seen): asked for again, since a count that is
-//     cleared early would otherwise pass for applied.
+//     asking. It vanished: taken as ended, and pendingChanges decides, asked before
+//     another refresh may clear it. It is not shown yet (404 for one that was never
+//     seen): asked for again, since a count that is cleared early would otherwise
+//     pass for applied.
 //   - A refresh covers some zones only: the others are refreshed one by one.
 //   - A second refresh is refused in words that are not known: whatever they are,
 //     while another refresh runs it is not for good.

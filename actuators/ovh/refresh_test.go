@@ -2,6 +2,7 @@ package ovh_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -117,6 +118,67 @@ func TestVanishedTaskIsTakenAsEnded(t *testing.T) {
 			t.Errorf("once seen and gone: %+v, %v", p, err)
 		}
 	})
+}
+
+// TestVanishedTaskThatDidNothing is found out by what is still staged, and asked
+// for again: of all zones, or of the one that was left.
+func TestVanishedTaskThatDidNothing(t *testing.T) {
+	for name, left := range map[string]bool{"all zones": false, "the last one": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				lb := r.work(1, addressB)
+				r.act(lb)
+				w := r.refreshWork()
+				outcome := func(status cloud.TaskStatus) {
+					k := r.sim.Knobs()
+					k.TaskOutcome = status
+					r.must(r.sim.SetKnobs(k))
+				}
+				post := func(want actuators.Progress) {
+					t.Helper()
+					w.Action.Checkpoint = r.act(w).Checkpoint
+					p, _ := r.follow(w, time.Hour)
+					if p.Done != want.Done || p.Again != want.Again || p.Partial != want.Partial || !strings.Contains(p.Reason, want.Reason) {
+						t.Fatalf("%+v, want %+v", p, want)
+					}
+					if len(p.Next) > 0 {
+						w.Action.Checkpoint = p.Next
+					}
+				}
+				if left {
+					post(actuators.Progress{Again: true, Partial: true, Reason: "did not cover sbg"})
+				}
+				outcome(cloud.TaskCancelled)
+				post(actuators.Progress{Again: true, Reason: "changes are not applied"})
+				outcome(cloud.TaskDone)
+				if left { // it begins anew, with the first zone
+					post(actuators.Progress{Again: true, Partial: true, Reason: "did not cover sbg"})
+				}
+				post(actuators.Progress{Done: true})
+				if r.Value() != addressB {
+					t.Errorf("traffic goes to %q", r.Value())
+				}
+				outcome(cloud.TaskCancelled)
+				r.act(r.work(2, addressA))
+				w = r.refreshWork()
+				for range ovh.MaxUnproven {
+					post(actuators.Progress{Again: true})
+				}
+				w.Action.Checkpoint = r.act(w).Checkpoint
+				_, err := r.tool.Follow(context.Background(), w)
+				r.must(err)
+				time.Sleep(ovh.MaxHidden)
+				if p, err := r.tool.Follow(context.Background(), w); !errors.Is(err, ovh.ErrUnproven) || !actuators.Explain(err).Permanent || p.Done {
+					t.Errorf("again and again: %+v, %v", p, err)
+				}
+			}, func(k *cloud.Knobs) {
+				k.TaskTTL, k.PendingClears, k.TaskLag = time.Nanosecond, cloud.ClearsSnapshot, 3*time.Second
+				if left {
+					k.RefreshZones = cloud.RefreshFirst
+				}
+			})
+		})
+	}
 }
 
 // TestRefreshOfOneZone: what a refresh does not cover is refreshed by itself.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	program "github.com/pointsman/pointsman/actuators/command"
+	"github.com/pointsman/pointsman/actuators/haproxy"
 	"github.com/pointsman/pointsman/actuators/httpcall"
 	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/octavia"
@@ -27,6 +28,7 @@ func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
 	return actuators.Kinds{
 		"command":             program.New(program.Config{}),
+		haproxy.Name:          haproxy.New(haproxy.Config{TLS: config.ClientTLS}),
 		"http":                httpcall.New(httpcall.Config{}),
 		"linode_nodebalancer": linode.New(linode.Config{}),
 		octavia.Name:          octavia.New(octavia.Config{}),

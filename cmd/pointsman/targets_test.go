@@ -42,7 +42,7 @@ func TestTargetPages(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"command", "http", "linode_nodebalancer", "ovh_ip", "ovh_iplb", "redis_fence"} { // add yours
+	for _, kind := range []string{"command", "haproxy", "http", "linode_nodebalancer", "ovh_ip", "ovh_iplb", "redis_fence"} { // add yours
 		if !strings.Contains(titles, "(`"+kind+"`)") {
 			t.Errorf("no page in docs/targets has (`%s`) in its title", kind)
 		}

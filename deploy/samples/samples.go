@@ -16,6 +16,9 @@ var redisConf string
 //go:embed sentinel.conf
 var sentinelConf string
 
+//go:embed haproxy.cfg
+var haproxyCfg string
+
 // ObserverPassword is the password that redis.conf and sentinel.conf give the
 // user "observer", as a placeholder to be changed.
 const ObserverPassword = "change-me"
@@ -31,3 +34,6 @@ func Redis() string { return redisConf }
 
 // Sentinel is the configuration of a Sentinel.
 func Sentinel() string { return sentinelConf }
+
+// HAProxy is the configuration of a HAProxy in front of the master.
+func HAProxy() string { return haproxyCfg }

@@ -9,7 +9,7 @@ import (
 	"github.com/pointsman/pointsman/deploy/samples"
 )
 
-// The three files name each other: what one says of a node, all must say.
+// The files name each other: what one says of a node, all must say.
 func TestFilesAgree(t *testing.T) {
 	type peer struct {
 		ID, Zone, Raft, GRPC string
@@ -45,6 +45,7 @@ func TestFilesAgree(t *testing.T) {
 	host, port, _ := strings.Cut(m.Candidates[0].Address, ":")
 	for file, lines := range map[string][]string{
 		samples.Redis():    {"bind " + host, "port " + port, "replica-announce-ip " + host, "user observer on >" + samples.ObserverPassword + " -@all"},
+		samples.HAProxy():  {"    server master " + host + ":" + port + " "},
 		samples.Sentinel(): {"sentinel monitor " + m.Sentinel.Name + " " + host + " " + port + " 2", "user observer on >" + samples.ObserverPassword + " -@all"},
 	} {
 		for _, line := range lines {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh go|redis|gcc|php|curl|jq|apps ...: make sure that these are there, or say in one line
+# need.sh go|redis|haproxy|gcc|php|curl|jq|apps ...: make sure that these are there, or say in one line
 # what to do. As root on a machine with apt it installs what is missing and
 # starts no daemon; otherwise it changes nothing.
 set -eu
@@ -51,6 +51,19 @@ need_redis() {
 	install "a Redis server binary" redis-tools
 }
 
+need_haproxy() {
+	if command -v haproxy >/dev/null 2>&1 || [ -x /usr/sbin/haproxy ]; then
+		return 0
+	fi
+	quiet=/usr/sbin/policy-rc.d
+	if [ "$(id -u)" -eq 0 ] && [ ! -e "$quiet" ]; then # its service would start
+		printf '#!/bin/sh\nexit 101\n' >"$quiet"
+		chmod +x "$quiet"
+		trap 'rm -f "$quiet"' EXIT
+	fi
+	install "HAProxy" haproxy
+}
+
 # Only the race detector needs a C compiler.
 need_gcc() {
 	if ! command -v gcc >/dev/null 2>&1 || [ ! -e /usr/include/stdlib.h ]; then
@@ -74,9 +87,9 @@ need_jq() { command -v jq >/dev/null 2>&1 || install "jq (for docs/samples)" jq;
 
 for thing in "$@"; do
 	case $thing in
-	go | redis | gcc | php | curl | jq | apps) "need_$thing" ;;
+	go | redis | haproxy | gcc | php | curl | jq | apps) "need_$thing" ;;
 	*)
-		say "need.sh knows go, redis, gcc, php, curl, jq and apps, not $thing"
+		say "need.sh knows go, redis, haproxy, gcc, php, curl, jq and apps, not $thing"
 		exit 2
 		;;
 	esac

@@ -626,6 +626,63 @@ func (x *RedisFenceTarget) GetTls() *ClientTls {
 	return nil
 }
 
+// HaproxyTarget is the runtime API of one HAProxy process.
+type HaproxyTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where its `stats socket ... level admin` listens: host:port, or unix:/PATH,
+	// which is then the HAProxy of each coordinator's own machine.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Set to speak TLS. A stats socket speaks none itself: a `bind ... ssl` that
+	// forwards to it does.
+	Tls           *ClientTls `protobuf:"bytes,2,opt,name=tls,proto3" json:"tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HaproxyTarget) Reset() {
+	*x = HaproxyTarget{}
+	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HaproxyTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HaproxyTarget) ProtoMessage() {}
+
+func (x *HaproxyTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HaproxyTarget.ProtoReflect.Descriptor instead.
+func (*HaproxyTarget) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *HaproxyTarget) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *HaproxyTarget) GetTls() *ClientTls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
 // RedisSpec is how the Redis nodes of one master are asked.
 type RedisSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -641,7 +698,7 @@ type RedisSpec struct {
 
 func (x *RedisSpec) Reset() {
 	*x = RedisSpec{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +710,7 @@ func (x *RedisSpec) String() string {
 func (*RedisSpec) ProtoMessage() {}
 
 func (x *RedisSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +723,7 @@ func (x *RedisSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedisSpec.ProtoReflect.Descriptor instead.
 func (*RedisSpec) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{5}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RedisSpec) GetUser() string {
@@ -709,7 +766,7 @@ type ClientTls struct {
 
 func (x *ClientTls) Reset() {
 	*x = ClientTls{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +778,7 @@ func (x *ClientTls) String() string {
 func (*ClientTls) ProtoMessage() {}
 
 func (x *ClientTls) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +791,7 @@ func (x *ClientTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientTls.ProtoReflect.Descriptor instead.
 func (*ClientTls) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ClientTls) GetCa() string {
@@ -778,7 +835,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +847,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +860,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Candidate) GetAddress() string {
@@ -833,7 +890,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +902,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +915,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Stage) GetStage() string {
@@ -908,6 +965,7 @@ type Step struct {
 	//	*Step_Octavia
 	//	*Step_OvhIp
 	//	*Step_ShopifyMetafields
+	//	*Step_Haproxy
 	//	*Step_Http
 	//	*Step_Command
 	//	*Step_RedisFence
@@ -918,7 +976,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +988,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +1001,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Step) GetName() string {
@@ -1056,6 +1114,15 @@ func (x *Step) GetShopifyMetafields() *ShopifyMetafieldsStep {
 	return nil
 }
 
+func (x *Step) GetHaproxy() *HaproxyStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Haproxy); ok {
+			return x.Haproxy
+		}
+	}
+	return nil
+}
+
 func (x *Step) GetHttp() *HttpStep {
 	if x != nil {
 		if x, ok := x.Kind.(*Step_Http); ok {
@@ -1117,6 +1184,11 @@ type Step_ShopifyMetafields struct {
 	ShopifyMetafields *ShopifyMetafieldsStep `protobuf:"bytes,21,opt,name=shopify_metafields,json=shopifyMetafields,proto3,oneof"`
 }
 
+type Step_Haproxy struct {
+	// Gives a server of HAProxy the new master's address.
+	Haproxy *HaproxyStep `protobuf:"bytes,22,opt,name=haproxy,proto3,oneof"`
+}
+
 type Step_Http struct {
 	// Posts a signed event.
 	Http *HttpStep `protobuf:"bytes,23,opt,name=http,proto3,oneof"`
@@ -1144,6 +1216,8 @@ func (*Step_OvhIp) isStep_Kind() {}
 
 func (*Step_ShopifyMetafields) isStep_Kind() {}
 
+func (*Step_Haproxy) isStep_Kind() {}
+
 func (*Step_Http) isStep_Kind() {}
 
 func (*Step_Command) isStep_Kind() {}
@@ -1168,7 +1242,7 @@ type DataPathProbe struct {
 
 func (x *DataPathProbe) Reset() {
 	*x = DataPathProbe{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1180,7 +1254,7 @@ func (x *DataPathProbe) String() string {
 func (*DataPathProbe) ProtoMessage() {}
 
 func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1193,7 +1267,7 @@ func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataPathProbe.ProtoReflect.Descriptor instead.
 func (*DataPathProbe) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DataPathProbe) GetAddress() string {
@@ -1228,6 +1302,7 @@ type Target struct {
 	//	*Target_Octavia
 	//	*Target_OvhIp
 	//	*Target_Shopify
+	//	*Target_Haproxy
 	//	*Target_Http
 	//	*Target_Command
 	//	*Target_RedisFence
@@ -1238,7 +1313,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1325,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1338,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Target) GetHold() *durationpb.Duration {
@@ -1332,6 +1407,15 @@ func (x *Target) GetShopify() *ShopifyTarget {
 	return nil
 }
 
+func (x *Target) GetHaproxy() *HaproxyTarget {
+	if x != nil {
+		if x, ok := x.Kind.(*Target_Haproxy); ok {
+			return x.Haproxy
+		}
+	}
+	return nil
+}
+
 func (x *Target) GetHttp() *HttpTarget {
 	if x != nil {
 		if x, ok := x.Kind.(*Target_Http); ok {
@@ -1388,6 +1472,11 @@ type Target_Shopify struct {
 	Shopify *ShopifyTarget `protobuf:"bytes,20,opt,name=shopify,proto3,oneof"`
 }
 
+type Target_Haproxy struct {
+	// An HAProxy process.
+	Haproxy *HaproxyTarget `protobuf:"bytes,21,opt,name=haproxy,proto3,oneof"`
+}
+
 type Target_Http struct {
 	// An endpoint of yours.
 	Http *HttpTarget `protobuf:"bytes,22,opt,name=http,proto3,oneof"`
@@ -1412,6 +1501,8 @@ func (*Target_Octavia) isTarget_Kind() {}
 func (*Target_OvhIp) isTarget_Kind() {}
 
 func (*Target_Shopify) isTarget_Kind() {}
+
+func (*Target_Haproxy) isTarget_Kind() {}
 
 func (*Target_Http) isTarget_Kind() {}
 
@@ -1467,7 +1558,11 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
 	"\bpassword\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xd8\x01\x01R\bpassword\x12)\n" +
-	"\x03tls\x18\x03 \x01(\v2\x17.pointsman.v1.ClientTlsR\x03tls\"\xa2\x02\n" +
+	"\x03tls\x18\x03 \x01(\v2\x17.pointsman.v1.ClientTlsR\x03tls\"\xdd\x01\n" +
+	"\rHaproxyTarget\x12\xa0\x01\n" +
+	"\aaddress\x18\x01 \x01(\tB\x85\x01\xbaH\x81\x01\xba\x01{\n" +
+	"\x0fruntime_address\x12\x1fmust be host:port or unix:/PATH\x1aGthis.matches('^unix:/[^[:cntrl:]]{1,106}$') || this.isHostAndPort(true)\xc8\x01\x01R\aaddress\x12)\n" +
+	"\x03tls\x18\x02 \x01(\v2\x17.pointsman.v1.ClientTlsR\x03tls\"\xa2\x02\n" +
 	"\tRedisSpec\x12\x1c\n" +
 	"\x04user\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x04user\x12\xcb\x01\n" +
 	"\bpassword\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
@@ -1492,7 +1587,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\x93\b\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xca\b\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1508,7 +1603,8 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x13linode_nodebalancer\x18\x12 \x01(\v2$.pointsman.v1.LinodeNodebalancerStepH\x00R\x12linodeNodebalancer\x125\n" +
 	"\aoctavia\x18\x13 \x01(\v2\x19.pointsman.v1.OctaviaStepH\x00R\aoctavia\x120\n" +
 	"\x06ovh_ip\x18\x14 \x01(\v2\x17.pointsman.v1.OvhIpStepH\x00R\x05ovhIp\x12T\n" +
-	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x12,\n" +
+	"\x12shopify_metafields\x18\x15 \x01(\v2#.pointsman.v1.ShopifyMetafieldsStepH\x00R\x11shopifyMetafields\x125\n" +
+	"\ahaproxy\x18\x16 \x01(\v2\x19.pointsman.v1.HaproxyStepH\x00R\ahaproxy\x12,\n" +
 	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
 	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommand\x12?\n" +
 	"\vredis_fence\x18\x19 \x01(\v2\x1c.pointsman.v1.RedisFenceStepH\x00R\n" +
@@ -1516,7 +1612,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
-	"\brequired\x18\x02 \x01(\bR\brequired\"\xdb\x04\n" +
+	"\brequired\x18\x02 \x01(\bR\brequired\"\x94\x05\n" +
 	"\x06Target\x12<\n" +
 	"\x04hold\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
 	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x04hold\x12\x1d\n" +
@@ -1525,7 +1621,8 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x13linode_nodebalancer\x18\x11 \x01(\v2&.pointsman.v1.LinodeNodebalancerTargetH\x00R\x12linodeNodebalancer\x127\n" +
 	"\aoctavia\x18\x12 \x01(\v2\x1b.pointsman.v1.OctaviaTargetH\x00R\aoctavia\x122\n" +
 	"\x06ovh_ip\x18\x13 \x01(\v2\x19.pointsman.v1.OvhIpTargetH\x00R\x05ovhIp\x127\n" +
-	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x12.\n" +
+	"\ashopify\x18\x14 \x01(\v2\x1b.pointsman.v1.ShopifyTargetH\x00R\ashopify\x127\n" +
+	"\ahaproxy\x18\x15 \x01(\v2\x1b.pointsman.v1.HaproxyTargetH\x00R\ahaproxy\x12.\n" +
 	"\x04http\x18\x16 \x01(\v2\x18.pointsman.v1.HttpTargetH\x00R\x04http\x127\n" +
 	"\acommand\x18\x17 \x01(\v2\x1b.pointsman.v1.CommandTargetH\x00R\acommand\x12A\n" +
 	"\vredis_fence\x18\x18 \x01(\v2\x1e.pointsman.v1.RedisFenceTargetH\x00R\n" +
@@ -1561,7 +1658,7 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_pointsman_v1_spec_proto_goTypes = []any{
 	(LeaderPlacement)(0),             // 0: pointsman.v1.LeaderPlacement
 	(Drift)(0),                       // 1: pointsman.v1.Drift
@@ -1572,74 +1669,79 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*SentinelSpec)(nil),             // 6: pointsman.v1.SentinelSpec
 	(*SwitchoverAccess)(nil),         // 7: pointsman.v1.SwitchoverAccess
 	(*RedisFenceTarget)(nil),         // 8: pointsman.v1.RedisFenceTarget
-	(*RedisSpec)(nil),                // 9: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),                // 10: pointsman.v1.ClientTls
-	(*Candidate)(nil),                // 11: pointsman.v1.Candidate
-	(*Stage)(nil),                    // 12: pointsman.v1.Stage
-	(*Step)(nil),                     // 13: pointsman.v1.Step
-	(*DataPathProbe)(nil),            // 14: pointsman.v1.DataPathProbe
-	(*Target)(nil),                   // 15: pointsman.v1.Target
-	nil,                              // 16: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil),      // 17: google.protobuf.Duration
-	(*OvhIplbStep)(nil),              // 18: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),              // 19: pointsman.v1.SettingStep
-	(*LinodeNodebalancerStep)(nil),   // 20: pointsman.v1.LinodeNodebalancerStep
-	(*OctaviaStep)(nil),              // 21: pointsman.v1.OctaviaStep
-	(*OvhIpStep)(nil),                // 22: pointsman.v1.OvhIpStep
-	(*ShopifyMetafieldsStep)(nil),    // 23: pointsman.v1.ShopifyMetafieldsStep
-	(*HttpStep)(nil),                 // 24: pointsman.v1.HttpStep
-	(*CommandStep)(nil),              // 25: pointsman.v1.CommandStep
-	(*RedisFenceStep)(nil),           // 26: pointsman.v1.RedisFenceStep
-	(*OvhIplbTarget)(nil),            // 27: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 28: pointsman.v1.LinodeNodebalancerTarget
-	(*OctaviaTarget)(nil),            // 29: pointsman.v1.OctaviaTarget
-	(*OvhIpTarget)(nil),              // 30: pointsman.v1.OvhIpTarget
-	(*ShopifyTarget)(nil),            // 31: pointsman.v1.ShopifyTarget
-	(*HttpTarget)(nil),               // 32: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),            // 33: pointsman.v1.CommandTarget
+	(*HaproxyTarget)(nil),            // 9: pointsman.v1.HaproxyTarget
+	(*RedisSpec)(nil),                // 10: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),                // 11: pointsman.v1.ClientTls
+	(*Candidate)(nil),                // 12: pointsman.v1.Candidate
+	(*Stage)(nil),                    // 13: pointsman.v1.Stage
+	(*Step)(nil),                     // 14: pointsman.v1.Step
+	(*DataPathProbe)(nil),            // 15: pointsman.v1.DataPathProbe
+	(*Target)(nil),                   // 16: pointsman.v1.Target
+	nil,                              // 17: pointsman.v1.Spec.TargetsEntry
+	(*durationpb.Duration)(nil),      // 18: google.protobuf.Duration
+	(*OvhIplbStep)(nil),              // 19: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),              // 20: pointsman.v1.SettingStep
+	(*LinodeNodebalancerStep)(nil),   // 21: pointsman.v1.LinodeNodebalancerStep
+	(*OctaviaStep)(nil),              // 22: pointsman.v1.OctaviaStep
+	(*OvhIpStep)(nil),                // 23: pointsman.v1.OvhIpStep
+	(*ShopifyMetafieldsStep)(nil),    // 24: pointsman.v1.ShopifyMetafieldsStep
+	(*HaproxyStep)(nil),              // 25: pointsman.v1.HaproxyStep
+	(*HttpStep)(nil),                 // 26: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 27: pointsman.v1.CommandStep
+	(*RedisFenceStep)(nil),           // 28: pointsman.v1.RedisFenceStep
+	(*OvhIplbTarget)(nil),            // 29: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 30: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 31: pointsman.v1.OctaviaTarget
+	(*OvhIpTarget)(nil),              // 32: pointsman.v1.OvhIpTarget
+	(*ShopifyTarget)(nil),            // 33: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 34: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 35: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
-	16, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
+	17, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
 	0,  // 2: pointsman.v1.Spec.leader_placement:type_name -> pointsman.v1.LeaderPlacement
 	6,  // 3: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
-	9,  // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
-	11, // 5: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
-	12, // 6: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
+	10, // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
+	12, // 5: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
+	13, // 6: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
 	1,  // 7: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
-	10, // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
+	11, // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
 	7,  // 9: pointsman.v1.SentinelSpec.switchover:type_name -> pointsman.v1.SwitchoverAccess
-	10, // 10: pointsman.v1.RedisFenceTarget.tls:type_name -> pointsman.v1.ClientTls
-	10, // 11: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
-	13, // 12: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
-	17, // 13: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
-	2,  // 14: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
-	3,  // 15: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
-	14, // 16: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
-	18, // 17: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
-	19, // 18: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	20, // 19: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
-	21, // 20: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
-	22, // 21: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
-	23, // 22: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	24, // 23: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
-	25, // 24: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
-	26, // 25: pointsman.v1.Step.redis_fence:type_name -> pointsman.v1.RedisFenceStep
-	17, // 26: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	27, // 27: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	28, // 28: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	29, // 29: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
-	30, // 30: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
-	31, // 31: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	32, // 32: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
-	33, // 33: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
-	8,  // 34: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
-	15, // 35: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	11, // 10: pointsman.v1.RedisFenceTarget.tls:type_name -> pointsman.v1.ClientTls
+	11, // 11: pointsman.v1.HaproxyTarget.tls:type_name -> pointsman.v1.ClientTls
+	11, // 12: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
+	14, // 13: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
+	18, // 14: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
+	2,  // 15: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
+	3,  // 16: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
+	15, // 17: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
+	19, // 18: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
+	20, // 19: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
+	21, // 20: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
+	22, // 21: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
+	23, // 22: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
+	24, // 23: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	25, // 24: pointsman.v1.Step.haproxy:type_name -> pointsman.v1.HaproxyStep
+	26, // 25: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	27, // 26: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	28, // 27: pointsman.v1.Step.redis_fence:type_name -> pointsman.v1.RedisFenceStep
+	18, // 28: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	29, // 29: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	30, // 30: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	31, // 31: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	32, // 32: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
+	33, // 33: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	9,  // 34: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
+	34, // 35: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	35, // 36: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	8,  // 37: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
+	16, // 38: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1648,23 +1750,25 @@ func file_pointsman_v1_spec_proto_init() {
 		return
 	}
 	file_pointsman_v1_targets_proto_init()
-	file_pointsman_v1_spec_proto_msgTypes[9].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[10].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
 		(*Step_LinodeNodebalancer)(nil),
 		(*Step_Octavia)(nil),
 		(*Step_OvhIp)(nil),
 		(*Step_ShopifyMetafields)(nil),
+		(*Step_Haproxy)(nil),
 		(*Step_Http)(nil),
 		(*Step_Command)(nil),
 		(*Step_RedisFence)(nil),
 	}
-	file_pointsman_v1_spec_proto_msgTypes[11].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[12].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
 		(*Target_Octavia)(nil),
 		(*Target_OvhIp)(nil),
 		(*Target_Shopify)(nil),
+		(*Target_Haproxy)(nil),
 		(*Target_Http)(nil),
 		(*Target_Command)(nil),
 		(*Target_RedisFence)(nil),
@@ -1675,7 +1779,7 @@ func file_pointsman_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_proto_rawDesc), len(file_pointsman_v1_spec_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

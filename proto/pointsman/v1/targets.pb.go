@@ -1312,6 +1312,71 @@ func (x *RedisFenceStep) GetWait() *durationpb.Duration {
 	return nil
 }
 
+// HaproxyStep gives one server of a backend the address of the new master.
+type HaproxyStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the backend.
+	Backend string `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"`
+	// Name of its server. No other server of the backend may take traffic.
+	Server string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	// End the sessions of the server when it moves. Default false: they stay at
+	// the old master until one side closes them.
+	ShutdownSessions bool `protobuf:"varint,3,opt,name=shutdown_sessions,json=shutdownSessions,proto3" json:"shutdown_sessions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *HaproxyStep) Reset() {
+	*x = HaproxyStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HaproxyStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HaproxyStep) ProtoMessage() {}
+
+func (x *HaproxyStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HaproxyStep.ProtoReflect.Descriptor instead.
+func (*HaproxyStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *HaproxyStep) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *HaproxyStep) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *HaproxyStep) GetShutdownSessions() bool {
+	if x != nil {
+		return x.ShutdownSessions
+	}
+	return false
+}
+
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_targets_proto_rawDesc = "" +
@@ -1448,7 +1513,15 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x04path\x129must be a path, with or without a query, such as /current\x1a\"this.matches('^/[^#[:cntrl:] ]*$')\xd8\x01\x01r\x03\x18\x80\bR\x05check\x126\n" +
 	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"R\n" +
 	"\x0eRedisFenceStep\x12@\n" +
-	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xc2\xd7/R\x04wait*Y\n" +
+	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xc2\xd7/R\x04wait\"\xe0\x02\n" +
+	"\vHaproxyStep\x12\x91\x01\n" +
+	"\abackend\x18\x01 \x01(\tBw\xbaHt\xba\x01n\n" +
+	"\n" +
+	"proxy_name\x126must be 1 to 128 letters, digits, '.', '_', ':' or '-'\x1a(this.matches('^[A-Za-z0-9._:-]{1,128}$')\xc8\x01\x01R\abackend\x12\x8f\x01\n" +
+	"\x06server\x18\x02 \x01(\tBw\xbaHt\xba\x01n\n" +
+	"\n" +
+	"proxy_name\x126must be 1 to 128 letters, digits, '.', '_', ':' or '-'\x1a(this.matches('^[A-Za-z0-9._:-]{1,128}$')\xc8\x01\x01R\x06server\x12+\n" +
+	"\x11shutdown_sessions\x18\x03 \x01(\bR\x10shutdownSessions*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
@@ -1472,7 +1545,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
@@ -1493,30 +1566,31 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*HttpTarget)(nil),               // 16: pointsman.v1.HttpTarget
 	(*HttpStep)(nil),                 // 17: pointsman.v1.HttpStep
 	(*RedisFenceStep)(nil),           // 18: pointsman.v1.RedisFenceStep
-	nil,                              // 19: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 20: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 21: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 22: pointsman.v1.OvhIpStep.ServicesEntry
-	nil,                              // 23: pointsman.v1.OctaviaStep.PoolsEntry
-	nil,                              // 24: pointsman.v1.CommandTarget.SecretsEntry
-	(*durationpb.Duration)(nil),      // 25: google.protobuf.Duration
+	(*HaproxyStep)(nil),              // 19: pointsman.v1.HaproxyStep
+	nil,                              // 20: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 21: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 22: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 23: pointsman.v1.OvhIpStep.ServicesEntry
+	nil,                              // 24: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 25: pointsman.v1.CommandTarget.SecretsEntry
+	(*durationpb.Duration)(nil),      // 26: google.protobuf.Duration
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	19, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	20, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
 	5,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	20, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	21, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	21, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	22, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
 	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	22, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
+	23, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
 	1,  // 8: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
-	23, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	24, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
 	1,  // 10: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	24, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	25, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
 	0,  // 12: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
 	0,  // 13: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	25, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
+	26, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
 	15, // [15:15] is the sub-list for method output_type
 	15, // [15:15] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
@@ -1535,7 +1609,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
