@@ -340,3 +340,15 @@ func (w *Ride) applied(refreshed time.Time) End {
 	}
 	return ""
 }
+
+// Busiest is the largest number of instants within one minute; they are in order.
+func Busiest(at []time.Time) (most int) {
+	first := 0
+	for last := range at {
+		for at[last].Sub(at[first]) >= time.Minute {
+			first++
+		}
+		most = max(most, last-first+1)
+	}
+	return most
+}
