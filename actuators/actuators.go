@@ -21,6 +21,7 @@ type Kind interface {
 	Render(step fsm.Step, facts Facts) (fsm.Value, error)
 	// Open makes an actuator for one target, resolving its secrets. It sends
 	// nothing. The error names a reference that does not resolve, never a value.
+	// A nil budget is none: requests go out at once, as those of a probe do.
 	Open(target fsm.TargetSpec, budget Budget) (Actuator, error)
 }
 

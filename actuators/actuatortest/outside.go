@@ -197,6 +197,32 @@ func budgetPaces(b *bench) {
 	}
 }
 
+// probeWithoutBudget: whoever probes opens the target without one.
+func probeWithoutBudget(b *bench) {
+	tool, err := b.world.Kind.Open(b.world.Target, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if c, ok := tool.(interface{ Close() error }); ok {
+		defer func() {
+			if err := c.Close(); err != nil {
+				b.Error(err)
+			}
+		}()
+	}
+	prober, ok := tool.(actuators.Prober)
+	if !ok {
+		return
+	}
+	before := b.seen().Mutating
+	ctx, cancel := within()
+	defer cancel()
+	b.note(prober.Probe(ctx)) // what a world without a place to probe says is fair
+	if after := b.seen().Mutating; after != before {
+		b.Errorf("a probe sent %d requests that could change something", after-before)
+	}
+}
+
 func budgetEnds(b *bench) {
 	a := b.action(1, b.world.A, b.world.B)
 	s := b.look(a, false)

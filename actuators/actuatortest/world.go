@@ -147,6 +147,7 @@ func cases() []law {
 		{"refresh twice does no harm", seenAgain, refreshTwice},
 		{"every request waits for the budget", seenAgain, budgetPaces},
 		{"ended budget sends nothing", outside, budgetEnds},
+		{"a probe has no budget", outside, probeWithoutBudget},
 
 		{"server error before the effect is doubt", seenAgain, doubtful(FailBefore, false)},
 		{"server error after the effect is doubt", seenAgain, doubtful(FailAfter, true)},

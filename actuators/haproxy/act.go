@@ -12,7 +12,7 @@ import (
 // actuator acts on one HAProxy process. It has no state.
 type actuator struct {
 	config           Config
-	budget           actuators.Budget
+	budget           actuators.Budget // nil: none
 	network, address string
 	tls              *tls.Config // nil: none
 }
