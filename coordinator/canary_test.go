@@ -54,18 +54,22 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.login != nil && p.login(w, r, n, p.URL) {
 		return
 	}
+	secrets := p.secrets
+	if token := r.Header.Get("X-Auth-Token"); token != "" { // nobody says a token to who does not have it
+		secrets += " " + token
+	}
 	said := fmt.Sprintf(`{"message":%q,"class":%q,"errorCode":%[1]q,"error":%[1]q,"faultstring":%[1]q,"errors":[{"reason":%[1]q,"message":%[1]q}],"data":%[1]q,"value":7}`,
-		"no "+p.secrets, "Client::"+p.secrets)
+		"no "+secrets, "Client::"+secrets)
 	status := []int{http.StatusOK, http.StatusInternalServerError, http.StatusTooManyRequests, http.StatusFound, http.StatusOK, http.StatusConflict}[n%6]
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case n > 40: // long enough for each of the others to have had its turn
 		status = http.StatusForbidden
 	case n%6 == 3:
-		w.Header().Set("Location", "http://192.0.2.1/?"+strings.ReplaceAll(p.secrets, " ", "&"))
+		w.Header().Set("Location", "http://192.0.2.1/?"+strings.ReplaceAll(secrets, " ", "&"))
 	case n%6 == 4:
 		w.Header().Set("Content-Type", "text/html")
-		said = "<html>" + p.secrets + "</html>"
+		said = "<html>" + secrets + "</html>"
 	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, said)
@@ -110,7 +114,7 @@ func badCrowd(t *testing.T, s *sights, spec *pointsmanv1.Spec) (bad map[string]*
 	}
 	bad = map[string]*parrot{
 		"lb": newParrot(t, "canary-lb-key", "canary-lb-secret", "canary-lb-consumer"), "ip": newParrot(t, "canary-ip-key", "canary-ip-secret", "canary-ip-consumer"),
-		"node": newParrot(t, "canary-node-token"), "listener": newParrot(t, "canary-octavia-secret", "canary-octavia-token"),
+		"node": newParrot(t, "canary-node-token"), "listener": newParrot(t, "canary-octavia-secret"),
 		"shop": newParrot(t, "canaryshoptoken"), "deaf": newParrot(t, "canary-http-secret-0123"),
 	}
 	bad["lb"].login, bad["ip"].login, bad["listener"].login = ovhTime, ovhTime, keystone

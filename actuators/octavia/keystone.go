@@ -42,7 +42,6 @@ type login struct {
 	lock  chan struct{} // holds one; a channel, so that who waits can leave with its context
 	now   *session      // nil: none; guarded by lock, as the next
 	bad   bool          // the last one was refused without an answer
-	past  string        // the last token, which a refusal may say
 }
 
 // session gives the one there is, or asks for one. Its error says what it means.
@@ -106,7 +105,7 @@ func (l *login) open(ctx context.Context) (*session, []string, error) {
 		return nil, nil, err
 	}
 	if !a.OK() {
-		e := refusalOf(l.http, call, a, l.past)
+		e := refusalOf(l.http, call, a, "")
 		return nil, a.IDs(), a.Refusal(call, e, e.own)
 	}
 	var body issued
@@ -125,7 +124,7 @@ func (l *login) open(ctx context.Context) (*session, []string, error) {
 			return nil, a.IDs(), &e
 		}
 	}
-	s.base, l.past = lbaas(at), s.token
+	s.base = lbaas(at)
 	s.user, s.roles = body.who()
 	return s, a.IDs(), nil
 }
