@@ -90,7 +90,7 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
-bench: build need-redis ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
+bench: build need-redis need-haproxy ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
 	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $(ARGS)
 
 microbench: need-go need-redis ## run the Go benchmarks of the packages
