@@ -165,7 +165,7 @@ func refreshTwice(b *bench) {
 	}
 	for _, fault := range []Fault{LoseAfter, FailAfter, LoseBefore, FailBefore, Garble} {
 		b.world.Outside.Break(fault)
-		r := b.refreshOf(*s.Refresh)
+		r := refreshOf(b.world.Target, *s.Refresh)
 		_, err := b.act(r, b.look(r, false))
 		if !actuators.Explain(err).Doubt {
 			b.Errorf("refresh with fault %d: %v, want doubt", fault, err)
@@ -178,7 +178,7 @@ func refreshTwice(b *bench) {
 		time.Sleep(patience / 4) // what was begun has ended
 	}
 	for range 2 { // the second meets the first, and may be refused for now
-		r := b.refreshOf(*s.Refresh)
+		r := refreshOf(b.world.Target, *s.Refresh)
 		r.Doubt = true
 		if _, err := b.act(r, b.look(r, false)); actuators.Explain(err).Permanent || actuators.Explain(err).Doubt {
 			b.Errorf("refresh beside another: %v", err)

@@ -20,7 +20,10 @@ import (
 )
 
 // actuator posts to one endpoint. It has no state.
-type actuator struct{ client *wire.Client }
+type actuator struct {
+	client *wire.Client
+	now    func() time.Time
+}
 
 var _ actuators.Actuator = (*actuator)(nil)
 
