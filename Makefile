@@ -54,7 +54,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check image lint proto-check vuln race clean need-go need-redis need-haproxy need-gcc need-samples
+.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check bad-days image lint proto-check vuln race clean need-go need-redis need-haproxy need-gcc need-samples
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,7 +90,7 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
-bench: build need-redis ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
+bench: build need-redis need-haproxy ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
 	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $(ARGS)
 
 microbench: need-go need-redis ## run the Go benchmarks of the packages
@@ -108,6 +108,9 @@ COMMENTS := cmd/pointsman/internal/schema/comments.json
 
 docs: need-go $(BUF) ## write docs/cli.md, api.md, config.md and errors.md anew
 	$(BUF) build -o - | $(GO) run $(VCS) ./cmd/pointsman/internal/gendocs -out docs -comments $(COMMENTS)
+
+bad-days: need-go ## write the tables of docs/targets/bad-days.md anew, from what is tried
+	WRITE_DOCS=1 $(GO) test ./actuators/... -run 'TestBadDays|TestDaysOfTheNetwork'
 
 # docs/metrics.md is held against what is registered by tests of api and coordinator.
 docs-check: need-go $(BUF)

@@ -21,6 +21,7 @@ type Kind interface {
 	Render(step fsm.Step, facts Facts) (fsm.Value, error)
 	// Open makes an actuator for one target, resolving its secrets. It sends
 	// nothing. The error names a reference that does not resolve, never a value.
+	// A nil budget is none: requests go out at once, as those of a probe do.
 	Open(target fsm.TargetSpec, budget Budget) (Actuator, error)
 }
 
@@ -65,6 +66,32 @@ type Prober interface {
 // asked. It may be called concurrently.
 type Checker interface {
 	Check(ctx context.Context, s Subject) ([]string, error)
+}
+
+// Comparer is what an actuator may be besides: one that can tell whether a reading
+// shows an action's value, whoever wrote it. Markers, policies and the action's
+// phase have no part in that, so it also says what became of an object that
+// Pointsman only observes. Pure, and may be called concurrently.
+type Comparer interface {
+	Compare(r Reading, a fsm.Action) Shown
+}
+
+// Shown is how a reading stands to an action's value alone. Zero: it does not tell.
+type Shown uint8
+
+// What a reading shows.
+const (
+	ShownOther  Shown = iota + 1 // another value
+	ShownStored                  // the value, and the provider has something that is not applied yet
+	ShownValue                   // the value
+)
+
+// ShownIf is ShownValue or ShownOther.
+func ShownIf(match bool) Shown {
+	if match {
+		return ShownValue
+	}
+	return ShownOther
 }
 
 // Budget paces requests to one target. Every request waits for it first.

@@ -9,6 +9,7 @@
 //	            Read ──▶ Reading ── Judge ──▶ Sight   (look before and after)
 //	            Act  ──▶ Outcome                      (only under a claim)
 //	            Follow ──▶ Progress                   (a provider's task; reads only)
+//	Reading ── Compare ──▶ Shown              (Comparer: the value alone, whoever wrote it)
 //
 // The law, which actuatortest holds every kind to:
 //   - Read and Follow never change anything outside.

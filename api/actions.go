@@ -101,6 +101,9 @@ func (s actionService) WatchActions(req *pointsmanv1.WatchActionsRequest, stream
 	w := watch[*pointsmanv1.WatchActionsResponse]{
 		collect: func(_, now fsm.State, since uint64) (events []event[*pointsmanv1.WatchActionsResponse]) {
 			for _, a := range now.AllActions() {
+				if v, ok := now.Score(a.ID); ok {
+					a.Index = max(a.Index, v.Index) // what became of it is beside it
+				}
 				if a.Index <= since || !f.wantAction(a) {
 					continue
 				}

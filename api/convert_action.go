@@ -42,6 +42,7 @@ func (s *Server) actionMessage(state fsm.State, a fsm.Action) *pointsmanv1.Actio
 			m.Gates = append(m.Gates, gateMessage(g))
 		}
 	}
+	m.Score = scoreMessage(state, a)
 	for _, at := range a.History {
 		m.History = append(m.History, attemptMessage(at))
 	}
@@ -94,6 +95,8 @@ func actionState(p fsm.Phase) pointsmanv1.ActionState {
 		return pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED
 	case fsm.Abandoned:
 		return pointsmanv1.ActionState_ACTION_STATE_ABANDONED
+	case fsm.Observed:
+		return pointsmanv1.ActionState_ACTION_STATE_OBSERVED
 	}
 	return pointsmanv1.ActionState_ACTION_STATE_UNSPECIFIED
 }

@@ -65,6 +65,8 @@ func failoverState(actions []fsm.Action) pointsmanv1.FailoverState {
 		return pointsmanv1.FailoverState_FAILOVER_STATE_STUCK
 	case open > 0:
 		return pointsmanv1.FailoverState_FAILOVER_STATE_RUNNING
+	case count[fsm.Observed] > 0:
+		return pointsmanv1.FailoverState_FAILOVER_STATE_OBSERVED
 	case count[fsm.Superseded] > 0:
 		return pointsmanv1.FailoverState_FAILOVER_STATE_SUPERSEDED
 	case count[fsm.Abandoned] > 0:
@@ -84,12 +86,15 @@ func failoverKind(as fsm.ObservedAs) pointsmanv1.FailoverKind {
 }
 
 // failoverIndex is the log index of the failover's last change, its actions'
-// changes included.
+// changes and scores included.
 func failoverIndex(state fsm.State, f fsm.Failover) uint64 {
 	index := f.Index
 	for _, id := range f.Actions {
 		if a, ok := state.Action(id); ok {
 			index = max(index, a.Index)
+		}
+		if v, ok := state.Score(id); ok {
+			index = max(index, v.Index)
 		}
 	}
 	return index

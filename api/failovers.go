@@ -76,6 +76,31 @@ func (s failoverService) GetFailover(ctx context.Context, req *pointsmanv1.GetFa
 	return &pointsmanv1.GetFailoverResponse{Header: head, Failover: s.failoverMessage(state, v)}, nil
 }
 
+func (s failoverService) ListScores(ctx context.Context, req *pointsmanv1.ListScoresRequest) (*pointsmanv1.ListScoresResponse, error) {
+	f, err := parseFilter(req.GetFilter(), "master")
+	if err != nil {
+		return nil, err
+	}
+	state, head, err := s.read(ctx, req.GetRead())
+	if err != nil {
+		return nil, err
+	}
+	var found []ranked[*pointsmanv1.MasterScore]
+	for _, spec := range state.Spec().Masters {
+		if !f.want("master", string(spec.ID)) {
+			continue
+		}
+		if m, ok := masterScore(state, spec.ID); ok {
+			found = append(found, ranked[*pointsmanv1.MasterScore]{m.GetMaster(), m})
+		}
+	}
+	scores, next, err := page(found, req, "scores "+req.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	return &pointsmanv1.ListScoresResponse{Header: head, Scores: scores, NextPageToken: next}, nil
+}
+
 func (s failoverService) WatchFailovers(req *pointsmanv1.WatchFailoversRequest, stream grpc.ServerStreamingServer[pointsmanv1.WatchFailoversResponse]) error {
 	f, err := failoverFilter(req.GetFilter())
 	if err != nil {

@@ -95,7 +95,10 @@ func TestPassingFieldsAreKnown(t *testing.T) {
 		"pointsman.v1.Action.settled_at", "pointsman.v1.Attempt.settled_at", "pointsman.v1.Failover.promoted_before",
 		"pointsman.v1.Action.claimed_at", "pointsman.v1.Attempt.claimed_at", "pointsman.v1.Attempt.first_request_after",
 		"pointsman.v1.FailoverRequest.asked_at", "pointsman.v1.Switchover.asked_at",
-		"pointsman.v1.StepCheck.typical",
+		"pointsman.v1.StepCheck.typical", "pointsman.v1.ScoreLook.at",
+		"pointsman.v1.ActionScore.would_begin", "pointsman.v1.ActionScore.came_by", "pointsman.v1.ActionScore.came_after",
+		"pointsman.v1.ActionScore.applied_by", "pointsman.v1.ActionScore.last_look", "pointsman.v1.ActionScore.unseen",
+		"pointsman.v1.StepScore.would_begin", "pointsman.v1.StepScore.came_by", "pointsman.v1.StepScore.came_by_most",
 	}
 	seen := map[protoreflect.FullName]bool{}
 	var walk func(d protoreflect.MessageDescriptor)

@@ -122,6 +122,7 @@ func stateGauges() []gauge {
 		{"pointsman_actions", "Actions kept, by how they stand.", up, []string{"state"}},
 		{"pointsman_actions_in_doubt", "Actions of which a request got no clear answer yet.", up, nil},
 		{"pointsman_action_oldest_open_seconds", "Log clock since the oldest open action was planned; 0 when none is open.", up, nil},
+		{"pointsman_scores", "Observed actions whose scores are kept, by what became of their objects; only results that are.", up, []string{"master", "result"}},
 		{"pointsman_objects_busy", "Objects that a claim keeps busy.", up, nil},
 		{"pointsman_objects_drifted", "Objects found other than the last done action left them.", up, nil},
 		{"pointsman_settings", "Settings kept.", up, nil},
@@ -214,8 +215,12 @@ func (s sample) actions(state fsm.State, now fsm.Clock) {
 	actions := map[pointsmanv1.ActionState]int{}
 	doubt := 0
 	oldest := now
+	scores := map[[2]string]int{}
 	for _, a := range state.AllActions() {
 		actions[actionState(a.Phase)]++
+		if w, ok := state.ScoreOf(a); ok {
+			scores[[2]string{string(a.For.Master), w.String()}]++
+		}
 		if a.Doubt {
 			doubt++
 		}
@@ -227,6 +232,9 @@ func (s sample) actions(state fsm.State, now fsm.Clock) {
 		if v := pointsmanv1.ActionState(n); n != 0 {
 			s.put("pointsman_actions", float64(actions[v]), word(v, "ACTION_STATE_"))
 		}
+	}
+	for labels, n := range scores {
+		s.put("pointsman_scores", float64(n), labels[:]...)
 	}
 	s.put("pointsman_actions_in_doubt", float64(doubt))
 	s.put("pointsman_action_oldest_open_seconds", time.Duration(now-oldest).Seconds())

@@ -88,7 +88,7 @@ func (s settingService) owned(key string, err error) error {
 		return f
 	}
 	state, _ := s.cfg.Log.Watch()
-	if m, step, ok := state.Spec().Owner(fsm.SettingObject(key)); ok {
+	if m, step, ok := state.Spec().Writer(fsm.SettingObject(key)); ok {
 		f.facts = map[string]string{"master": string(m), "step": step.Name}
 	}
 	return f

@@ -194,6 +194,9 @@ func warnings(state fsm.State, next fsm.Spec) (lines []string) {
 		}
 	}
 	for _, m := range next.Masters {
+		if m.Observe {
+			lines = append(lines, fmt.Sprintf("master %s is only observed: its failovers are recorded and scored, and nothing of its plan is carried out", m.ID))
+		}
 		if len(m.Plan) == 0 {
 			lines = append(lines, fmt.Sprintf("master %s has no plan: its failovers are recorded and nothing else", m.ID))
 		}

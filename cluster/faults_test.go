@@ -239,6 +239,17 @@ func TestVersionGate(t *testing.T) {
 	if err := readable(later, s, voters); err != nil {
 		t.Errorf("both announced: %v", err)
 	}
+	observed := fsm.PutSpec{Spec: fsm.Spec{Masters: []fsm.MasterSpec{{ID: "cache"}, {ID: "queue", Observe: true}}}}
+	if err := observable(observed, s, append(voters, "n3")); err != nil {
+		t.Errorf("a spec that observes, with a node that was never met: %v", err)
+	}
+	announce("n2", fsm.KindClaim)
+	if err := observable(observed, s, voters); !errors.Is(err, ErrNotReadable) {
+		t.Errorf("a spec that observes, with an older node: %v", err)
+	}
+	if err := observable(fsm.PutSpec{}, s, voters); err != nil {
+		t.Errorf("a spec that observes nothing, with an older node: %v", err)
+	}
 }
 
 // TestSnapshotAndLaggingFollower: snapshots are taken by entries, restore after

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -284,6 +283,9 @@ func (n *Node) encode(t *tenure, d draft) ([]byte, error) {
 	if err := readable(d.command.Kind(), n.machine.state(), n.voters()); err != nil {
 		return nil, err
 	}
+	if err := observable(d.command, n.machine.state(), n.voters()); err != nil {
+		return nil, err
+	}
 	data, err := journal.Encode(fsm.Entry{
 		ID: d.id, Term: t.term, Clock: t.clock(), Wall: n.cfg.Faults.wall(), Node: d.node, Actor: d.actor, Command: d.command,
 	})
@@ -331,22 +333,6 @@ func (n *Node) await(ctx context.Context, f raft.Future) error {
 func carriesClaims(c fsm.Command) bool {
 	o, ok := c.(fsm.Observe)
 	return ok && len(o.Claims) > 0 || c.Kind() == fsm.KindAskSwitchover || c.Kind() == fsm.KindClaim && !planted.Bug(planted.ClaimAnyTerm)
-}
-
-// readable is the version gate. Kinds of the first release need no
-// announcement; a later kind is proposed only when every voter has said in the
-// log that it can read it.
-func readable(k fsm.Kind, s fsm.State, voters []fsm.NodeID) error {
-	if k <= fsm.KindNoteDrift {
-		return nil
-	}
-	for _, v := range voters {
-		m, ok := s.Member(v)
-		if !ok || !slices.Contains(m.Reads, k) {
-			return fmt.Errorf("%w: node %s has not announced %s", ErrNotReadable, v, k)
-		}
-	}
-	return nil
 }
 
 func answerOf(index uint64, err error) *journalv1.PeerAnswer {

@@ -105,7 +105,7 @@ func (c *compiler) encode(path string, m proto.Message) []byte {
 }
 
 func (c *compiler) master(path string, m *pointsmanv1.MasterSpec) {
-	out := fsm.MasterSpec{ID: fsm.MasterID(m.GetId()), Mend: m.GetDrift() == pointsmanv1.Drift_DRIFT_REPAIR}
+	out := fsm.MasterSpec{ID: fsm.MasterID(m.GetId()), Mend: m.GetDrift() == pointsmanv1.Drift_DRIFT_REPAIR, Observe: m.GetObserveOnly()}
 	if _, clash := c.spec.GetTargets()[m.GetId()]; clash {
 		c.wrong(path+".id", "%q is a target too; ids of actions begin with either, so they must differ", m.GetId())
 	}
@@ -119,9 +119,6 @@ func (c *compiler) master(path string, m *pointsmanv1.MasterSpec) {
 			made.Steps = append(made.Steps, c.step(at, out, step))
 		}
 		out.Plan = append(out.Plan, made)
-	}
-	if m.GetObserveOnly() {
-		out.Plan = nil // checked above, so that switching it on later holds no surprise
 	}
 	c.out.Masters = append(c.out.Masters, out)
 }

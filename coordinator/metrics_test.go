@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,7 +46,10 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	var have []string
 	name := regexp.MustCompile(`fqName: "([^"]+)"`)
 	for d := range descs {
-		have = append(have, name.FindStringSubmatch(d.String())[1])
+		m := name.FindStringSubmatch(d.String())[1]
+		if !strings.HasPrefix(m, "promhttp_") { // the library's own, there or not by when the handler is made
+			have = append(have, m)
+		}
 	}
 	page, err := os.ReadFile("../docs/metrics.md")
 	if err != nil {

@@ -232,8 +232,11 @@ func (c *switching) answer(w fsm.Switchover) api.Switched {
 		}
 		out.Replicas = append(out.Replicas, m)
 	}
-	if spec, ok := c.state.Spec().Master(c.Master); ok && len(spec.Plan) == 0 {
-		out.Notes = append(out.Notes, "the plan is empty (or observe_only is set): the failover will be recorded, and nothing else done")
+	switch spec, ok := c.state.Spec().Master(c.Master); {
+	case ok && spec.Observe:
+		out.Notes = append(out.Notes, "observe_only is set: the failover will be recorded, its plan is not carried out, and what becomes of its objects is scored")
+	case ok && len(spec.Plan) == 0:
+		out.Notes = append(out.Notes, "the plan is empty: the failover will be recorded, and nothing else done")
 	}
 	return out
 }

@@ -22,6 +22,9 @@
 // that would write another value counts (act + hold) × 1.05 + 1 s from when it
 // applied the claim.
 //
+// Actions of a master that is only observed are never due: they are final. Their
+// objects are looked at, and what is seen is told to the log (score.go).
+//
 // What can go wrong, and why it is safe:
 //   - The process dies anywhere: what it proposed is in the log or is not; the
 //     next leader reads before it writes (crash points are named in Points).

@@ -105,6 +105,7 @@ func (e *Executor) Run(ctx context.Context, term fsm.Term) error {
 	defer e.wg.Wait()
 	e.wg.Go(func() { e.watchDrift(ctx, term) })
 	e.wg.Go(func() { e.watchStates(ctx, term) })
+	e.wg.Go(func() { e.watchScores(ctx, term) })
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	for {

@@ -72,24 +72,17 @@ func (d *drift) standUnwritten(state fsm.State, m fsm.Master, stand map[fsm.Obje
 // stands. The log knows none such: it is only there to be judged.
 func (d *drift) wanting(state fsm.State, m fsm.Master, step fsm.Step) (fsm.Action, bool) {
 	target, ok := state.Spec().Target(step.Target)
-	kind, known := d.Kinds[step.Kind]
-	if !ok || !known {
+	if !ok || d.Kinds[step.Kind] == nil {
 		return fsm.Action{}, false
 	}
-	id := fsm.FailoverID{Master: m.ID, Number: m.Number}
-	facts := actuators.Facts{Failover: id, To: m.Address, Epoch: m.Epoch}
 	spec, _ := state.Spec().Master(m.ID)
-	for _, c := range spec.Candidates {
-		if c.Address == m.Address {
-			facts.Zone = c.Zone
-		}
+	facts := factsOf(spec, fsm.FailoverID{Master: m.ID, Number: m.Number}, "", m.Address, m.Epoch)
+	a := d.supposed(step, target, facts)
+	if len(a.Value) == 0 {
+		d.Logger.Debug("no first look", "object", string(step.Object), "reason", a.Wanted)
+		return a, false
 	}
-	v, err := kind.Render(step, facts)
-	if err != nil {
-		d.Logger.Debug("no first look", "object", string(step.Object), "error", err)
-		return fsm.Action{}, false
-	}
-	return fsm.Action{ID: id.Action(step.Name), For: id, Phase: fsm.Pending, Step: step, Target: target, Value: v.Value, Wanted: v.Wanted}, true
+	return a, true
 }
 
 // firstLook reads and judges an unwritten object. It tells what would keep the

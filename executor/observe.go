@@ -112,18 +112,13 @@ type reserved struct {
 // reserves their actions, so that Run does not take them for orphans.
 func (e *Executor) plan(state fsm.State, now fsm.Master, s Sighting, c *fsm.Observe) (first []reserved) {
 	m, _ := state.Spec().Master(s.Master)
-	facts := actuators.Facts{Failover: fsm.FailoverID{Master: s.Master, Number: now.Number + 1}, From: now.Address, To: s.Address, Epoch: s.Epoch}
-	for _, candidate := range m.Candidates {
-		if candidate.Address == s.Address {
-			facts.Zone = candidate.Zone
-		}
-	}
+	facts := factsOf(m, fsm.FailoverID{Master: s.Master, Number: now.Number + 1}, now.Address, s.Address, s.Epoch)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for at, stage := range m.Plan {
 		for _, step := range stage.Steps {
 			c.Values = append(c.Values, e.render(step, facts))
-			if at > 0 || e.draining {
+			if at > 0 || e.draining || m.Observe {
 				continue
 			}
 			target, _ := state.Spec().Target(step.Target)

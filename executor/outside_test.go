@@ -30,6 +30,7 @@ type outside struct {
 	blink    int           // after so many of them no more; 0: for ever
 	slow     time.Duration // of each answer
 	meddle   func(*outside)
+	compares bool                      // its value can be told whoever wrote it
 	unread   bool                      // nothing can be read back of it
 	task     func() actuators.Progress // each write is a task to follow; nil: it is not
 }
@@ -112,7 +113,12 @@ type deed struct {
 	term  fsm.Term
 }
 
-func (d deed) Open(fsm.TargetSpec, actuators.Budget) (actuators.Actuator, error) { return d, nil }
+func (d deed) Open(fsm.TargetSpec, actuators.Budget) (actuators.Actuator, error) {
+	if d.o.compares {
+		return compared{d}, nil
+	}
+	return d, nil
+}
 
 func (d deed) Read(ctx context.Context, _ actuators.Subject) (r actuators.Reading, err error) {
 	if ctx.Err() != nil {

@@ -2,16 +2,10 @@ package executor
 
 import (
 	"context"
-	"fmt"
-	"sync"
-	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/fsm"
 )
-
-// rehearseAtOnce bounds the reads of one rehearsal that run side by side.
-const rehearseAtOnce = 8
 
 // Planned is what one step of a plan would do.
 type Planned struct {
@@ -26,78 +20,41 @@ type Planned struct {
 
 // Rehearse renders the plan of a master for a failover to an address that has
 // not happened, in its order. With look it reads every object outside the log
-// too. It changes nothing, and may be called concurrently. The epoch is not
-// known yet: a value that shows it shows the next one.
+// too, as a preflight does, but for that one address. It changes nothing, and
+// may be called concurrently.
 func (e *Executor) Rehearse(ctx context.Context, state fsm.State, id fsm.MasterID, to fsm.Address, look bool) []Planned {
 	m, _ := state.Spec().Master(id)
-	now, _ := state.Master(id)
-	facts := actuators.Facts{Failover: fsm.FailoverID{Master: id, Number: now.Number + 1}, From: now.Address, To: to, Epoch: now.Epoch + 1}
-	for _, c := range m.Candidates {
-		if c.Address == to {
-			facts.Zone = c.Zone
-		}
-	}
-	var plan []Planned
-	var values [][]byte
+	var lanes [][]*flight
 	for _, stage := range m.Plan {
 		for _, step := range stage.Steps {
-			v := e.render(step, facts)
-			target, _ := state.Spec().Target(step.Target)
-			plan = append(plan, Planned{Stage: stage.Name, Step: step, Target: target, Wanted: v.Wanted})
-			values = append(values, v.Value)
+			f := &flight{Executor: e, state: state, master: m, to: []fsm.Candidate{{Address: to}}, Checked: Checked{Master: id, Stage: stage.Name, Step: step}}
+			f.target, _ = state.Spec().Target(step.Target)
+			lanes = append(lanes, []*flight{f})
 		}
 	}
 	if look {
-		e.readPlan(ctx, state, plan, values, facts)
+		flyAll(lanes, func(f *flight) { f.look(ctx, false) })
+	}
+	plan := make([]Planned, len(lanes))
+	for i, lane := range lanes {
+		plan[i] = lane[0].planned(to)
 	}
 	return plan
 }
 
-func (e *Executor) readPlan(ctx context.Context, state fsm.State, plan []Planned, values [][]byte, facts actuators.Facts) {
-	slots := make(chan struct{}, rehearseAtOnce)
-	var reads sync.WaitGroup
-	for i := range plan {
-		p := &plan[i]
-		if p.Step.Class == fsm.InLog {
-			e.inLog(state, p)
-			continue
-		}
-		slots <- struct{}{}
-		reads.Go(func() {
-			defer func() { <-slots }()
-			e.readPlanned(ctx, state, p, values[i], facts)
-		})
+// planned is a flight to one address.
+func (f *flight) planned(to fsm.Address) Planned {
+	p := Planned{Stage: f.Stage, Step: f.Step, Target: f.target, Found: f.Found, Verdict: f.Verdict}
+	now, _ := f.state.Master(f.Master)
+	p.Wanted = f.supposed(f.Step, f.target, nextFacts(f.master, now, to)).Wanted
+	for _, o := range f.Outcomes {
+		p.Verdict = o.Verdict
 	}
-	reads.Wait()
-}
-
-// inLog reads what stands in the state itself.
-func (e *Executor) inLog(state fsm.State, p *Planned) {
-	p.Verdict, p.Found = actuators.Absent, "not set"
-	for _, v := range state.Settings("") {
-		if fsm.SettingObject(v.Key) == p.Step.Object {
-			p.Found = v.Key + " = " + v.Value
+	// That it would be stuck is its verdict; what is here could not be known.
+	for _, why := range append(f.Problems, f.Object...) {
+		if p.Verdict == 0 && p.Problem == "" {
+			p.Problem = why
 		}
 	}
-	if p.Found == p.Wanted {
-		p.Verdict = actuators.Applied
-	}
-}
-
-func (e *Executor) readPlanned(ctx context.Context, state fsm.State, p *Planned, value []byte, facts actuators.Facts) {
-	ctx, cancel := context.WithTimeout(ctx, e.span(p.Step)+time.Second)
-	defer cancel()
-	tool, err := e.tools.of(p.Step, p.Target)
-	if err != nil {
-		p.Problem = err.Error()
-		return
-	}
-	r, err := tool.Read(ctx, actuators.Subject{Step: p.Step, Candidates: []fsm.Address{facts.To}})
-	if err != nil {
-		p.Problem = fmt.Sprintf("read: %v", err)
-		return
-	}
-	a := fsm.Action{ID: facts.Failover.Action(p.Step.Name), For: facts.Failover, Phase: fsm.Pending, Step: p.Step, Target: p.Target, Value: value, Wanted: p.Wanted}
-	seen := tool.Judge(r, actuators.Work{Cluster: state.Cluster(), Action: a})
-	p.Verdict, p.Found = seen.Verdict, seen.Detail
+	return p
 }

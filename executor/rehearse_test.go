@@ -44,7 +44,7 @@ func TestRehearse(t *testing.T) {
 		}
 		l.dead = true // whatever is asked of the provider fails
 		plan = e.Rehearse(t.Context(), w.now(), "cache", "b:1", true)
-		if plan[0].Problem != "read: "+errDead.Error() || plan[2].Found != "not set" {
+		if plan[0].Problem != "cannot be read: "+errDead.Error() || plan[2].Found != "not set" {
 			t.Errorf("%+v", plan)
 		}
 		c.Kinds = actuators.Kinds{"note": note{lb{l}}}

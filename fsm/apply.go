@@ -28,16 +28,17 @@ const (
 	KindNoteState      // later than the first release: gated by what the members read
 	KindAskSwitchover  // the same
 	KindNoteSwitchover // the same
+	KindNoteScore      // the same
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover", "note_score"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
 // Kinds lists every kind that this release reads.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
-	for k := KindInitCluster; k <= KindNoteSwitchover; k++ {
+	for k := KindInitCluster; k <= KindNoteScore; k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds

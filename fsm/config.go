@@ -175,7 +175,7 @@ func (s State) writable(key string, ifRevision *uint64) error {
 	if m, ok := Reserved(key); ok {
 		return refuse(ErrOwned, "%s is the built-in state of master %s, which only the log writes", key, m)
 	}
-	if m, step, owned := s.spec.Owner(SettingObject(key)); owned {
+	if m, step, owned := s.spec.Writer(SettingObject(key)); owned {
 		return refuse(ErrOwned, "%s is written by step %s of master %s", key, step.Name, m)
 	}
 	now, _ := s.Setting(key)

@@ -13,6 +13,7 @@
 //	 │ Retry (human)                  Settle{stuck, reason, doubt?} ──▶ stuck ── Abandon (human, reason) ──▶ abandoned
 //	 └───────────────────────────────────────────────────────────────────┘       (also from pending, waiting)
 //	every non-final state ── a newer failover of the master is accepted ──▶ superseded
+//	observed: where an action of a master that is only observed begins and stays
 //
 // A waiting action may also settle pending (what was staged is gone) or waiting
 // again (another refresh is needed, at most MaxRounds).
@@ -30,6 +31,10 @@
 // A done action's object may be found other than it was left (NoteDrift): that
 // stands beside the action, whose entry is final, and is reported or repaired
 // by an action of its own, cache/7/lb~1.
+//
+// An observed action is final from the start, so nothing claims it, whatever the
+// spec says later: a change of observe_only counts from the next failover on.
+// What successive reads saw of its object (NoteScore) stands beside it.
 //
 // What can go wrong, and why it is safe:
 //   - A claim is delayed over an election: its term is not its entry's, refused (ErrTerm).

@@ -62,8 +62,12 @@ func (c NoteDrift) apply(s State, e Entry) (State, Answer) {
 
 // standing says whether the action's value is the one that its object should
 // have now: done, of the newest failover, and nothing open on the object. What
-// cannot be read again, or is nobody's to repeat, is not looked at.
+// cannot be read again, or is nobody's to repeat, is not looked at; nor is what
+// belongs to a master that is only observed, where a repair would be a write.
 func (s State) standing(a Action) error {
+	if spec, _ := s.spec.Master(a.For.Master); spec.Observe {
+		return refuse(ErrPhase, "master %s is only observed", a.For.Master)
+	}
 	m, _ := s.Master(a.For.Master)
 	if a.Phase != Done || a.For.Master == "" || a.For.Number != m.Number || !a.Step.Class.readable() {
 		return refuse(ErrPhase, "action %s does not stand for its object now", a.ID)
@@ -140,8 +144,9 @@ func (s State) Standing(id MasterID) []Action {
 }
 
 // Unwritten finds the steps of a master's plan whose objects no action of its
-// newest failover is about: all of them before the first one, and what the spec
-// has added since. What cannot be read is left out.
+// newest failover is about: all of them before the first one, while the master is
+// only observed and until the next failover after that, and what the spec has
+// added since. What cannot be read is left out.
 func (s State) Unwritten(id MasterID) []Step {
 	m, ok := s.Master(id)
 	spec, declared := s.spec.Master(id)
@@ -150,7 +155,7 @@ func (s State) Unwritten(id MasterID) []Step {
 	}
 	met := map[ObjectID]bool{}
 	for _, a := range s.Actions(FailoverID{id, m.Number}) {
-		met[a.Step.Object] = true
+		met[a.Step.Object] = met[a.Step.Object] || !spec.Observe && a.Phase != Observed
 	}
 	var steps []Step
 	for _, step := range spec.steps() {

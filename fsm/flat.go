@@ -21,6 +21,7 @@ type Flat struct {
 	Answers     []Kept
 	Conditions  []Condition
 	Switchovers []Switchover
+	Scores      []Score
 }
 
 // Flatten lists the state in key order, the same on every node.
@@ -39,6 +40,7 @@ func (s State) Flatten() Flat {
 		Answers:     values(s.answers, nil),
 		Conditions:  values(s.conditions, nil),
 		Switchovers: values(s.switchovers, nil),
+		Scores:      values(s.scores, nil),
 	}
 }
 
@@ -75,6 +77,9 @@ func Unflatten(f Flat) State {
 	}
 	for _, w := range f.Switchovers {
 		s.switchovers, _, _ = s.switchovers.Insert([]byte(w.Master), w)
+	}
+	for _, v := range f.Scores {
+		s.scores, _, _ = s.scores.Insert(v.Action.key(), v)
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)

@@ -104,6 +104,10 @@ func (c Observe) begin(s State, e Entry, spec MasterSpec, from Address, n Number
 		Evidence: bounded(c.Evidence), Revision: c.Revision, Term: e.Term, Index: e.Index,
 		Node: e.Node, Clock: s.clock, Seen: max(0, c.Seen), Wall: e.Wall,
 	}
+	phase := Pending
+	if spec.Observe {
+		phase = Observed
+	}
 	i := 0
 	for at, stage := range spec.Plan {
 		for _, step := range stage.Steps {
@@ -114,7 +118,7 @@ func (c Observe) begin(s State, e Entry, spec MasterSpec, from Address, n Number
 			}
 			target, _ := s.spec.Target(step.Target)
 			a := Action{
-				ID: f.ID.Action(step.Name), For: f.ID, Stage: at, Stages: stage.Name, Phase: Pending, Step: step,
+				ID: f.ID.Action(step.Name), For: f.ID, Stage: at, Stages: stage.Name, Phase: phase, Step: step,
 				Target: target, Value: v.Value, Wanted: cut(v.Wanted), Limit: step.MaxAttempts,
 				Created: s.clock, Changed: s.clock, CreatedWall: e.Wall, ChangedWall: e.Wall, Index: e.Index,
 			}
@@ -133,7 +137,7 @@ func (c Observe) begin(s State, e Entry, spec MasterSpec, from Address, n Number
 			answer.Claims = append(answer.Claims, Granted{Action: claim.Action, Token: said.Token})
 		}
 	}
-	return s.prune(c.Master, n), answer
+	return s.prune(c.Master, n).pruneScores(c.Master, n), answer
 }
 
 // supersede ends what is open of the failover before a new one. The objects

@@ -43,7 +43,7 @@ func draw(rt *rapid.T, b *book, tokens []Token) Command {
 	id := rapid.SampledFrom(ids).Draw(rt, "action")
 	a, _ := b.state.Action(id)
 	token := rapid.SampledFrom(append(slices.Clone(tokens), a.Token, 1)).Draw(rt, "token")
-	switch rapid.IntRange(0, 8).Draw(rt, "kind") {
+	switch rapid.IntRange(0, 10).Draw(rt, "kind") {
 	case 0:
 		as := rapid.SampledFrom([]ObservedAs{Seed, Advance, Resolve, Rebase}).Draw(rt, "as")
 		to := rapid.SampledFrom([]Address{"a:1", "b:1", "c:1"}).Draw(rt, "to")
@@ -65,9 +65,23 @@ func draw(rt *rapid.T, b *book, tokens []Token) Command {
 		return Release{Object: a.Step.Object, Token: token}
 	case 7:
 		return Retry{Action: id}
+	case 8:
+		spec := testSpec()
+		spec.Masters[0].Observe = rapid.Bool().Draw(rt, "observe")
+		return PutSpec{Spec: spec, IfRevision: b.state.Spec().Revision}
+	case 9:
+		return drawScore(rt, b, id)
 	default:
 		return Abandon{Action: id, Reason: "r"}
 	}
+}
+
+func drawScore(rt *rapid.T, b *book, id ActionID) Command {
+	look := Look{
+		Clock: b.clock - Clock(rapid.IntRange(0, 2000).Draw(rt, "ago"))*Clock(time.Millisecond), Meets: MeetsAbsent,
+		Shows: Showing(rapid.IntRange(1, 5).Draw(rt, "shows")), At: rapid.SampledFrom([]Address{"", "a:1", "b:1"}).Draw(rt, "at"),
+	}
+	return NoteScore{Term: b.term - Term(rapid.IntRange(0, 1).Draw(rt, "late")), Action: id, Looks: 1, Look: look}
 }
 
 func held(rt *rapid.T, before, after State, did string) {
@@ -80,6 +94,8 @@ func held(rt *rapid.T, before, after State, did string) {
 			rt.Fatalf("a token fell: %s", did)
 		case a.Phase == Claimed && a.Token == 0:
 			rt.Fatalf("claimed without a token: %s", did)
+		case a.Phase == Observed && (a.Token != 0 || existed && was.Phase != Observed):
+			rt.Fatalf("an observed action was claimed, or became one: %s", did)
 		}
 		if m, _ := after.Master(a.For.Master); a.For.Master != "" && a.For.Number < m.Number && !a.Phase.Final() {
 			rt.Fatalf("G7: %s is open beside a newer failover: %s", a.ID, did)

@@ -47,6 +47,7 @@ type MasterSpec struct {
 	Candidates []Candidate
 	Plan       []Stage
 	Mend       bool // drift: repair; a human's edit of an object is written over, not only reported
+	Observe    bool // its failovers are accepted and planned, and no action of them is ever claimed
 }
 
 // Candidate is a Redis node that may become master, and where it stands.
@@ -122,6 +123,16 @@ func (s Spec) Owner(object ObjectID) (MasterID, Step, bool) {
 		}
 	}
 	return "", Step{}, false
+}
+
+// Writer is the Owner that writes its object: the step of a master that is only
+// observed writes nothing, so a setting that it names is anybody's.
+func (s Spec) Writer(object ObjectID) (MasterID, Step, bool) {
+	id, step, ok := s.Owner(object)
+	if m, _ := s.Master(id); ok && m.Observe {
+		return "", Step{}, false
+	}
+	return id, step, ok
 }
 
 // Candidate reports whether the address may become this master.

@@ -30,6 +30,7 @@ type State struct {
 	answers     *iradix.Tree[Kept]       // by command id
 	conditions  *iradix.Tree[Condition]  // by master
 	switchovers *iradix.Tree[Switchover] // by master
+	scores      *iradix.Tree[Score]      // by action
 	aged        *iradix.Tree[CommandID]  // derived: the same by index, oldest first
 	stored      int                      // derived: bytes of all settings' keys and values
 }
@@ -187,6 +188,7 @@ func New() State {
 		aged:        iradix.New[CommandID](),
 		conditions:  iradix.New[Condition](),
 		switchovers: iradix.New[Switchover](),
+		scores:      iradix.New[Score](),
 	}
 }
 

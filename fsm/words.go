@@ -96,8 +96,8 @@ func (f FailoverID) key() []byte {
 // Phase is where an action stands. doc.go draws the moves between phases.
 type Phase uint8
 
-// The phases of an action. Done, Superseded and Abandoned are final: an entry
-// that reached one of them never changes again.
+// The phases of an action. Done, Superseded, Abandoned and Observed are final:
+// an entry that reached one of them never changes again.
 const (
 	Pending    Phase = iota + 1 // waits at gates; nothing is in the world
 	Claimed                     // a request may be on the wire
@@ -106,14 +106,15 @@ const (
 	Stuck                       // only a human opens it
 	Superseded                  // a newer failover of the master was accepted
 	Abandoned                   // given up by a human, with a reason
+	Observed                    // planned while its master was only observed: never claimed, final from the start
 )
 
-var phaseNames = [...]string{"", "pending", "claimed", "waiting", "done", "stuck", "superseded", "abandoned"}
+var phaseNames = [...]string{"", "pending", "claimed", "waiting", "done", "stuck", "superseded", "abandoned", "observed"}
 
 func (p Phase) String() string { return name(phaseNames[:], uint8(p)) }
 
 // Final reports whether the phase never changes again.
-func (p Phase) Final() bool { return p == Done || p == Superseded || p == Abandoned }
+func (p Phase) Final() bool { return p == Done || p == Superseded || p == Abandoned || p == Observed }
 
 // Effect is what a done action did to the world.
 type Effect uint8

@@ -124,14 +124,6 @@ func (b *bench) action(number fsm.Number, from, to fsm.Address) fsm.Action {
 	}
 }
 
-// refreshOf is the refresh that a staged action stands on.
-func (b *bench) refreshOf(r fsm.Refresh) fsm.Action {
-	return fsm.Action{
-		ID: fsm.ActionID(b.world.Target.ID + "/refresh/1"), Phase: fsm.Claimed, Target: b.world.Target, Attempts: 1, Term: 1,
-		Step: fsm.Step{Name: "refresh", Target: b.world.Target.ID, Kind: r.Kind, Object: r.Object, Class: fsm.Trigger, Act: r.Act},
-	}
-}
-
 func work(a fsm.Action, covered bool) actuators.Work {
 	return actuators.Work{Cluster: Cluster, Action: a, Covered: covered}
 }
@@ -240,7 +232,7 @@ func (b *bench) drive(a fsm.Action) {
 			if s.Refresh == nil {
 				b.Fatalf("%s is staged and nothing is named that would apply it", a.ID)
 			}
-			b.driveRefresh(b.refreshOf(*s.Refresh))
+			b.driveRefresh(refreshOf(b.world.Target, *s.Refresh))
 			covered = true
 		default:
 			b.Fatalf("%s is %s: %s", a.ID, s.Verdict, s.Detail)

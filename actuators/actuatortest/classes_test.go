@@ -93,6 +93,8 @@ func TestWronglyDeclaredClassesAreCaught(t *testing.T) {
 		{fsm.Keyed, "a key per attempt", "keyed: the key is the action's"},
 		{fsm.Readable, "cannot be read", "write and read back"},
 		{fsm.Readable, "reads what it wrote", "late write of an older failover is repaired"},
+		{fsm.Readable, "compares markers", "compare tells values, whoever wrote them"},
+		{fsm.Blind, "compares what it cannot read", "compare tells values, whoever wrote them"},
 		{fsm.Readable, "sends again", "connection lost after the effect is doubt"},
 		{fsm.Blind, "sends again", "blind: no clear answer is doubt, and nothing is sent again"},
 	} {

@@ -12,6 +12,8 @@
 // Act with two, fails whichever case is running. Where a marker cannot ride in the
 // write, an Act may send it before; the world counts such requests apart.
 //
+// What an actuator is besides (a Comparer) is held to its own law.
+//
 // A provider that is still at a write may have a look answer busy: the suite
 // then looks again until it is not, and follows what Act says is waiting.
 //

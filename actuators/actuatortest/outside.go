@@ -3,6 +3,7 @@ package actuatortest
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
@@ -164,7 +165,7 @@ func refreshTwice(b *bench) {
 	}
 	for _, fault := range []Fault{LoseAfter, FailAfter, LoseBefore, FailBefore, Garble} {
 		b.world.Outside.Break(fault)
-		r := b.refreshOf(*s.Refresh)
+		r := refreshOf(b.world.Target, *s.Refresh)
 		_, err := b.act(r, b.look(r, false))
 		if !actuators.Explain(err).Doubt {
 			b.Errorf("refresh with fault %d: %v, want doubt", fault, err)
@@ -177,7 +178,7 @@ func refreshTwice(b *bench) {
 		time.Sleep(patience / 4) // what was begun has ended
 	}
 	for range 2 { // the second meets the first, and may be refused for now
-		r := b.refreshOf(*s.Refresh)
+		r := refreshOf(b.world.Target, *s.Refresh)
 		r.Doubt = true
 		if _, err := b.act(r, b.look(r, false)); actuators.Explain(err).Permanent || actuators.Explain(err).Doubt {
 			b.Errorf("refresh beside another: %v", err)
@@ -197,6 +198,32 @@ func budgetPaces(b *bench) {
 	}
 }
 
+// probeWithoutBudget: whoever probes opens the target without one.
+func probeWithoutBudget(b *bench) {
+	tool, err := b.world.Kind.Open(b.world.Target, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if c, ok := tool.(interface{ Close() error }); ok {
+		defer func() {
+			if err := c.Close(); err != nil {
+				b.Error(err)
+			}
+		}()
+	}
+	prober, ok := tool.(actuators.Prober)
+	if !ok {
+		return
+	}
+	before := b.seen().Mutating
+	ctx, cancel := within()
+	defer cancel()
+	b.note(prober.Probe(ctx)) // what a world without a place to probe says is fair
+	if after := b.seen().Mutating; after != before {
+		b.Errorf("a probe sent %d requests that could change something", after-before)
+	}
+}
+
 func budgetEnds(b *bench) {
 	a := b.action(1, b.world.A, b.world.B)
 	s := b.look(a, false)
@@ -211,4 +238,39 @@ func budgetEnds(b *bench) {
 	if after := b.seen().All; after != before {
 		b.Errorf("%d requests without budget", after-before)
 	}
+}
+
+// comparesValues holds a Comparer to the value alone: neither another failover's
+// number nor an older marker changes what it says.
+func comparesValues(b *bench) {
+	c := b.tool.(actuators.Comparer)
+	compare := func(r actuators.Reading, a fsm.Action, want ...actuators.Shown) {
+		b.Helper()
+		if got := c.Compare(r, a); !slices.Contains(want, got) {
+			b.Errorf("%s, to %s: shown %d, want one of %d", a.ID, a.Wanted, got, want)
+		}
+	}
+	older, other := b.action(1, b.world.A, b.world.B), b.action(7, b.world.B, b.world.A)
+	compare(actuators.Reading{}, older, 0)
+	if !seenAgain(b) { // nothing can be read back, so nothing can be told
+		r, err := b.read(older)
+		if err != nil {
+			b.Fatal(err)
+		}
+		compare(r, older, 0)
+		return
+	}
+	b.drive(older)
+	newer := b.action(7, b.world.A, b.world.B)
+	newer.Phase = fsm.Observed
+	r, err := b.read(newer)
+	if err != nil {
+		b.Fatal(err)
+	}
+	compare(r, older, actuators.ShownValue)
+	compare(r, newer, actuators.ShownValue)
+	compare(r, other, actuators.ShownOther)
+	broken := newer
+	broken.Value = []byte("{")
+	compare(r, broken, 0)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -236,6 +237,15 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 		s.Verdict = actuators.Applied
 	}
 	return s
+}
+
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	t, read := r.Body.(told)
+	want := string(action.Value)
+	if !read || !strings.Contains(want, ":") || (a.s.unread || a.s.class == fsm.Blind) && a.s.lie != "compares what it cannot read" {
+		return 0
+	}
+	return actuators.ShownIf(string(t.Address) == want && (a.s.lie != "compares markers" || t.Number == action.For.Number))
 }
 
 func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {

@@ -115,6 +115,12 @@ func seenAgain(b *bench) bool {
 
 func unread(b *bench) bool { return outside(b) && b.world.Unread && b.step.Class == fsm.Keyed }
 
+// compares are the worlds that the comparer has something to say about, or must not.
+func compares(b *bench) bool {
+	_, ok := b.tool.(actuators.Comparer)
+	return ok && outside(b)
+}
+
 func canSayTooMany(b *bench) bool {
 	return seenAgain(b) && !slices.Contains(b.world.Lacks, TooMany)
 }
@@ -137,6 +143,7 @@ func cases() []law {
 		{"in log: act again names the same", inLog, namesTheSame},
 
 		{"read changes nothing", seenAgain, readChangesNothing},
+		{"compare tells values, whoever wrote them", compares, comparesValues},
 		{"write and read back", seenAgain, writeReadBack},
 		{"act again changes nothing", seenAgain, actAgain},
 		{"there and back", seenAgain, thereAndBack},
@@ -147,6 +154,7 @@ func cases() []law {
 		{"refresh twice does no harm", seenAgain, refreshTwice},
 		{"every request waits for the budget", seenAgain, budgetPaces},
 		{"ended budget sends nothing", outside, budgetEnds},
+		{"a probe has no budget", outside, probeWithoutBudget},
 
 		{"server error before the effect is doubt", seenAgain, doubtful(FailBefore, false)},
 		{"server error after the effect is doubt", seenAgain, doubtful(FailAfter, true)},

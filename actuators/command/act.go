@@ -138,6 +138,20 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 	return s
 }
 
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || a.check == "" || action.Step.Class == fsm.Blind {
+		return 0
+	}
+	match, asked := v.match[want.To]
+	if !asked {
+		return 0
+	}
+	return actuators.ShownIf(match)
+}
+
 // Act implements actuators.Actuator.
 func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
 	out, err := a.act(ctx, w, seen)

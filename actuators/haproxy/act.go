@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/fsm"
 )
 
 // actuator acts on one HAProxy process. It has no state.
 type actuator struct {
 	config           Config
-	budget           actuators.Budget
+	budget           actuators.Budget // nil: none
 	network, address string
 	tls              *tls.Config // nil: none
 }
@@ -131,4 +132,14 @@ func command(want wanted, m actuators.Marker) string {
 // Follow implements actuators.Actuator: HAProxy has no tasks.
 func (a *actuator) Follow(ctx context.Context, _ actuators.Work) (actuators.Progress, error) {
 	return actuators.Progress{Again: true, Reason: "haproxy has no tasks"}, ctx.Err()
+}
+
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || want.Backend != v.backend || want.Server != v.server {
+		return 0
+	}
+	return actuators.ShownIf(v.stands(want))
 }

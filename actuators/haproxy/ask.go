@@ -22,8 +22,10 @@ func (a *actuator) ask(ctx context.Context, line string, mutates bool) (string, 
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("not sent: %w", context.Cause(ctx))
 	}
-	if err := a.budget.Wait(ctx); err != nil {
-		return "", fmt.Errorf("not sent: %w", err)
+	if a.budget != nil {
+		if err := a.budget.Wait(ctx); err != nil {
+			return "", fmt.Errorf("not sent: %w", err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()

@@ -1,11 +1,14 @@
 package haproxy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -66,12 +69,47 @@ func (k *Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Prob
 			add(p.field, "%q is not a name in HAProxy", p.name)
 		}
 	}
+	problems = append(problems, backendsOf(msg, in)...)
+	return actuators.Planned{Object: fsm.ObjectID(fmt.Sprintf("%s/%s/%s", in.Target, msg.GetBackend(), msg.GetServer())), Class: fsm.Readable}, problems
+}
+
+// backendsOf finds what is wrong with the candidates' addresses: each needs one
+// of its own that HAProxy takes.
+func backendsOf(msg *pb.HaproxyStep, in actuators.StepInput) (problems []actuators.Problem) {
+	taken := map[netip.AddrPort]fsm.Address{}
+	known := map[string]bool{}
 	for _, c := range in.Candidates {
-		if at, err := netip.ParseAddrPort(string(c.Address)); err != nil || at.Port() == 0 || at.Addr().Zone() != "" {
-			add("", "HAProxy's runtime API takes IP addresses only; candidate %s of %s is none", c.Address, in.Master)
+		known[string(c.Address)] = true
+		at, err := backendOf(msg, c.Address)
+		path := ""
+		if msg.GetBackends()[string(c.Address)] != "" {
+			path = fmt.Sprintf("backends[%q]", c.Address)
+		}
+		switch other, twice := taken[at]; {
+		case err != nil:
+			problems = append(problems, actuators.Problem{Path: path, Message: fmt.Sprintf("candidate %s of %s: %v", c.Address, in.Master, err)})
+		case twice:
+			problems = append(problems, actuators.Problem{Path: path, Message: fmt.Sprintf("candidates %s and %s stand both at %s", other, c.Address, at)})
+		default:
+			taken[at] = c.Address
 		}
 	}
-	return actuators.Planned{Object: fsm.ObjectID(fmt.Sprintf("%s/%s/%s", in.Target, msg.GetBackend(), msg.GetServer())), Class: fsm.Readable}, problems
+	for _, address := range slices.Sorted(maps.Keys(msg.GetBackends())) {
+		if !known[address] {
+			problems = append(problems, actuators.Problem{Path: fmt.Sprintf("backends[%q]", address), Message: fmt.Sprintf("no candidate of %s", in.Master)})
+		}
+	}
+	return problems
+}
+
+// backendOf is where HAProxy reaches a candidate.
+func backendOf(msg *pb.HaproxyStep, candidate fsm.Address) (netip.AddrPort, error) {
+	text := cmp.Or(msg.GetBackends()[string(candidate)], string(candidate))
+	at, err := netip.ParseAddrPort(text)
+	if err != nil || at.Port() == 0 || at.Addr().Zone() != "" {
+		return netip.AddrPort{}, fmt.Errorf("%s is no IP address with a port, and HAProxy's runtime API takes nothing else; name one under backends: %w", text, ErrValue)
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
 // wanted is an action's value.
@@ -88,9 +126,9 @@ func (k *Kind) Render(step fsm.Step, facts actuators.Facts) (fsm.Value, error) {
 	if err != nil {
 		return fsm.Value{}, actuators.Permanent(err)
 	}
-	at, err := netip.ParseAddrPort(string(facts.To))
+	at, err := backendOf(msg, facts.To)
 	if err != nil {
-		return fsm.Value{}, actuators.Permanent(fmt.Errorf("render step %s: %s is no IP address: %w", step.Name, facts.To, ErrValue))
+		return fsm.Value{}, actuators.Permanent(fmt.Errorf("render step %s: %w", step.Name, err))
 	}
 	v := wanted{Backend: msg.GetBackend(), Server: msg.GetServer(), Address: at, End: msg.GetShutdownSessions()}
 	raw, err := json.Marshal(v)

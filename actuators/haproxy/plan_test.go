@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/haproxy"
@@ -35,9 +36,12 @@ func TestPlan(t *testing.T) {
 		`"" is not a name in HAProxy`:           func(in *actuators.StepInput) { in.Message = &pb.HaproxyStep{Server: "master"} },
 		`"a b" is not a name in HAProxy`:        func(in *actuators.StepInput) { in.Message = &pb.HaproxyStep{Backend: "redis", Server: "a b"} },
 		`"m; quit" is not a name`:               func(in *actuators.StepInput) { in.Message = &pb.HaproxyStep{Backend: "redis", Server: "m; quit"} },
-		"candidate redis-a:6379 of cache is no": func(in *actuators.StepInput) { in.Candidates[0].Address = "redis-a:6379" },
-		"candidate 10.0.1.20:0 of cache is non": func(in *actuators.StepInput) { in.Candidates[0].Address = "10.0.1.20:0" },
-		"candidate [fe80::1%eth0]:1 of cache i": func(in *actuators.StepInput) { in.Candidates[0].Address = "[fe80::1%eth0]:1" },
+		"candidate redis-a:6379 of cache: redi": func(in *actuators.StepInput) { in.Candidates[0].Address = "redis-a:6379" },
+		"candidate 10.0.1.20:0 of cache: 10.0.": func(in *actuators.StepInput) { in.Candidates[0].Address = "10.0.1.20:0" },
+		"candidate [fe80::1%eth0]:1 of cache: ": func(in *actuators.StepInput) { in.Candidates[0].Address = "[fe80::1%eth0]:1" },
+		"of cache: redis-a:6379 is no IP addre": func(in *actuators.StepInput) { in.Message = via("10.0.1.20:6379", "redis-a:6379") },
+		"stand both at [2001:db8::1]:6379":      func(in *actuators.StepInput) { in.Message = via("10.0.1.20:6379", "[2001:db8::1]:6379") },
+		"no candidate of cache":                 func(in *actuators.StepInput) { in.Message = via("10.0.9.9:6379", "10.0.9.10:6379") },
 	} {
 		in := good()
 		wrong(&in)
@@ -53,6 +57,28 @@ func TestPlan(t *testing.T) {
 	if problems := k.CheckTarget(&pb.HaproxyTarget{Address: "unix:/run/a.sock", Tls: &pb.ClientTls{}}); len(problems) != 1 || problems[0].Path != "tls" {
 		t.Errorf("%v", problems)
 	}
+}
+
+// via is a step with one backend that is not the candidate's own address.
+func via(candidate, backend string) *pb.HaproxyStep {
+	return &pb.HaproxyStep{Backend: "redis", Server: "master", Backends: map[string]string{candidate: backend}}
+}
+
+// TestBackends: a candidate with a name, or behind another address.
+func TestBackends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, tool, _ := sim(t)
+		msg := via("redis-b:6379", addressB)
+		for n, to := range []fsm.Address{"redis-b:6379", addressA} {
+			w := work(t, msg, fsm.Number(n+1), to)
+			if err := act(t, tool, w, look(t, tool, w)); err != nil {
+				t.Fatal(err)
+			}
+			if want := []fsm.Address{addressB, addressA}[n]; p.Value() != want {
+				t.Errorf("%s is sent to %s, want %s", to, p.Value(), want)
+			}
+		}
+	})
 }
 
 // TestOpen: a target that cannot be used is refused before anything is sent.

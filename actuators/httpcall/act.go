@@ -20,7 +20,10 @@ import (
 )
 
 // actuator posts to one endpoint. It has no state.
-type actuator struct{ client *wire.Client }
+type actuator struct {
+	client *wire.Client
+	now    func() time.Time
+}
 
 var _ actuators.Actuator = (*actuator)(nil)
 
@@ -167,6 +170,16 @@ func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight 
 		}
 	}
 	return s
+}
+
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || unread(action.Step) {
+		return 0
+	}
+	return actuators.ShownIf(v.value == want.Value)
 }
 
 // Act implements actuators.Actuator.

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/wire"
@@ -27,6 +28,9 @@ func (a *actuator) refusal(call wire.Call, answer *wire.Answer) error {
 	if said := a.client.Quote(string(answer.Body)); said != "" && media(answer) != "text/html" {
 		err = fmt.Errorf("%w: %s", err, said)
 	}
+	if off := clockOff(answer, a.now()); off != "" && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden) {
+		err = fmt.Errorf("%w (%s)", err, off)
+	}
 	own := media(answer) != "text/html" || answer.Status == http.StatusGone || answer.Status == http.StatusUnprocessableEntity
 	e := answer.Refusal(call, err, own)
 	switch answer.Status {
@@ -34,6 +38,21 @@ func (a *actuator) refusal(call wire.Call, answer *wire.Answer) error {
 		e.Doubt = call.Mutates()
 	}
 	return e
+}
+
+// clockOff says that this node's clock differs from that of an answer by more
+// than receivers of signed requests commonly let pass; empty: it does not, or the
+// answer tells no time.
+func clockOff(answer *wire.Answer, now time.Time) string {
+	theirs, err := http.ParseTime(answer.Header.Get("Date"))
+	off := now.Sub(theirs).Round(time.Second)
+	switch {
+	case err != nil || off.Abs() < MaxClockOff:
+		return ""
+	case off > 0:
+		return fmt.Sprintf("this node's clock is %s ahead of the endpoint's", off)
+	}
+	return fmt.Sprintf("this node's clock is %s behind the endpoint's", -off)
 }
 
 // contradiction is why a success is no clear answer to an event; nil: it is one.

@@ -30,6 +30,8 @@ const (
 	MaxNetworks = 16
 	// MaxRedirects bounds the redirects that are followed where the target allows it.
 	MaxRedirects = 3
+	// MaxClockOff is the difference of clocks from which a refusal names it: receivers of signed webhooks commonly take five minutes, some fewer.
+	MaxClockOff = 2 * time.Minute
 	// MaxShown bounds what is shown of a value, in bytes.
 	MaxShown = 256
 )
@@ -53,7 +55,7 @@ var (
 // Config is what a Kind may be made with. The zero Config is what a server uses.
 type Config struct {
 	Getenv func(string) string // nil: os.Getenv
-	Now    func() time.Time    // of the timestamp, for the endpoint's eyes only; nil: time.Now
+	Now    func() time.Time    // of the timestamp, and for telling a clock that is off; nil: time.Now
 	Dial   wire.Dialer         // nil: TCP to allowed addresses; a simulation without sockets sets it
 }
 

@@ -211,7 +211,7 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	if msg.GetRedirects() {
 		conf.Follow = follows
 	}
-	return &actuator{client: wire.New(conf)}, nil
+	return &actuator{client: wire.New(conf), now: k.config.Now}, nil
 }
 
 func (k *Kind) authorities(reference string) (*tls.Config, error) {

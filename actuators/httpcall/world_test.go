@@ -31,11 +31,13 @@ const (
 
 // endpoint is a receiver of events with one object.
 type endpoint struct {
-	net   *pipe.Net
-	form  string // of the check's answer: marked, json or text
-	keyed bool   // it does nothing for a key that it has seen
+	net    *pipe.Net
+	form   string // of the check's answer: marked, json or text
+	keyed  bool   // it does nothing for a key that it has seen
+	strict bool   // it refuses a timestamp that is five minutes off
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex    // guards what follows
+	skew   time.Duration // of the sender's clock
 	value  string
 	marker string
 	keys   map[string]string // of each key, the body that it came with
@@ -120,6 +122,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.signature != "v1="+hex.EncodeToString(mac.Sum(nil)) {
 		e.faults = append(e.faults, "signature "+p.signature)
 	}
+	if e.old(p) {
+		defer e.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprintf(w, `{"error":"timestamp of %s is not of this moment"}`, secret)
+		return
+	}
 	if r.Method != http.MethodPost {
 		defer e.mu.Unlock()
 		e.get(w)
@@ -137,6 +146,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if silent {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// theirs is the sender's clock.
+func (e *endpoint) theirs() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Now().Add(e.skew)
+}
+
+// old reports a timestamp that the endpoint refuses.
+func (e *endpoint) old(p post) bool {
+	stamp, err := strconv.ParseInt(p.stamp, 10, 64)
+	return e.strict && (err != nil || time.Since(time.Unix(stamp, 0)).Abs() > 5*time.Minute)
 }
 
 func (e *endpoint) get(w http.ResponseWriter) {

@@ -48,17 +48,21 @@ func (a *actuator) do(ctx context.Context, call wire.Call, out any) ([]string, e
 	if err != nil {
 		return nil, err
 	}
+	said := a.apiError(call, answer)
 	switch {
 	case !answer.OK():
-		return answer.IDs(), a.refuse(call, answer)
+		return answer.IDs(), a.refuse(call, answer, said)
+	case said.own: // an error inside a success: of a write it says nothing for certain
+		e := actuators.Explain(fmt.Errorf("%w: an error inside: %w", wire.ErrAnswer, said))
+		e.Doubt = call.Mutates()
+		return answer.IDs(), &e
 	case out == nil: // the status has said it all, a read tells the rest
 		return answer.IDs(), nil
 	}
 	return answer.IDs(), a.client.Decode(call, answer, out)
 }
 
-func (a *actuator) refuse(call wire.Call, answer *wire.Answer) error {
-	e := a.apiError(call, answer)
+func (a *actuator) refuse(call wire.Call, answer *wire.Answer, e *apiError) error {
 	out := answer.Refusal(call, e, e.own)
 	if e.busy { // another job holds the object; this one was not begun
 		out.Permanent, out.Doubt = false, false

@@ -151,3 +151,17 @@ func sameAddress(a, b string) bool {
 	two, err2 := netip.ParseAddrPort(b)
 	return err1 == nil && err2 == nil && one == two
 }
+
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || want.Node != v.id || want.Config != v.config {
+		return 0
+	}
+	n, found := v.own()
+	if !found {
+		return 0
+	}
+	return actuators.ShownIf(sameAddress(n.Address, want.Backend))
+}

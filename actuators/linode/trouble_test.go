@@ -75,13 +75,13 @@ func (r *rig) overcomes(fault cloud.Fault) {
 	if e == done {
 		return
 	}
-	if e != stuck || !slices.Contains(final(), fault.Status) || !strings.Contains(w.reason, fmt.Sprint(fault.Status)) || len(w.ids) == 0 {
-		r.t.Fatalf("%s, %q, answers %q", e, w.reason, w.ids)
+	if e != stuck || !slices.Contains(final(), fault.Status) || !strings.Contains(w.Reason, fmt.Sprint(fault.Status)) || len(w.IDs) == 0 {
+		r.t.Fatalf("%s, %q, answers %q", e, w.Reason, w.IDs)
 	}
 	w, e = r.ride(1, patience) // a human's retry
 	w.sound(e, 0)
 	if e != done {
-		r.t.Errorf("tried again: %s, %s", e, w.reason)
+		r.t.Errorf("tried again: %s, %s", e, w.Reason)
 	}
 }
 
@@ -99,14 +99,14 @@ func TestOutage(t *testing.T) {
 				w, e := r.ride(1, 5*time.Minute)
 				w.sound(e, 0)
 				if e != open {
-					t.Fatalf("%s, %s", e, w.reason)
+					t.Fatalf("%s, %s", e, w.Reason)
 				}
 				r.Mend()
 				began := time.Now()
 				w, e = r.ride(1, patience)
 				w.sound(e, 0)
 				if took := time.Since(began); e != done || took > 2*time.Minute {
-					t.Errorf("%s after %s: %s", e, took, w.reason)
+					t.Errorf("%s after %s: %s", e, took, w.Reason)
 				}
 			})
 		})
@@ -122,15 +122,15 @@ func TestTokenThatEndsOnTheWay(t *testing.T) {
 			r.sim.AddToken(own)
 			w, e := r.ride(1, patience)
 			w.sound(e, 0)
-			if e != stuck || !strings.Contains(w.reason, "401: Token has expired") || len(w.ids) == 0 {
-				t.Fatalf("%s, %q, answers %q", e, w.reason, w.ids)
+			if e != stuck || !strings.Contains(w.Reason, "401: Token has expired") || len(w.IDs) == 0 {
+				t.Fatalf("%s, %q, answers %q", e, w.Reason, w.IDs)
 			}
 			own.Expires = time.Time{}
 			r.sim.AddToken(own)
 			w, e = r.ride(1, patience)
 			w.sound(e, 0)
 			if e != done {
-				t.Errorf("under a new token: %s, %s", e, w.reason)
+				t.Errorf("under a new token: %s, %s", e, w.Reason)
 			}
 		}, func(k *cloud.Knobs) { k.Latency = time.Second })
 	}
@@ -173,13 +173,13 @@ func TestSecondWriterAtEveryInstant(t *testing.T) {
 					r.add(other.Fault)
 					w, e := r.ride(1, patience)
 					w.sound(e, 1)
-					gone := strings.Contains(other.says, "is not in") && strings.Contains(w.reason, "404: Not found") // by the PUT itself
+					gone := strings.Contains(other.says, "is not in") && strings.Contains(w.Reason, "404: Not found") // by the PUT itself
 					switch {
 					case r.sim.Hits() != 1:
 						t.Fatalf("%d hits", r.sim.Hits())
 					case e == done && (other.says == "" || other.says == "edited since our write"):
-					case e != stuck || other.says == "" || !strings.Contains(w.reason, other.says) && !gone:
-						t.Errorf("%s, %s", e, w.reason)
+					case e != stuck || other.says == "" || !strings.Contains(w.Reason, other.says) && !gone:
+						t.Errorf("%s, %s", e, w.Reason)
 					}
 				})
 			})
@@ -192,8 +192,8 @@ func TestRebuiltNodeIsNamed(t *testing.T) {
 	inBubble(t, privateNetwork, func(r *rig) {
 		r.add(cloud.Fault{Do: cloud.DoRebuild, Node: nodeID})
 		w, e := r.ride(1, patience)
-		if e != stuck || !strings.Contains(w.reason, "(accept) → "+backendA) || !strings.Contains(w.reason, "rebuild without ids") {
-			t.Errorf("%s, %s", e, w.reason)
+		if e != stuck || !strings.Contains(w.Reason, "(accept) → "+backendA) || !strings.Contains(w.Reason, "rebuild without ids") {
+			t.Errorf("%s, %s", e, w.Reason)
 		}
 	})
 }
@@ -212,7 +212,7 @@ func TestPageInPlaceOfTheNode(t *testing.T) {
 			w, e := r.ride(1, patience)
 			w.sound(e, 0)
 			if e != done || r.sim.Hits() < 2 {
-				t.Errorf("%s after %d hits: %s", e, r.sim.Hits(), w.reason)
+				t.Errorf("%s after %d hits: %s", e, r.sim.Hits(), w.Reason)
 			}
 		})
 	}
@@ -237,7 +237,7 @@ func TestStuckPolicy(t *testing.T) {
 		r.step.Foreign = pb.Foreign_FOREIGN_STUCK
 		w, e := r.ride(1, patience)
 		if n, err := r.sim.Stored(nodeID); e != stuck || err != nil || n.Label != ownLabel || n.Address != backendA {
-			t.Errorf("%s, %s; %+v, %v", e, w.reason, n, err)
+			t.Errorf("%s, %s; %+v, %v", e, w.Reason, n, err)
 		}
 		r.must(r.sim.Put(nodeID, `{"address":"`+backendB+`"}`)) // by the human who decides
 		s := r.look(r.work(1, addressB))
@@ -265,7 +265,7 @@ func TestDrift(t *testing.T) {
 			w, e := r.ride(1, patience)
 			w.sound(e, 0)
 			r.must(r.sim.Put(nodeID, edit))
-			work := w.work
+			work := w.Work
 			work.Action.Phase = fsm.Done
 			if s := r.look(work); s.Verdict != want || s.Detail == "" {
 				t.Errorf("%s: %s, %s; want %s", edit, s.Verdict, s.Detail, want)

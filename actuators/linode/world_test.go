@@ -187,14 +187,14 @@ type rig struct {
 	*lab
 	t    *testing.T
 	tool actuators.Actuator
-	pace *pace
+	pace *actuatortest.Pace
 }
 
 // inBubble runs a test of a new rig in a bubble of time.
 func inBubble(t *testing.T, where in, run func(*rig), turn ...func(*cloud.Knobs)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{lab: newLab(t, where, turn...), t: t, pace: &pace{tokens: rate, at: time.Now()}}
+		r := &rig{lab: newLab(t, where, turn...), t: t, pace: actuatortest.NewPace()}
 		tool, err := r.kind.Open(r.target, r.pace)
 		r.must(err)
 		t.Cleanup(func() { r.must(tool.(interface{ Close() error }).Close()) })

@@ -92,6 +92,11 @@ func (c *client) once(ctx context.Context, s *session, method, path string, body
 		s.answered.Store(true)
 	}
 	if a.OK() {
+		if e := refusalOf(c.http, call, a, s.token); e.own { // of a write it says nothing for certain
+			x := actuators.Explain(fmt.Errorf("%w: an error inside: %w", wire.ErrAnswer, e))
+			x.Doubt, x.Requests = call.Mutates(), a.IDs()
+			return a.IDs(), &x
+		}
 		if call.Mutates() && len(bytes.TrimSpace(a.Body)) == 0 && a.Broken == nil {
 			return a.IDs(), nil // 202: the status has said it all
 		}

@@ -131,3 +131,17 @@ func (v *view) detail() string {
 	}
 	return text
 }
+
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || want.Listener != v.id {
+		return 0
+	}
+	same := strings.EqualFold(v.listener.Pool, want.Pool)
+	if same && (isPending(v.balancer.Status) || isPending(v.listener.Status) || v.carried() != actuators.Applied) {
+		return actuators.ShownStored
+	}
+	return actuators.ShownIf(same)
+}

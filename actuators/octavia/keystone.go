@@ -23,6 +23,8 @@ type session struct {
 	made     time.Time   // before it was asked for
 	renew    time.Time   // by our monotonic clock, as the one above
 	answered atomic.Bool // with anything but 401
+	user     string      // id; empty: not told
+	roles    []string    // in the project; nil: not told
 }
 
 // refusedForGood reports what a refusal of the token means: it cannot have
@@ -79,6 +81,8 @@ type issued struct {
 		Issued  json.RawMessage `json:"issued_at"`
 		Expires json.RawMessage `json:"expires_at"`
 		Catalog []service       `json:"catalog"`
+		User    json.RawMessage `json:"user"`
+		Roles   json.RawMessage `json:"roles"`
 	} `json:"token"`
 }
 
@@ -121,7 +125,24 @@ func (l *login) open(ctx context.Context) (*session, []string, error) {
 		}
 	}
 	s.base = lbaas(at)
+	s.user, s.roles = body.who()
 	return s, a.IDs(), nil
+}
+
+// who is the user and its roles; what is not as described is not told.
+func (b issued) who() (id string, roles []string) {
+	var user struct {
+		ID string `json:"id"`
+	}
+	var list []struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(b.Token.User, &user)
+	_ = json.Unmarshal(b.Token.Roles, &list)
+	for _, r := range list {
+		roles = append(roles, strings.ToLower(r.Name))
+	}
+	return user.ID, roles
 }
 
 // usable is how long a token is used: the span between the provider's two

@@ -230,22 +230,22 @@ func (r *rig) survives(row turned) {
 	w, e := r.ride(1, patience)
 	w.sound(e, 0)
 	if want := cmp.Or(row.ends, done); e != want {
-		r.t.Fatalf("%s (%s), want %s", e, w.reason, want)
+		r.t.Fatalf("%s (%s), want %s", e, w.Reason, want)
 	}
 	if e == done {
 		return
 	}
-	if !strings.Contains(w.reason, row.says) && (e != open || !strings.Contains(w.reason, "429")) {
-		r.t.Errorf("%s: %q, want %q in it", e, w.reason, row.says)
+	if !strings.Contains(w.Reason, row.says) && (e != open || !strings.Contains(w.Reason, "429")) {
+		r.t.Errorf("%s: %q, want %q in it", e, w.Reason, row.says)
 	}
-	if e == stuck && len(w.ids) == 0 {
+	if e == stuck && len(w.IDs) == 0 {
 		r.t.Error("stuck, without the id of an answer")
 	}
 	r.heal()
 	w, e = r.ride(1, patience)
 	w.sound(e, 0)
 	if e != done {
-		r.t.Errorf("the provider is as it should be, and it is %s: %s", e, w.reason)
+		r.t.Errorf("the provider is as it should be, and it is %s: %s", e, w.Reason)
 	}
 }
 

@@ -1,6 +1,7 @@
 package octavia_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func TestProbe(t *testing.T) {
 				if c.fault != nil {
 					r.add(*c.fault)
 				}
-				ctx, cancel := span()
+				ctx, cancel := context.WithTimeout(context.Background(), actSpan)
 				defer cancel()
 				err := r.tool.(actuators.Prober).Probe(ctx)
 				if (err == nil) != c.reached {
@@ -74,7 +75,7 @@ func TestPasswordAndRegion(t *testing.T) {
 		w, e := r.ride(1, time.Minute)
 		w.sound(e, 0)
 		if e != done {
-			t.Errorf("%s, %s", e, w.reason)
+			t.Errorf("%s, %s", e, w.Reason)
 		}
 		for _, c := range r.sim.Journal() {
 			if c.Keystone && c.Method != http.MethodPost || strings.Contains(c.Path, "lbaas/lbaas") {
@@ -96,7 +97,7 @@ func TestOneTokenForAll(t *testing.T) {
 			done := make(chan error)
 			for range 8 {
 				go func() {
-					ctx, cancel := span()
+					ctx, cancel := context.WithTimeout(context.Background(), actSpan)
 					defer cancel()
 					_, err := tool.Read(ctx, actuators.Subject{Step: work.Action.Step})
 					done <- err

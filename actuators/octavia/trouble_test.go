@@ -72,13 +72,13 @@ func (r *rig) overcomes(fault cloud.Fault) {
 		return
 	}
 	own := slices.Contains(final(), fault.Status) || fault.Status == http.StatusUnauthorized
-	if e != stuck || !own || !strings.Contains(w.reason, fmt.Sprint(fault.Status)) || len(w.ids) == 0 {
-		r.t.Fatalf("%s, %q, answers %q", e, w.reason, w.ids)
+	if e != stuck || !own || !strings.Contains(w.Reason, fmt.Sprint(fault.Status)) || len(w.IDs) == 0 {
+		r.t.Fatalf("%s, %q, answers %q", e, w.Reason, w.IDs)
 	}
 	w, e = r.ride(1, patience) // a human's retry
 	w.sound(e, 0)
 	if e != done {
-		r.t.Errorf("tried again: %s, %s", e, w.reason)
+		r.t.Errorf("tried again: %s, %s", e, w.Reason)
 	}
 }
 
@@ -98,14 +98,14 @@ func TestOutage(t *testing.T) {
 					w, e := r.ride(1, 5*time.Minute)
 					w.sound(e, 0)
 					if e != open {
-						t.Fatalf("%s, %s", e, w.reason)
+						t.Fatalf("%s, %s", e, w.Reason)
 					}
 					r.Mend()
 					began := time.Now()
 					w, e = r.ride(1, patience)
 					w.sound(e, 0)
 					if took := time.Since(began); e != done || took > 2*time.Minute {
-						t.Errorf("%s after %s: %s", e, took, w.reason)
+						t.Errorf("%s after %s: %s", e, took, w.Reason)
 					}
 				})
 			})
@@ -123,7 +123,7 @@ func TestTokensEndAtAnyCall(t *testing.T) {
 			w.sound(e, 0)
 			made := w.busiest(func(c cloud.Call) bool { return c.Keystone })
 			if e != done || made > 2 {
-				t.Errorf("call %d: %s, %s, %d tokens", n, e, w.reason, made)
+				t.Errorf("call %d: %s, %s, %d tokens", n, e, w.Reason, made)
 			}
 		})
 	}
@@ -171,9 +171,9 @@ func (r *rig) meets(fault cloud.Fault, n int) {
 	w.sound(e, 1)
 	switch {
 	case e == done:
-	case e == stuck && strings.Contains(w.reason, "foreign: edited since our write"):
+	case e == stuck && strings.Contains(w.Reason, "foreign: edited since our write"):
 	default:
-		r.t.Errorf("call %d: %s, %s", n, e, w.reason)
+		r.t.Errorf("call %d: %s, %s", n, e, w.Reason)
 	}
 }
 
@@ -256,6 +256,6 @@ func (r *rig) plays(d drawn) {
 	w, e = r.ride(1, patience)
 	w.sound(e, edits)
 	if e != done && (e != stuck || d.fault == nil || d.fault.Edit == "") {
-		r.t.Errorf("the provider is as it should be, and it is %s: %s", e, w.reason)
+		r.t.Errorf("the provider is as it should be, and it is %s: %s", e, w.Reason)
 	}
 }

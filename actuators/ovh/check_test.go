@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/pointsman/pointsman/actuators"
+	"github.com/pointsman/pointsman/actuators/ovhapi"
 	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
@@ -33,7 +34,7 @@ func TestCheck(t *testing.T) {
 		{"no refresh, no tasks", 200, `{"rules":[{"method":"PUT","path":"/*"},{"method":"GET","path":"/ipLoadbalancing/ip-1"}]}`,
 			[]string{"POST /ipLoadbalancing/ip-1/refresh", "GET /ipLoadbalancing/ip-1/task", "GET /ipLoadbalancing/ip-1/task/1"}, false},
 		{"ends soon", 200, `{"expiration":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `","rules":[` + every + `]}`, []string{"expires at"}, false},
-		{"ends later", 200, `{"expiration":"` + time.Now().Add(2*ExpirySoon).UTC().Format(time.RFC3339) + `","rules":[` + every + `]}`, nil, false},
+		{"ends later", 200, `{"expiration":"` + time.Now().Add(2*ovhapi.ExpirySoon).UTC().Format(time.RFC3339) + `","rules":[` + every + `]}`, nil, false},
 		{"may not ask", 403, `{"class":"Client::Forbidden","message":"This call has not been granted"}`, nil, false},
 		{"in trouble", 503, `<html>`, nil, true},
 		{"no JSON", 200, `<html>`, nil, true},

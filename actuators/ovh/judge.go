@@ -173,3 +173,16 @@ func (r running) judge(w actuators.Work) actuators.Sight {
 func pollDelay(followed time.Duration) time.Duration {
 	return min(max(firstPoll, followed/2), lastPoll)
 }
+
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	switch {
+	case !ok || err != nil || want.Frontend != v.id:
+		return 0
+	case v.farm == want.Farm && !v.clean():
+		return actuators.ShownStored
+	}
+	return actuators.ShownIf(v.farm == want.Farm)
+}

@@ -125,9 +125,11 @@ func (a *actuator) readFields(ctx context.Context, g *gather, v *view) error {
 	if err := g.get(ctx, a.frontendPath(v.id), &fields); err != nil {
 		return err
 	}
+	var id int64
 	var farm *int64
 	var name *string
-	if json.Unmarshal(or(fields["defaultFarmId"], "null"), &farm) != nil ||
+	if json.Unmarshal(or(fields["frontendId"], "0"), &id) != nil || id != v.id || // else a name would be missed that is to be kept
+		json.Unmarshal(or(fields["defaultFarmId"], "null"), &farm) != nil ||
 		json.Unmarshal(or(fields["displayName"], "null"), &name) != nil ||
 		json.Unmarshal(or(fields["zone"], `"all"`), &v.zone) != nil {
 		return fmt.Errorf("frontend %d: %w", v.id, ovhapi.ErrAnswer)

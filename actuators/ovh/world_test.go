@@ -158,6 +158,11 @@ func seed(t *testing.T, sim *cloud.Sim) {
 
 func conf(t *testing.T) string {
 	t.Helper()
+	return confFor(t, endpoint)
+}
+
+func confFor(t *testing.T, endpoint string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "ovh.conf")
 	text := fmt.Sprintf("[default]\nendpoint=%s\n\n[%s]\napplication_key=%s\napplication_secret=%s\nconsumer_key=%s\n",
 		endpoint, endpoint, applicationKey, applicationSecret, consumerKey)

@@ -41,10 +41,27 @@ const statusExpired = 460
 
 // understand decodes an answer or says what it means for the object.
 func (c *Client) understand(r Call, resp *http.Response, body []byte, broken error) error {
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return c.accept(r, body, broken)
+	if resp.StatusCode < 200 || resp.StatusCode >= 300 {
+		return c.refuse(r, resp, body)
 	}
-	return c.refuse(r, resp, body)
+	if err := c.inside(r, resp, body); err != nil {
+		return err
+	}
+	return c.accept(r, body, broken)
+}
+
+// inside finds an error in an answer of success. Of a write it says nothing
+// for certain.
+func (c *Client) inside(r Call, resp *http.Response, body []byte) error {
+	e := c.parse(r, resp, body)
+	if e.code == "" || e.message == "" {
+		return nil
+	}
+	err := fmt.Errorf("%w: an error inside: %w", ErrAnswer, e)
+	if r.mutates() {
+		return actuators.InDoubt(err)
+	}
+	return err
 }
 
 // accept reads a good answer. A call without result needs no body: OVH answers

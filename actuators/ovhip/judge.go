@@ -129,3 +129,13 @@ func listed(parts []string) string {
 func pollDelay(waited time.Duration) time.Duration {
 	return min(max(firstPoll, waited/2), lastPoll)
 }
+
+// Compare implements actuators.Comparer.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || want.Block != v.block {
+		return 0
+	}
+	return actuators.ShownIf(sameService(v.service, want.Service))
+}

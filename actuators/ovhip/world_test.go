@@ -85,6 +85,11 @@ func newLab(t *testing.T, turn ...func(*cloud.IPKnobs)) *lab {
 
 func conf(t *testing.T) string {
 	t.Helper()
+	return confFor(t, endpoint)
+}
+
+func confFor(t *testing.T, endpoint string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "ovh.conf")
 	text := fmt.Sprintf("[default]\nendpoint=%s\n\n[%s]\napplication_key=%s\napplication_secret=%s\nconsumer_key=%s\n",
 		endpoint, endpoint, applicationKey, applicationSecret, consumerKey)

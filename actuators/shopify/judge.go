@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,4 +122,33 @@ func (v *view) detail() string {
 		text = v.warning + "; " + text
 	}
 	return wire.Cut(text, fsm.MaxReasonBytes/2)
+}
+
+// Compare implements actuators.Comparer. What another program wrote counts by
+// its text, or by what that says as JSON.
+func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+	v, ok := r.Body.(*view)
+	want, err := wantedOf(action)
+	if !ok || err != nil || want.Namespace != v.namespace || !slices.Equal(want.keys(), v.keys) {
+		return 0
+	}
+	for _, key := range v.keys {
+		s, found := v.found[key]
+		if !found || s.plain() != want.Values[key] {
+			return actuators.ShownOther
+		}
+	}
+	return actuators.ShownValue
+}
+
+// plain is a metafield's value without what Pointsman or JSON puts around it.
+func (s stored) plain() string {
+	if s.ours {
+		return s.words.Value
+	}
+	var text string
+	if json.Unmarshal([]byte(s.text), &text) == nil {
+		return text
+	}
+	return s.text
 }

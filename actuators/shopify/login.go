@@ -152,7 +152,9 @@ func (g *granted) ask(ctx context.Context) (string, error) {
 	}
 	_ = json.Unmarshal(a.Body, &given) // what is not as described is missing
 	if given.Token == "" || len(given.Token) > MaxToken || checkToken(given.Token) != nil {
-		return "", fmt.Errorf("get an access token: none is given: %w", wire.ErrAnswer)
+		e := actuators.Explain(fmt.Errorf("get an access token: none is given: %w", wire.ErrAnswer))
+		e.Requests = nonempty(g.client.quote(a.ID))
+		return "", &e
 	}
 	life := tokenLife
 	if given.Seconds != nil {

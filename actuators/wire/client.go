@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 )
@@ -89,6 +90,8 @@ type Answer struct {
 	Body   []byte
 	Broken error  // the body did not come in full, or is too large; Body is what there is
 	ID     string // as the provider calls it; may be empty
+
+	Ends time.Time // of the server's certificate; zero: without TLS
 }
 
 // OK reports a status of success.
@@ -131,6 +134,9 @@ func (c *Client) Send(ctx context.Context, call Call) (*Answer, error) {
 	}
 	defer resp.Body.Close()
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header, ID: c.config.ID(resp.Header)}
+	if t := resp.TLS; t != nil && len(t.PeerCertificates) > 0 {
+		a.Ends = t.PeerCertificates[0].NotAfter
+	}
 	a.Body, a.Broken = io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
 	if a.Broken == nil && len(a.Body) > MaxBody {
 		a.Body, a.Broken = a.Body[:MaxBody], fmt.Errorf("more than %d bytes: %w", MaxBody, ErrBody)

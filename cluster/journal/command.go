@@ -66,6 +66,8 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return askOut(c), nil
 	case fsm.NoteSwitchover:
 		return &journalv1.NoteSwitchover{Master: string(c.Master), Token: uint64(c.Token), To: uint32(c.To), Detail: c.Detail}, nil
+	case fsm.NoteScore:
+		return noteScoreOut(c), nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:
@@ -131,12 +133,9 @@ func readers() map[fsm.Kind]reader {
 				return fsm.Note{Master: fsm.MasterID(n.GetMaster()), Base: fsm.Number(n.GetBase()), Sight: fsm.Sight(small(n.GetSight())), Reason: n.GetReason()}
 			})}
 		}),
-		fsm.KindAskSwitchover: reading(askIn),
-		fsm.KindNoteSwitchover: reading(func(m *journalv1.NoteSwitchover) fsm.Command {
-			return fsm.NoteSwitchover{
-				Master: fsm.MasterID(m.GetMaster()), Token: fsm.Token(m.GetToken()), To: fsm.SwitchoverPhase(small(m.GetTo())), Detail: m.GetDetail(),
-			}
-		}),
+		fsm.KindAskSwitchover:  reading(askIn),
+		fsm.KindNoteSwitchover: reading(noteSwitchoverIn),
+		fsm.KindNoteScore:      reading(noteScoreIn),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}
 		}),

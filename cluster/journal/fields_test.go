@@ -55,7 +55,7 @@ func blanks() map[fsm.Kind]fsm.Command {
 	all := map[fsm.Kind]fsm.Command{}
 	for _, c := range []fsm.Command{
 		fsm.InitCluster{}, fsm.PutMember{}, fsm.PutSpec{}, fsm.Observe{}, fsm.Claim{}, fsm.Release{},
-		fsm.Settle{}, fsm.Retry{}, fsm.Abandon{}, fsm.PutSetting{}, fsm.DeleteSetting{}, fsm.NoteDrift{}, fsm.NoteState{}, fsm.AskSwitchover{}, fsm.NoteSwitchover{},
+		fsm.Settle{}, fsm.Retry{}, fsm.Abandon{}, fsm.PutSetting{}, fsm.DeleteSetting{}, fsm.NoteDrift{}, fsm.NoteState{}, fsm.AskSwitchover{}, fsm.NoteSwitchover{}, fsm.NoteScore{},
 	} {
 		all[c.Kind()] = c
 	}

@@ -153,6 +153,9 @@ func records(f fsm.Flat) []*journalv1.Record {
 	for _, v := range f.Switchovers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Switchover{Switchover: switchoverOut(v)}})
 	}
+	for _, v := range f.Scores {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Score{Score: scoreOut(v)}})
+	}
 	for _, v := range f.Answers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Answer{Answer: keptOut(v)}})
 	}
@@ -271,6 +274,8 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Conditions = append(f.Conditions, conditionIn(p.Condition))
 	case *journalv1.Record_Switchover:
 		f.Switchovers = append(f.Switchovers, switchoverIn(p.Switchover))
+	case *journalv1.Record_Score:
+		f.Scores = append(f.Scores, scoreIn(p.Score))
 	case *journalv1.Record_Answer:
 		f.Answers = append(f.Answers, keptIn(p.Answer))
 	default:

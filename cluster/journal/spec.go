@@ -52,7 +52,7 @@ func masterSpecOut(s fsm.MasterSpec) *journalv1.MasterSpec {
 		Plan: each(s.Plan, func(g fsm.Stage) *journalv1.Stage {
 			return &journalv1.Stage{Name: g.Name, Steps: each(g.Steps, stepOut)}
 		}),
-		Mend: s.Mend,
+		Mend: s.Mend, Observe: s.Observe,
 	}
 }
 
@@ -65,7 +65,7 @@ func masterSpecIn(m *journalv1.MasterSpec) fsm.MasterSpec {
 		Plan: each(m.GetPlan(), func(g *journalv1.Stage) fsm.Stage {
 			return fsm.Stage{Name: g.GetName(), Steps: each(g.GetSteps(), stepIn)}
 		}),
-		Mend: m.GetMend(),
+		Mend: m.GetMend(), Observe: m.GetObserve(),
 	}
 }
 

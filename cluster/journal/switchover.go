@@ -57,3 +57,9 @@ func switchoverIn(m *journalv1.Switchover) fsm.Switchover {
 		AskedWall: unwall(m.GetAskedWallNs()), ChangedWall: unwall(m.GetChangedWallNs()), Index: m.GetIndex(),
 	}
 }
+
+func noteSwitchoverIn(m *journalv1.NoteSwitchover) fsm.Command {
+	return fsm.NoteSwitchover{
+		Master: fsm.MasterID(m.GetMaster()), Token: fsm.Token(m.GetToken()), To: fsm.SwitchoverPhase(small(m.GetTo())), Detail: m.GetDetail(),
+	}
+}

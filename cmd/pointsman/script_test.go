@@ -47,6 +47,7 @@ func scriptCommands() map[string]command {
 		"claim":      onTape((*tape).scriptClaim),    // claim ACTION
 		"sees":       onTape((*tape).scriptSees),     // sees all|unseen REDIS|link REDIS WORD|silent SENTINEL|splits SENTINEL ADDRESS
 		"drift":      onTape((*tape).scriptDrift),    // drift ACTION none|WORDS: its object was found other than it was left
+		"look":       onTape((*tape).scriptLook),     // look ACTION SHOWS ADDRESS|- VERDICT [WORDS]: at the object of an observed action
 		"lost":       onTape((*tape).scriptLost),     // lost NODE... : these do not reach the target
 		"amiss":      onTape((*tape).scriptAmiss),    // amiss WORDS...: what a look at the targets finds wrong; none without words
 		"hints":      onTape((*tape).scriptHints),    // hints WORDS: what the nodes were told last

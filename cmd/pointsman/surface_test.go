@@ -53,6 +53,7 @@ func surface() map[string][]string {
 		"spec get":         {"GetSpec"},
 		"spec list":        {"ListSpecRevisions"},
 		"spec rollback":    {"GetSpec", "ListSpecRevisions", "RollbackSpec"},
+		"score":            {"ListScores", "ListFailovers"},
 		"status":           {"GetCluster", "ListMasters", "ListActions", "ListFailovers"},
 		"upgrade check":    {"GetCluster", "ListMasters", "ListActions", "ListFailovers"},
 		"completion":       {local, "writes a shell's script"},

@@ -11,6 +11,8 @@
 //	days       what each makes of a provider, a Sentinel or a host that fails
 //	reads      settings read at a cluster, processes of their own, over gRPC
 //	watchers   how long until a thousand of them are told of a change
+//	fence      acknowledged writes that an old master loses, by what guards it; real
+//	           HAProxy in front, and its role check beside
 //
 // What keeps the comparison honest:
 //

@@ -15,6 +15,7 @@ type figures struct {
 	Days     []ofDay    `json:"days,omitempty"`
 	Reads    []reads    `json:"reads,omitempty"`
 	Watchers told       `json:"watchers"`
+	Fences   []losses   `json:"fences,omitempty"`
 }
 
 // ofDay is what one side made of a day, each time that it was played.
@@ -64,6 +65,7 @@ func (f *figures) markdown(w io.Writer) {
 	f.switchTable(w)
 	f.dayTable(w)
 	f.readTable(w)
+	f.fenceTable(w)
 	if t := f.Watchers; t.Watchers > 0 {
 		row(w, "")
 		row(w, "watchers", "changes", "the put itself, ms", "told, ms", "the last of them told, ms")

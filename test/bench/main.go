@@ -30,6 +30,7 @@ type config struct {
 	reads     time.Duration // span of each measurement of reads
 	watchers  int
 	changes   int
+	fences    int    // times that each event of the part fence is played under each guard
 	json      string // file; empty: none
 }
 
@@ -39,9 +40,10 @@ const (
 	partDays     = "days"
 	partReads    = "reads"
 	partWatchers = "watchers"
+	partFence    = "fence"
 )
 
-func parts() []string { return []string{partSwitches, partDays, partReads, partWatchers} }
+func parts() []string { return []string{partSwitches, partDays, partReads, partWatchers, partFence} }
 
 func parse(args []string, out io.Writer) (c config, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -55,6 +57,7 @@ func parse(args []string, out io.Writer) (c config, err error) {
 	f.DurationVar(&c.reads, "reads", 5*time.Second, "span of each measurement of reads")
 	f.IntVar(&c.watchers, "watchers", 1000, "watchers of one setting")
 	f.IntVar(&c.changes, "changes", 30, "changes that they are told of")
+	f.IntVar(&c.fences, "fences", 3, "times that each event of the part fence is played")
 	f.StringVar(&c.json, "json", "", "file for all figures as JSON")
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -65,7 +68,7 @@ func parse(args []string, out io.Writer) (c config, err error) {
 			return c, fmt.Errorf("part %q: want one of %q", p, parts())
 		}
 	}
-	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || f.NArg() > 0 {
+	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || f.NArg() > 0 {
 		return c, fmt.Errorf("want positive numbers and no arguments, have %q", args)
 	}
 	return c, nil
@@ -129,7 +132,12 @@ func (b *bench) measure(ctx context.Context, f *figures) (err error) {
 		}
 	}
 	if slices.Contains(b.parts, partDays) {
-		f.Days, err = b.allDays(ctx, o)
+		if f.Days, err = b.allDays(ctx, o); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, partFence) {
+		f.Fences, err = b.fences(ctx, o, b.config.fences)
 	}
 	return err
 }

@@ -107,7 +107,7 @@ func load(ctx context.Context, level pointsmanv1.ReadLevel, at []string, n int, 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	spans := make([][]float64, n)
-	var counting, over atomic.Bool
+	var counting, counted, over atomic.Bool
 	var wg, warm sync.WaitGroup
 	warm.Add(n)
 	for i := range n {
@@ -129,6 +129,7 @@ func load(ctx context.Context, level pointsmanv1.ReadLevel, at []string, n int, 
 				}
 				if counting.Load() && !over.Load() {
 					spans[i] = append(spans[i], float64(time.Since(began))/float64(time.Millisecond))
+					counted.Store(true)
 				}
 				once()
 			}
@@ -138,6 +139,9 @@ func load(ctx context.Context, level pointsmanv1.ReadLevel, at []string, n int, 
 	counting.Store(true)
 	began := time.Now()
 	err := rest(ctx, span)
+	for err == nil && !counted.Load() { // a machine so busy that none fitted in
+		err = rest(ctx, time.Millisecond)
+	}
 	over.Store(true)
 	took := time.Since(began)
 	wg.Wait()
@@ -145,5 +149,5 @@ func load(ctx context.Context, level pointsmanv1.ReadLevel, at []string, n int, 
 	for _, s := range spans {
 		all = append(all, s...)
 	}
-	return reads{Clients: n, Rate: float64(int(float64(len(all)) / took.Seconds())), Latency: fineSpreadOf(all), P99: percentile(all, 0.99)}, err
+	return reads{Clients: n, Rate: tenth(float64(len(all)) / took.Seconds()), Latency: fineSpreadOf(all), P99: percentile(all, 0.99)}, err
 }

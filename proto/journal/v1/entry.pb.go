@@ -1625,6 +1625,88 @@ func (x *NoteSwitchover) GetDetail() string {
 	return ""
 }
 
+// NoteScore is fsm.NoteScore.
+type NoteScore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Term of the proposer.
+	Term uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// The observed action whose object was looked at.
+	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
+	// Looks since the note before it, this one included.
+	Looks int64 `protobuf:"varint,3,opt,name=looks,proto3" json:"looks,omitempty"`
+	// What the newest saw.
+	Look *Look `protobuf:"bytes,4,opt,name=look,proto3" json:"look,omitempty"`
+	// With the first: what would have kept the action from its claim.
+	Held          string `protobuf:"bytes,5,opt,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteScore) Reset() {
+	*x = NoteScore{}
+	mi := &file_journal_v1_entry_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteScore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteScore) ProtoMessage() {}
+
+func (x *NoteScore) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteScore.ProtoReflect.Descriptor instead.
+func (*NoteScore) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *NoteScore) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *NoteScore) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *NoteScore) GetLooks() int64 {
+	if x != nil {
+		return x.Looks
+	}
+	return 0
+}
+
+func (x *NoteScore) GetLook() *Look {
+	if x != nil {
+		return x.Look
+	}
+	return nil
+}
+
+func (x *NoteScore) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
 var File_journal_v1_entry_proto protoreflect.FileDescriptor
 
 const file_journal_v1_entry_proto_rawDesc = "" +
@@ -1753,7 +1835,13 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x06master\x18\x01 \x01(\tR\x06master\x12\x14\n" +
 	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x0e\n" +
 	"\x02to\x18\x03 \x01(\rR\x02to\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detailB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\x87\x01\n" +
+	"\tNoteScore\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
+	"\x05looks\x18\x03 \x01(\x03R\x05looks\x12$\n" +
+	"\x04look\x18\x04 \x01(\v2\x10.journal.v1.LookR\x04look\x12\x12\n" +
+	"\x04held\x18\x05 \x01(\tR\x04heldB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_entry_proto_rawDescOnce sync.Once
@@ -1767,7 +1855,7 @@ func file_journal_v1_entry_proto_rawDescGZIP() []byte {
 	return file_journal_v1_entry_proto_rawDescData
 }
 
-var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_journal_v1_entry_proto_goTypes = []any{
 	(*Entry)(nil),          // 0: journal.v1.Entry
 	(*InitCluster)(nil),    // 1: journal.v1.InitCluster
@@ -1790,22 +1878,25 @@ var file_journal_v1_entry_proto_goTypes = []any{
 	(*Note)(nil),           // 18: journal.v1.Note
 	(*AskSwitchover)(nil),  // 19: journal.v1.AskSwitchover
 	(*NoteSwitchover)(nil), // 20: journal.v1.NoteSwitchover
-	(*Member)(nil),         // 21: journal.v1.Member
-	(*Spec)(nil),           // 22: journal.v1.Spec
+	(*NoteScore)(nil),      // 21: journal.v1.NoteScore
+	(*Member)(nil),         // 22: journal.v1.Member
+	(*Spec)(nil),           // 23: journal.v1.Spec
+	(*Look)(nil),           // 24: journal.v1.Look
 }
 var file_journal_v1_entry_proto_depIdxs = []int32{
-	21, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
-	22, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
+	22, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
+	23, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
 	5,  // 2: journal.v1.Observe.values:type_name -> journal.v1.Value
 	6,  // 3: journal.v1.Observe.claims:type_name -> journal.v1.Ride
 	10, // 4: journal.v1.Settle.refresh:type_name -> journal.v1.Refresh
 	11, // 5: journal.v1.Settle.settings:type_name -> journal.v1.SettingWrite
 	18, // 6: journal.v1.NoteState.notes:type_name -> journal.v1.Note
-	7,  // [7:7] is the sub-list for method output_type
-	7,  // [7:7] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	24, // 7: journal.v1.NoteScore.look:type_name -> journal.v1.Look
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_entry_proto_init() }
@@ -1823,7 +1914,7 @@ func file_journal_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_entry_proto_rawDesc), len(file_journal_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -259,7 +259,9 @@ type MasterSpec struct {
 	// Stages of its plan in order.
 	Plan []*Stage `protobuf:"bytes,3,rep,name=plan,proto3" json:"plan,omitempty"`
 	// Whether a human's edit of an object is written over.
-	Mend          bool `protobuf:"varint,4,opt,name=mend,proto3" json:"mend,omitempty"`
+	Mend bool `protobuf:"varint,4,opt,name=mend,proto3" json:"mend,omitempty"`
+	// Whether its failovers are planned and no action of them is claimed.
+	Observe       bool `protobuf:"varint,5,opt,name=observe,proto3" json:"observe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -318,6 +320,13 @@ func (x *MasterSpec) GetPlan() []*Stage {
 func (x *MasterSpec) GetMend() bool {
 	if x != nil {
 		return x.Mend
+	}
+	return false
+}
+
+func (x *MasterSpec) GetObserve() bool {
+	if x != nil {
+		return x.Observe
 	}
 	return false
 }
@@ -663,7 +672,7 @@ const file_journal_v1_spec_proto_rawDesc = "" +
 	"FormerSpec\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\fR\x06source\x12-\n" +
-	"\aapplied\x18\x03 \x01(\v2\x13.journal.v1.AppliedR\aapplied\"\x8e\x01\n" +
+	"\aapplied\x18\x03 \x01(\v2\x13.journal.v1.AppliedR\aapplied\"\xa8\x01\n" +
 	"\n" +
 	"MasterSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
@@ -671,7 +680,8 @@ const file_journal_v1_spec_proto_rawDesc = "" +
 	"candidates\x18\x02 \x03(\v2\x15.journal.v1.CandidateR\n" +
 	"candidates\x12%\n" +
 	"\x04plan\x18\x03 \x03(\v2\x11.journal.v1.StageR\x04plan\x12\x12\n" +
-	"\x04mend\x18\x04 \x01(\bR\x04mend\"9\n" +
+	"\x04mend\x18\x04 \x01(\bR\x04mend\x12\x18\n" +
+	"\aobserve\x18\x05 \x01(\bR\aobserve\"9\n" +
 	"\tCandidate\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\"C\n" +

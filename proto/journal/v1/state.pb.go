@@ -43,6 +43,7 @@ type Record struct {
 	//	*Record_Former
 	//	*Record_Condition
 	//	*Record_Switchover
+	//	*Record_Score
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -211,6 +212,15 @@ func (x *Record) GetSwitchover() *Switchover {
 	return nil
 }
 
+func (x *Record) GetScore() *Score {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Score); ok {
+			return x.Score
+		}
+	}
+	return nil
+}
+
 type isRecord_Piece interface {
 	isRecord_Piece()
 }
@@ -285,6 +295,11 @@ type Record_Switchover struct {
 	Switchover *Switchover `protobuf:"bytes,15,opt,name=switchover,proto3,oneof"`
 }
 
+type Record_Score struct {
+	// What was seen of the object of an observed action.
+	Score *Score `protobuf:"bytes,17,opt,name=score,proto3,oneof"`
+}
+
 func (*Record_Header) isRecord_Piece() {}
 
 func (*Record_Spec) isRecord_Piece() {}
@@ -312,6 +327,8 @@ func (*Record_Former) isRecord_Piece() {}
 func (*Record_Condition) isRecord_Piece() {}
 
 func (*Record_Switchover) isRecord_Piece() {}
+
+func (*Record_Score) isRecord_Piece() {}
 
 // Header is what a state has once.
 type Header struct {
@@ -2394,12 +2411,312 @@ func (x *Switchover) GetIndex() uint64 {
 	return 0
 }
 
+// Score is fsm.Score.
+type Score struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The observed action.
+	Action string `protobuf:"bytes,1,opt,name=action,proto3" json:"action,omitempty"`
+	// Looks told so far.
+	Looks int64 `protobuf:"varint,2,opt,name=looks,proto3" json:"looks,omitempty"`
+	// The first one.
+	First *Look `protobuf:"bytes,3,opt,name=first,proto3" json:"first,omitempty"`
+	// What would have kept the action from its claim.
+	Held string `protobuf:"bytes,4,opt,name=held,proto3" json:"held,omitempty"`
+	// Those after it that saw a change, oldest first.
+	Kept []*Look `protobuf:"bytes,5,rep,name=kept,proto3" json:"kept,omitempty"`
+	// The newest that tells a value; absent: none does.
+	Now *Look `protobuf:"bytes,6,opt,name=now,proto3" json:"now,omitempty"`
+	// Log clock of the look that first saw the wanted value, in nanoseconds; 0:
+	// not yet.
+	CameNs int64 `protobuf:"varint,7,opt,name=came_ns,json=cameNs,proto3" json:"came_ns,omitempty"`
+	// Log clock of the one before that; 0: none.
+	CameAfterNs int64 `protobuf:"varint,8,opt,name=came_after_ns,json=cameAfterNs,proto3" json:"came_after_ns,omitempty"`
+	// Log clock of the look that first saw it applied; 0: not yet.
+	AppliedNs int64 `protobuf:"varint,9,opt,name=applied_ns,json=appliedNs,proto3" json:"applied_ns,omitempty"`
+	// Looks that saw another value than the one before.
+	Changes int64 `protobuf:"varint,10,opt,name=changes,proto3" json:"changes,omitempty"`
+	// Of them, from one unwanted value to another.
+	Wrong int64 `protobuf:"varint,11,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	// Of them, away from the wanted value.
+	SetBack int64 `protobuf:"varint,12,opt,name=set_back,json=setBack,proto3" json:"set_back,omitempty"`
+	// Log clock of the newest look in nanoseconds.
+	LastNs int64 `protobuf:"varint,13,opt,name=last_ns,json=lastNs,proto3" json:"last_ns,omitempty"`
+	// Its term.
+	Term uint64 `protobuf:"varint,14,opt,name=term,proto3" json:"term,omitempty"`
+	// Changes of leader between two looks.
+	Gaps int64 `protobuf:"varint,15,opt,name=gaps,proto3" json:"gaps,omitempty"`
+	// Nanoseconds in sum that lie in them.
+	UnseenNs int64 `protobuf:"varint,16,opt,name=unseen_ns,json=unseenNs,proto3" json:"unseen_ns,omitempty"`
+	// Raft index of the entry that changed it last.
+	Index         uint64 `protobuf:"varint,17,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Score) Reset() {
+	*x = Score{}
+	mi := &file_journal_v1_state_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Score) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Score) ProtoMessage() {}
+
+func (x *Score) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Score.ProtoReflect.Descriptor instead.
+func (*Score) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Score) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Score) GetLooks() int64 {
+	if x != nil {
+		return x.Looks
+	}
+	return 0
+}
+
+func (x *Score) GetFirst() *Look {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *Score) GetHeld() string {
+	if x != nil {
+		return x.Held
+	}
+	return ""
+}
+
+func (x *Score) GetKept() []*Look {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
+func (x *Score) GetNow() *Look {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
+func (x *Score) GetCameNs() int64 {
+	if x != nil {
+		return x.CameNs
+	}
+	return 0
+}
+
+func (x *Score) GetCameAfterNs() int64 {
+	if x != nil {
+		return x.CameAfterNs
+	}
+	return 0
+}
+
+func (x *Score) GetAppliedNs() int64 {
+	if x != nil {
+		return x.AppliedNs
+	}
+	return 0
+}
+
+func (x *Score) GetChanges() int64 {
+	if x != nil {
+		return x.Changes
+	}
+	return 0
+}
+
+func (x *Score) GetWrong() int64 {
+	if x != nil {
+		return x.Wrong
+	}
+	return 0
+}
+
+func (x *Score) GetSetBack() int64 {
+	if x != nil {
+		return x.SetBack
+	}
+	return 0
+}
+
+func (x *Score) GetLastNs() int64 {
+	if x != nil {
+		return x.LastNs
+	}
+	return 0
+}
+
+func (x *Score) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Score) GetGaps() int64 {
+	if x != nil {
+		return x.Gaps
+	}
+	return 0
+}
+
+func (x *Score) GetUnseenNs() int64 {
+	if x != nil {
+		return x.UnseenNs
+	}
+	return 0
+}
+
+func (x *Score) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// Look is fsm.Look.
+type Look struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Log clock when the read began, in nanoseconds.
+	ClockNs int64 `protobuf:"varint,1,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Log clock of the look before it; 0: none is known.
+	AfterNs int64 `protobuf:"varint,2,opt,name=after_ns,json=afterNs,proto3" json:"after_ns,omitempty"`
+	// Term of the leader that looked.
+	Term uint64 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	// Number of fsm.Showing.
+	Shows uint32 `protobuf:"varint,4,opt,name=shows,proto3" json:"shows,omitempty"`
+	// Candidate that the value is for; empty: of none.
+	At string `protobuf:"bytes,5,opt,name=at,proto3" json:"at,omitempty"`
+	// Number of fsm.Meets.
+	Meets uint32 `protobuf:"varint,6,opt,name=meets,proto3" json:"meets,omitempty"`
+	// What was found, for people.
+	Found string `protobuf:"bytes,7,opt,name=found,proto3" json:"found,omitempty"`
+	// Wall clock, nanoseconds since 1970.
+	WallNs        int64 `protobuf:"varint,8,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Look) Reset() {
+	*x = Look{}
+	mi := &file_journal_v1_state_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Look) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Look) ProtoMessage() {}
+
+func (x *Look) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Look.ProtoReflect.Descriptor instead.
+func (*Look) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Look) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Look) GetAfterNs() int64 {
+	if x != nil {
+		return x.AfterNs
+	}
+	return 0
+}
+
+func (x *Look) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *Look) GetShows() uint32 {
+	if x != nil {
+		return x.Shows
+	}
+	return 0
+}
+
+func (x *Look) GetAt() string {
+	if x != nil {
+		return x.At
+	}
+	return ""
+}
+
+func (x *Look) GetMeets() uint32 {
+	if x != nil {
+		return x.Meets
+	}
+	return 0
+}
+
+func (x *Look) GetFound() string {
+	if x != nil {
+		return x.Found
+	}
+	return ""
+}
+
+func (x *Look) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
 var File_journal_v1_state_proto protoreflect.FileDescriptor
 
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\xb5\x05\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\xe0\x05\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -2417,7 +2734,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\tcondition\x18\r \x01(\v2\x15.journal.v1.ConditionH\x00R\tcondition\x128\n" +
 	"\n" +
 	"switchover\x18\x0f \x01(\v2\x16.journal.v1.SwitchoverH\x00R\n" +
-	"switchoverB\a\n" +
+	"switchover\x12)\n" +
+	"\x05score\x18\x11 \x01(\v2\x11.journal.v1.ScoreH\x00R\x05scoreB\a\n" +
 	"\x05piece\"\x87\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
@@ -2611,7 +2929,36 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"changed_ns\x18\x13 \x01(\x03R\tchangedNs\x12\"\n" +
 	"\rasked_wall_ns\x18\x14 \x01(\x03R\vaskedWallNs\x12&\n" +
 	"\x0fchanged_wall_ns\x18\x15 \x01(\x03R\rchangedWallNs\x12\x14\n" +
-	"\x05index\x18\x16 \x01(\x04R\x05indexB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x05index\x18\x16 \x01(\x04R\x05index\"\xd6\x03\n" +
+	"\x05Score\x12\x16\n" +
+	"\x06action\x18\x01 \x01(\tR\x06action\x12\x14\n" +
+	"\x05looks\x18\x02 \x01(\x03R\x05looks\x12&\n" +
+	"\x05first\x18\x03 \x01(\v2\x10.journal.v1.LookR\x05first\x12\x12\n" +
+	"\x04held\x18\x04 \x01(\tR\x04held\x12$\n" +
+	"\x04kept\x18\x05 \x03(\v2\x10.journal.v1.LookR\x04kept\x12\"\n" +
+	"\x03now\x18\x06 \x01(\v2\x10.journal.v1.LookR\x03now\x12\x17\n" +
+	"\acame_ns\x18\a \x01(\x03R\x06cameNs\x12\"\n" +
+	"\rcame_after_ns\x18\b \x01(\x03R\vcameAfterNs\x12\x1d\n" +
+	"\n" +
+	"applied_ns\x18\t \x01(\x03R\tappliedNs\x12\x18\n" +
+	"\achanges\x18\n" +
+	" \x01(\x03R\achanges\x12\x14\n" +
+	"\x05wrong\x18\v \x01(\x03R\x05wrong\x12\x19\n" +
+	"\bset_back\x18\f \x01(\x03R\asetBack\x12\x17\n" +
+	"\alast_ns\x18\r \x01(\x03R\x06lastNs\x12\x12\n" +
+	"\x04term\x18\x0e \x01(\x04R\x04term\x12\x12\n" +
+	"\x04gaps\x18\x0f \x01(\x03R\x04gaps\x12\x1b\n" +
+	"\tunseen_ns\x18\x10 \x01(\x03R\bunseenNs\x12\x14\n" +
+	"\x05index\x18\x11 \x01(\x04R\x05index\"\xbb\x01\n" +
+	"\x04Look\x12\x19\n" +
+	"\bclock_ns\x18\x01 \x01(\x03R\aclockNs\x12\x19\n" +
+	"\bafter_ns\x18\x02 \x01(\x03R\aafterNs\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x14\n" +
+	"\x05shows\x18\x04 \x01(\rR\x05shows\x12\x0e\n" +
+	"\x02at\x18\x05 \x01(\tR\x02at\x12\x14\n" +
+	"\x05meets\x18\x06 \x01(\rR\x05meets\x12\x14\n" +
+	"\x05found\x18\a \x01(\tR\x05found\x12\x17\n" +
+	"\awall_ns\x18\b \x01(\x03R\x06wallNsB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_state_proto_rawDescOnce sync.Once
@@ -2625,7 +2972,7 @@ func file_journal_v1_state_proto_rawDescGZIP() []byte {
 	return file_journal_v1_state_proto_rawDescData
 }
 
-var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_journal_v1_state_proto_goTypes = []any{
 	(*Record)(nil),     // 0: journal.v1.Record
 	(*Header)(nil),     // 1: journal.v1.Header
@@ -2646,14 +2993,16 @@ var file_journal_v1_state_proto_goTypes = []any{
 	(*Drift)(nil),      // 16: journal.v1.Drift
 	(*Condition)(nil),  // 17: journal.v1.Condition
 	(*Switchover)(nil), // 18: journal.v1.Switchover
-	(*Spec)(nil),       // 19: journal.v1.Spec
-	(*FormerSpec)(nil), // 20: journal.v1.FormerSpec
-	(*Step)(nil),       // 21: journal.v1.Step
-	(*TargetSpec)(nil), // 22: journal.v1.TargetSpec
+	(*Score)(nil),      // 19: journal.v1.Score
+	(*Look)(nil),       // 20: journal.v1.Look
+	(*Spec)(nil),       // 21: journal.v1.Spec
+	(*FormerSpec)(nil), // 22: journal.v1.FormerSpec
+	(*Step)(nil),       // 23: journal.v1.Step
+	(*TargetSpec)(nil), // 24: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
-	19, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
+	21, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
 	2,  // 2: journal.v1.Record.master:type_name -> journal.v1.Master
 	4,  // 3: journal.v1.Record.failover:type_name -> journal.v1.Failover
 	6,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
@@ -2663,23 +3012,27 @@ var file_journal_v1_state_proto_depIdxs = []int32{
 	12, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
 	13, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
 	16, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
-	20, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
+	22, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
 	17, // 12: journal.v1.Record.condition:type_name -> journal.v1.Condition
 	18, // 13: journal.v1.Record.switchover:type_name -> journal.v1.Switchover
-	3,  // 14: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	5,  // 15: journal.v1.Failover.asked:type_name -> journal.v1.Asked
-	3,  // 16: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	21, // 17: journal.v1.Action.step:type_name -> journal.v1.Step
-	22, // 18: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	7,  // 19: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	9,  // 20: journal.v1.Object.held:type_name -> journal.v1.Hold
-	14, // 21: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	15, // 22: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	19, // 14: journal.v1.Record.score:type_name -> journal.v1.Score
+	3,  // 15: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	5,  // 16: journal.v1.Failover.asked:type_name -> journal.v1.Asked
+	3,  // 17: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	23, // 18: journal.v1.Action.step:type_name -> journal.v1.Step
+	24, // 19: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	7,  // 20: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	9,  // 21: journal.v1.Object.held:type_name -> journal.v1.Hold
+	14, // 22: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	15, // 23: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	20, // 24: journal.v1.Score.first:type_name -> journal.v1.Look
+	20, // 25: journal.v1.Score.kept:type_name -> journal.v1.Look
+	20, // 26: journal.v1.Score.now:type_name -> journal.v1.Look
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -2703,6 +3056,7 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Former)(nil),
 		(*Record_Condition)(nil),
 		(*Record_Switchover)(nil),
+		(*Record_Score)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2710,7 +3064,7 @@ func file_journal_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_state_proto_rawDesc), len(file_journal_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -93,6 +93,9 @@ const (
 	FailoverState_FAILOVER_STATE_SUPERSEDED FailoverState = 4
 	// Every action is final, and a human gave up on at least one.
 	FailoverState_FAILOVER_STATE_ABANDONED FailoverState = 5
+	// Its master was only observed: it is recorded with the plan that would have
+	// run, and nothing was carried out.
+	FailoverState_FAILOVER_STATE_OBSERVED FailoverState = 6
 )
 
 // Enum value maps for FailoverState.
@@ -104,6 +107,7 @@ var (
 		3: "FAILOVER_STATE_DONE",
 		4: "FAILOVER_STATE_SUPERSEDED",
 		5: "FAILOVER_STATE_ABANDONED",
+		6: "FAILOVER_STATE_OBSERVED",
 	}
 	FailoverState_value = map[string]int32{
 		"FAILOVER_STATE_UNSPECIFIED": 0,
@@ -112,6 +116,7 @@ var (
 		"FAILOVER_STATE_DONE":        3,
 		"FAILOVER_STATE_SUPERSEDED":  4,
 		"FAILOVER_STATE_ABANDONED":   5,
+		"FAILOVER_STATE_OBSERVED":    6,
 	}
 )
 
@@ -142,8 +147,8 @@ func (FailoverState) EnumDescriptor() ([]byte, []int) {
 	return file_pointsman_v1_failover_proto_rawDescGZIP(), []int{1}
 }
 
-// ActionState is the phase of an action's life. DONE, SUPERSEDED and
-// ABANDONED are final.
+// ActionState is the phase of an action's life. DONE, SUPERSEDED, ABANDONED
+// and OBSERVED are final.
 type ActionState int32
 
 const (
@@ -163,6 +168,9 @@ const (
 	ActionState_ACTION_STATE_SUPERSEDED ActionState = 6
 	// A human gave it up, with a reason.
 	ActionState_ACTION_STATE_ABANDONED ActionState = 7
+	// Planned while its master was only observed: never carried out. Its score
+	// says what became of the object without it.
+	ActionState_ACTION_STATE_OBSERVED ActionState = 8
 )
 
 // Enum value maps for ActionState.
@@ -176,6 +184,7 @@ var (
 		5: "ACTION_STATE_STUCK",
 		6: "ACTION_STATE_SUPERSEDED",
 		7: "ACTION_STATE_ABANDONED",
+		8: "ACTION_STATE_OBSERVED",
 	}
 	ActionState_value = map[string]int32{
 		"ACTION_STATE_UNSPECIFIED": 0,
@@ -186,6 +195,7 @@ var (
 		"ACTION_STATE_STUCK":       5,
 		"ACTION_STATE_SUPERSEDED":  6,
 		"ACTION_STATE_ABANDONED":   7,
+		"ACTION_STATE_OBSERVED":    8,
 	}
 )
 
@@ -726,7 +736,11 @@ type Action struct {
 	// Log index of its last change.
 	Index uint64 `protobuf:"varint,24,opt,name=index,proto3" json:"index,omitempty"`
 	// Log clock of the last claim; unset before the first.
-	ClaimedAt     *durationpb.Duration `protobuf:"bytes,25,opt,name=claimed_at,json=claimedAt,proto3" json:"claimed_at,omitempty"`
+	ClaimedAt *durationpb.Duration `protobuf:"bytes,25,opt,name=claimed_at,json=claimedAt,proto3" json:"claimed_at,omitempty"`
+	// For an observed action: what it would have done, and what became of its
+	// object without it. Unset for others, and where the score is so old that it
+	// is gone.
+	Score         *ActionScore `protobuf:"bytes,26,opt,name=score,proto3" json:"score,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -932,6 +946,13 @@ func (x *Action) GetIndex() uint64 {
 func (x *Action) GetClaimedAt() *durationpb.Duration {
 	if x != nil {
 		return x.ClaimedAt
+	}
+	return nil
+}
+
+func (x *Action) GetScore() *ActionScore {
+	if x != nil {
+		return x.Score
 	}
 	return nil
 }
@@ -1151,7 +1172,7 @@ var File_pointsman_v1_failover_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
-	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x06\n" +
+	"\x1bpointsman/v1/failover.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18pointsman/v1/score.proto\"\xc9\x06\n" +
 	"\bFailover\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06master\x18\x02 \x01(\tR\x06master\x12\x16\n" +
@@ -1185,7 +1206,7 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\n" +
 	"asked_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\taskedTime\x12\x1f\n" +
 	"\vasked_index\x18\a \x01(\x04R\n" +
-	"askedIndex\"\xc9\x06\n" +
+	"askedIndex\"\xfa\x06\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfailover\x18\x02 \x01(\tR\bfailover\x12\x14\n" +
@@ -1217,7 +1238,8 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\fsettled_time\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\vsettledTime\x12\x14\n" +
 	"\x05index\x18\x18 \x01(\x04R\x05index\x128\n" +
 	"\n" +
-	"claimed_at\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\tclaimedAt\"\x83\x01\n" +
+	"claimed_at\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\tclaimedAt\x12/\n" +
+	"\x05score\x18\x1a \x01(\v2\x19.pointsman.v1.ActionScoreR\x05score\"\x83\x01\n" +
 	"\x04Gate\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.pointsman.v1.GateKindR\x04kind\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x127\n" +
@@ -1242,14 +1264,15 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\fFailoverKind\x12\x1d\n" +
 	"\x19FAILOVER_KIND_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15FAILOVER_KIND_ADVANCE\x10\x01\x12\x19\n" +
-	"\x15FAILOVER_KIND_RESOLVE\x10\x02*\xbb\x01\n" +
+	"\x15FAILOVER_KIND_RESOLVE\x10\x02*\xd8\x01\n" +
 	"\rFailoverState\x12\x1e\n" +
 	"\x1aFAILOVER_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16FAILOVER_STATE_RUNNING\x10\x01\x12\x18\n" +
 	"\x14FAILOVER_STATE_STUCK\x10\x02\x12\x17\n" +
 	"\x13FAILOVER_STATE_DONE\x10\x03\x12\x1d\n" +
 	"\x19FAILOVER_STATE_SUPERSEDED\x10\x04\x12\x1c\n" +
-	"\x18FAILOVER_STATE_ABANDONED\x10\x05*\xe1\x01\n" +
+	"\x18FAILOVER_STATE_ABANDONED\x10\x05\x12\x1b\n" +
+	"\x17FAILOVER_STATE_OBSERVED\x10\x06*\xfc\x01\n" +
 	"\vActionState\x12\x1c\n" +
 	"\x18ACTION_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14ACTION_STATE_PENDING\x10\x01\x12\x18\n" +
@@ -1258,7 +1281,8 @@ const file_pointsman_v1_failover_proto_rawDesc = "" +
 	"\x11ACTION_STATE_DONE\x10\x04\x12\x16\n" +
 	"\x12ACTION_STATE_STUCK\x10\x05\x12\x1b\n" +
 	"\x17ACTION_STATE_SUPERSEDED\x10\x06\x12\x1a\n" +
-	"\x16ACTION_STATE_ABANDONED\x10\a*c\n" +
+	"\x16ACTION_STATE_ABANDONED\x10\a\x12\x19\n" +
+	"\x15ACTION_STATE_OBSERVED\x10\b*c\n" +
 	"\fActionEffect\x12\x1d\n" +
 	"\x19ACTION_EFFECT_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ACTION_EFFECT_CHANGED\x10\x01\x12\x19\n" +
@@ -1301,6 +1325,7 @@ var file_pointsman_v1_failover_proto_goTypes = []any{
 	(*Attempt)(nil),               // 9: pointsman.v1.Attempt
 	(*durationpb.Duration)(nil),   // 10: google.protobuf.Duration
 	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	(*ActionScore)(nil),           // 12: pointsman.v1.ActionScore
 }
 var file_pointsman_v1_failover_proto_depIdxs = []int32{
 	0,  // 0: pointsman.v1.Failover.kind:type_name -> pointsman.v1.FailoverKind
@@ -1322,18 +1347,19 @@ var file_pointsman_v1_failover_proto_depIdxs = []int32{
 	10, // 16: pointsman.v1.Action.settled_at:type_name -> google.protobuf.Duration
 	11, // 17: pointsman.v1.Action.settled_time:type_name -> google.protobuf.Timestamp
 	10, // 18: pointsman.v1.Action.claimed_at:type_name -> google.protobuf.Duration
-	4,  // 19: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
-	10, // 20: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
-	2,  // 21: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
-	10, // 22: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
-	11, // 23: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
-	10, // 24: pointsman.v1.Attempt.claimed_at:type_name -> google.protobuf.Duration
-	10, // 25: pointsman.v1.Attempt.first_request_after:type_name -> google.protobuf.Duration
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	12, // 19: pointsman.v1.Action.score:type_name -> pointsman.v1.ActionScore
+	4,  // 20: pointsman.v1.Gate.kind:type_name -> pointsman.v1.GateKind
+	10, // 21: pointsman.v1.Gate.remaining:type_name -> google.protobuf.Duration
+	2,  // 22: pointsman.v1.Attempt.outcome:type_name -> pointsman.v1.ActionState
+	10, // 23: pointsman.v1.Attempt.settled_at:type_name -> google.protobuf.Duration
+	11, // 24: pointsman.v1.Attempt.settled_time:type_name -> google.protobuf.Timestamp
+	10, // 25: pointsman.v1.Attempt.claimed_at:type_name -> google.protobuf.Duration
+	10, // 26: pointsman.v1.Attempt.first_request_after:type_name -> google.protobuf.Duration
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_failover_proto_init() }
@@ -1341,6 +1367,7 @@ func file_pointsman_v1_failover_proto_init() {
 	if File_pointsman_v1_failover_proto != nil {
 		return
 	}
+	file_pointsman_v1_score_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

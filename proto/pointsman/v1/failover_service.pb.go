@@ -432,11 +432,149 @@ func (*WatchFailoversResponse_Failover) isWatchFailoversResponse_Event() {}
 
 func (*WatchFailoversResponse_Bookmark) isWatchFailoversResponse_Event() {}
 
+// ListScoresRequest asks for a page of scores.
+type ListScoresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How fresh the answer has to be.
+	Read *ReadOptions `protobuf:"bytes,1,opt,name=read,proto3" json:"read,omitempty"`
+	// Most masters in a page; 0 means 100, and more than 1000 means 1000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before, with the same filter.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Conditions key=value, joined by spaces; all must hold. Keys: master.
+	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListScoresRequest) Reset() {
+	*x = ListScoresRequest{}
+	mi := &file_pointsman_v1_failover_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListScoresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListScoresRequest) ProtoMessage() {}
+
+func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_failover_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListScoresRequest.ProtoReflect.Descriptor instead.
+func (*ListScoresRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_failover_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListScoresRequest) GetRead() *ReadOptions {
+	if x != nil {
+		return x.Read
+	}
+	return nil
+}
+
+func (x *ListScoresRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListScoresRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListScoresRequest) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
+// ListScoresResponse is a page of scores.
+type ListScoresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered.
+	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	// The scores of this page: of masters that are only observed, and of those
+	// that have been and whose scores are kept.
+	Scores []*MasterScore `protobuf:"bytes,2,rep,name=scores,proto3" json:"scores,omitempty"`
+	// Token of the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListScoresResponse) Reset() {
+	*x = ListScoresResponse{}
+	mi := &file_pointsman_v1_failover_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListScoresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListScoresResponse) ProtoMessage() {}
+
+func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_failover_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListScoresResponse.ProtoReflect.Descriptor instead.
+func (*ListScoresResponse) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_failover_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListScoresResponse) GetHeader() *ResponseHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
+func (x *ListScoresResponse) GetScores() []*MasterScore {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+func (x *ListScoresResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_pointsman_v1_failover_service_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_failover_service_proto_rawDesc = "" +
 	"\n" +
-	"#pointsman/v1/failover_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bpointsman/v1/failover.proto\x1a\x19pointsman/v1/header.proto\"\xb6\x01\n" +
+	"#pointsman/v1/failover_service.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1bpointsman/v1/failover.proto\x1a\x19pointsman/v1/header.proto\x1a\x18pointsman/v1/score.proto\"\xb6\x01\n" +
 	"\x14ListFailoversRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -461,10 +599,22 @@ const file_pointsman_v1_failover_service_proto_rawDesc = "" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x124\n" +
 	"\bfailover\x18\x03 \x01(\v2\x16.pointsman.v1.FailoverH\x00R\bfailover\x124\n" +
 	"\bbookmark\x18\x04 \x01(\v2\x16.pointsman.v1.BookmarkH\x00R\bbookmarkB\a\n" +
-	"\x05event2\x9e\x02\n" +
+	"\x05event\"\xb3\x01\n" +
+	"\x11ListScoresRequest\x12-\n" +
+	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"\x06filter\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xa5\x01\n" +
+	"\x12ListScoresResponse\x124\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x121\n" +
+	"\x06scores\x18\x02 \x03(\v2\x19.pointsman.v1.MasterScoreR\x06scores\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken2\xef\x02\n" +
 	"\x0fFailoverService\x12X\n" +
 	"\rListFailovers\x12\".pointsman.v1.ListFailoversRequest\x1a#.pointsman.v1.ListFailoversResponse\x12R\n" +
-	"\vGetFailover\x12 .pointsman.v1.GetFailoverRequest\x1a!.pointsman.v1.GetFailoverResponse\x12]\n" +
+	"\vGetFailover\x12 .pointsman.v1.GetFailoverRequest\x1a!.pointsman.v1.GetFailoverResponse\x12O\n" +
+	"\n" +
+	"ListScores\x12\x1f.pointsman.v1.ListScoresRequest\x1a .pointsman.v1.ListScoresResponse\x12]\n" +
 	"\x0eWatchFailovers\x12#.pointsman.v1.WatchFailoversRequest\x1a$.pointsman.v1.WatchFailoversResponse0\x01B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
@@ -479,7 +629,7 @@ func file_pointsman_v1_failover_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_failover_service_proto_rawDescData
 }
 
-var file_pointsman_v1_failover_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_pointsman_v1_failover_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_pointsman_v1_failover_service_proto_goTypes = []any{
 	(*ListFailoversRequest)(nil),   // 0: pointsman.v1.ListFailoversRequest
 	(*ListFailoversResponse)(nil),  // 1: pointsman.v1.ListFailoversResponse
@@ -487,32 +637,40 @@ var file_pointsman_v1_failover_service_proto_goTypes = []any{
 	(*GetFailoverResponse)(nil),    // 3: pointsman.v1.GetFailoverResponse
 	(*WatchFailoversRequest)(nil),  // 4: pointsman.v1.WatchFailoversRequest
 	(*WatchFailoversResponse)(nil), // 5: pointsman.v1.WatchFailoversResponse
-	(*ReadOptions)(nil),            // 6: pointsman.v1.ReadOptions
-	(*ResponseHeader)(nil),         // 7: pointsman.v1.ResponseHeader
-	(*Failover)(nil),               // 8: pointsman.v1.Failover
-	(*Bookmark)(nil),               // 9: pointsman.v1.Bookmark
+	(*ListScoresRequest)(nil),      // 6: pointsman.v1.ListScoresRequest
+	(*ListScoresResponse)(nil),     // 7: pointsman.v1.ListScoresResponse
+	(*ReadOptions)(nil),            // 8: pointsman.v1.ReadOptions
+	(*ResponseHeader)(nil),         // 9: pointsman.v1.ResponseHeader
+	(*Failover)(nil),               // 10: pointsman.v1.Failover
+	(*Bookmark)(nil),               // 11: pointsman.v1.Bookmark
+	(*MasterScore)(nil),            // 12: pointsman.v1.MasterScore
 }
 var file_pointsman_v1_failover_service_proto_depIdxs = []int32{
-	6,  // 0: pointsman.v1.ListFailoversRequest.read:type_name -> pointsman.v1.ReadOptions
-	7,  // 1: pointsman.v1.ListFailoversResponse.header:type_name -> pointsman.v1.ResponseHeader
-	8,  // 2: pointsman.v1.ListFailoversResponse.failovers:type_name -> pointsman.v1.Failover
-	6,  // 3: pointsman.v1.GetFailoverRequest.read:type_name -> pointsman.v1.ReadOptions
-	7,  // 4: pointsman.v1.GetFailoverResponse.header:type_name -> pointsman.v1.ResponseHeader
-	8,  // 5: pointsman.v1.GetFailoverResponse.failover:type_name -> pointsman.v1.Failover
-	7,  // 6: pointsman.v1.WatchFailoversResponse.header:type_name -> pointsman.v1.ResponseHeader
-	8,  // 7: pointsman.v1.WatchFailoversResponse.failover:type_name -> pointsman.v1.Failover
-	9,  // 8: pointsman.v1.WatchFailoversResponse.bookmark:type_name -> pointsman.v1.Bookmark
-	0,  // 9: pointsman.v1.FailoverService.ListFailovers:input_type -> pointsman.v1.ListFailoversRequest
-	2,  // 10: pointsman.v1.FailoverService.GetFailover:input_type -> pointsman.v1.GetFailoverRequest
-	4,  // 11: pointsman.v1.FailoverService.WatchFailovers:input_type -> pointsman.v1.WatchFailoversRequest
-	1,  // 12: pointsman.v1.FailoverService.ListFailovers:output_type -> pointsman.v1.ListFailoversResponse
-	3,  // 13: pointsman.v1.FailoverService.GetFailover:output_type -> pointsman.v1.GetFailoverResponse
-	5,  // 14: pointsman.v1.FailoverService.WatchFailovers:output_type -> pointsman.v1.WatchFailoversResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	8,  // 0: pointsman.v1.ListFailoversRequest.read:type_name -> pointsman.v1.ReadOptions
+	9,  // 1: pointsman.v1.ListFailoversResponse.header:type_name -> pointsman.v1.ResponseHeader
+	10, // 2: pointsman.v1.ListFailoversResponse.failovers:type_name -> pointsman.v1.Failover
+	8,  // 3: pointsman.v1.GetFailoverRequest.read:type_name -> pointsman.v1.ReadOptions
+	9,  // 4: pointsman.v1.GetFailoverResponse.header:type_name -> pointsman.v1.ResponseHeader
+	10, // 5: pointsman.v1.GetFailoverResponse.failover:type_name -> pointsman.v1.Failover
+	9,  // 6: pointsman.v1.WatchFailoversResponse.header:type_name -> pointsman.v1.ResponseHeader
+	10, // 7: pointsman.v1.WatchFailoversResponse.failover:type_name -> pointsman.v1.Failover
+	11, // 8: pointsman.v1.WatchFailoversResponse.bookmark:type_name -> pointsman.v1.Bookmark
+	8,  // 9: pointsman.v1.ListScoresRequest.read:type_name -> pointsman.v1.ReadOptions
+	9,  // 10: pointsman.v1.ListScoresResponse.header:type_name -> pointsman.v1.ResponseHeader
+	12, // 11: pointsman.v1.ListScoresResponse.scores:type_name -> pointsman.v1.MasterScore
+	0,  // 12: pointsman.v1.FailoverService.ListFailovers:input_type -> pointsman.v1.ListFailoversRequest
+	2,  // 13: pointsman.v1.FailoverService.GetFailover:input_type -> pointsman.v1.GetFailoverRequest
+	6,  // 14: pointsman.v1.FailoverService.ListScores:input_type -> pointsman.v1.ListScoresRequest
+	4,  // 15: pointsman.v1.FailoverService.WatchFailovers:input_type -> pointsman.v1.WatchFailoversRequest
+	1,  // 16: pointsman.v1.FailoverService.ListFailovers:output_type -> pointsman.v1.ListFailoversResponse
+	3,  // 17: pointsman.v1.FailoverService.GetFailover:output_type -> pointsman.v1.GetFailoverResponse
+	7,  // 18: pointsman.v1.FailoverService.ListScores:output_type -> pointsman.v1.ListScoresResponse
+	5,  // 19: pointsman.v1.FailoverService.WatchFailovers:output_type -> pointsman.v1.WatchFailoversResponse
+	16, // [16:20] is the sub-list for method output_type
+	12, // [12:16] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_failover_service_proto_init() }
@@ -522,6 +680,7 @@ func file_pointsman_v1_failover_service_proto_init() {
 	}
 	file_pointsman_v1_failover_proto_init()
 	file_pointsman_v1_header_proto_init()
+	file_pointsman_v1_score_proto_init()
 	file_pointsman_v1_failover_service_proto_msgTypes[5].OneofWrappers = []any{
 		(*WatchFailoversResponse_Failover)(nil),
 		(*WatchFailoversResponse_Bookmark)(nil),
@@ -532,7 +691,7 @@ func file_pointsman_v1_failover_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_failover_service_proto_rawDesc), len(file_pointsman_v1_failover_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	FailoverService_ListFailovers_FullMethodName  = "/pointsman.v1.FailoverService/ListFailovers"
 	FailoverService_GetFailover_FullMethodName    = "/pointsman.v1.FailoverService/GetFailover"
+	FailoverService_ListScores_FullMethodName     = "/pointsman.v1.FailoverService/ListScores"
 	FailoverService_WatchFailovers_FullMethodName = "/pointsman.v1.FailoverService/WatchFailovers"
 )
 
@@ -35,6 +36,9 @@ type FailoverServiceClient interface {
 	// GetFailover answers one failover; NOT_FOUND when there is none of that id
 	// or it is older than what is kept.
 	GetFailover(ctx context.Context, in *GetFailoverRequest, opts ...grpc.CallOption) (*GetFailoverResponse, error)
+	// ListScores sums up, for each master of which observed failovers are kept,
+	// what became of its objects without Pointsman. By master.
+	ListScores(ctx context.Context, in *ListScoresRequest, opts ...grpc.CallOption) (*ListScoresResponse, error)
 	// WatchFailovers sends each failover at its acceptance and whenever it or
 	// one of its actions changes. Changes in quick succession may be sent as
 	// one; the last state is always sent.
@@ -63,6 +67,16 @@ func (c *failoverServiceClient) GetFailover(ctx context.Context, in *GetFailover
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetFailoverResponse)
 	err := c.cc.Invoke(ctx, FailoverService_GetFailover_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *failoverServiceClient) ListScores(ctx context.Context, in *ListScoresRequest, opts ...grpc.CallOption) (*ListScoresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListScoresResponse)
+	err := c.cc.Invoke(ctx, FailoverService_ListScores_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +113,9 @@ type FailoverServiceServer interface {
 	// GetFailover answers one failover; NOT_FOUND when there is none of that id
 	// or it is older than what is kept.
 	GetFailover(context.Context, *GetFailoverRequest) (*GetFailoverResponse, error)
+	// ListScores sums up, for each master of which observed failovers are kept,
+	// what became of its objects without Pointsman. By master.
+	ListScores(context.Context, *ListScoresRequest) (*ListScoresResponse, error)
 	// WatchFailovers sends each failover at its acceptance and whenever it or
 	// one of its actions changes. Changes in quick succession may be sent as
 	// one; the last state is always sent.
@@ -118,6 +135,9 @@ func (UnimplementedFailoverServiceServer) ListFailovers(context.Context, *ListFa
 }
 func (UnimplementedFailoverServiceServer) GetFailover(context.Context, *GetFailoverRequest) (*GetFailoverResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetFailover not implemented")
+}
+func (UnimplementedFailoverServiceServer) ListScores(context.Context, *ListScoresRequest) (*ListScoresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListScores not implemented")
 }
 func (UnimplementedFailoverServiceServer) WatchFailovers(*WatchFailoversRequest, grpc.ServerStreamingServer[WatchFailoversResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchFailovers not implemented")
@@ -179,6 +199,24 @@ func _FailoverService_GetFailover_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _FailoverService_ListScores_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListScoresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FailoverServiceServer).ListScores(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: FailoverService_ListScores_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FailoverServiceServer).ListScores(ctx, req.(*ListScoresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _FailoverService_WatchFailovers_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchFailoversRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -204,6 +242,10 @@ var FailoverService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetFailover",
 			Handler:    _FailoverService_GetFailover_Handler,
+		},
+		{
+			MethodName: "ListScores",
+			Handler:    _FailoverService_ListScores_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -289,7 +289,8 @@ type Master struct {
 	Number uint64 `protobuf:"varint,4,opt,name=number,proto3" json:"number,omitempty"`
 	// How it stands.
 	State MasterState `protobuf:"varint,5,opt,name=state,proto3,enum=pointsman.v1.MasterState" json:"state,omitempty"`
-	// True when its plan is recorded but not carried out.
+	// True when its plan is recorded but not carried out: ListScores says what
+	// becomes of its objects.
 	ObserveOnly bool `protobuf:"varint,6,opt,name=observe_only,json=observeOnly,proto3" json:"observe_only,omitempty"`
 	// What each declared Sentinel says, as the answering node sees it and, on
 	// the leader, as the other nodes report it: the youngest report of each.

@@ -322,7 +322,9 @@ type MasterSpec struct {
 	// Stages in their order: steps of a stage run side by side, stages one
 	// after another. Empty means that switches are recorded and nothing else.
 	Plan []*Stage `protobuf:"bytes,5,rep,name=plan,proto3" json:"plan,omitempty"`
-	// Record failovers and plan their actions, but carry none of them out.
+	// Accept failovers and plan their actions, but carry none of them out: their
+	// objects are only read, and what becomes of them is scored. A change counts
+	// from the next failover on; one that runs goes on to its end.
 	ObserveOnly bool `protobuf:"varint,6,opt,name=observe_only,json=observeOnly,proto3" json:"observe_only,omitempty"`
 	// What to do when a later read finds an object other than the last failover
 	// left it. In YAML: report or repair. Default report.

@@ -1322,8 +1322,11 @@ type HaproxyStep struct {
 	// End the sessions of the server when it moves. Default false: they stay at
 	// the old master until one side closes them.
 	ShutdownSessions bool `protobuf:"varint,3,opt,name=shutdown_sessions,json=shutdownSessions,proto3" json:"shutdown_sessions,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// IP address and port at which HAProxy reaches a candidate, for each whose
+	// own address is another or a name. One that is left out stands for itself.
+	Backends      map[string]string `protobuf:"bytes,4,rep,name=backends,proto3" json:"backends,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HaproxyStep) Reset() {
@@ -1375,6 +1378,13 @@ func (x *HaproxyStep) GetShutdownSessions() bool {
 		return x.ShutdownSessions
 	}
 	return false
+}
+
+func (x *HaproxyStep) GetBackends() map[string]string {
+	if x != nil {
+		return x.Backends
+	}
+	return nil
 }
 
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
@@ -1513,7 +1523,7 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x04path\x129must be a path, with or without a query, such as /current\x1a\"this.matches('^/[^#[:cntrl:] ]*$')\xd8\x01\x01r\x03\x18\x80\bR\x05check\x126\n" +
 	"\x06repeat\x18\x04 \x01(\x0e2\x14.pointsman.v1.RepeatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06repeat\"R\n" +
 	"\x0eRedisFenceStep\x12@\n" +
-	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xc2\xd7/R\x04wait\"\xe0\x02\n" +
+	"\x04wait\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xc2\xd7/R\x04wait\"\xf8\x03\n" +
 	"\vHaproxyStep\x12\x91\x01\n" +
 	"\abackend\x18\x01 \x01(\tBw\xbaHt\xba\x01n\n" +
 	"\n" +
@@ -1521,7 +1531,11 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x06server\x18\x02 \x01(\tBw\xbaHt\xba\x01n\n" +
 	"\n" +
 	"proxy_name\x126must be 1 to 128 letters, digits, '.', '_', ':' or '-'\x1a(this.matches('^[A-Za-z0-9._:-]{1,128}$')\xc8\x01\x01R\x06server\x12+\n" +
-	"\x11shutdown_sessions\x18\x03 \x01(\bR\x10shutdownSessions*Y\n" +
+	"\x11shutdown_sessions\x18\x03 \x01(\bR\x10shutdownSessions\x12Y\n" +
+	"\bbackends\x18\x04 \x03(\v2'.pointsman.v1.HaproxyStep.BackendsEntryB\x14\xbaH\x11\x9a\x01\x0e\"\x05r\x03\x80\x02\x01*\x05r\x03\x80\x02\x01R\bbackends\x1a;\n" +
+	"\rBackendsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
@@ -1545,7 +1559,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
@@ -1573,7 +1587,8 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	nil,                              // 23: pointsman.v1.OvhIpStep.ServicesEntry
 	nil,                              // 24: pointsman.v1.OctaviaStep.PoolsEntry
 	nil,                              // 25: pointsman.v1.CommandTarget.SecretsEntry
-	(*durationpb.Duration)(nil),      // 26: google.protobuf.Duration
+	nil,                              // 26: pointsman.v1.HaproxyStep.BackendsEntry
+	(*durationpb.Duration)(nil),      // 27: google.protobuf.Duration
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
 	20, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
@@ -1590,12 +1605,13 @@ var file_pointsman_v1_targets_proto_depIdxs = []int32{
 	25, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
 	0,  // 12: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
 	0,  // 13: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	26, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	27, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
+	26, // 15: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1609,7 +1625,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

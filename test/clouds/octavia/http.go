@@ -120,7 +120,7 @@ func (s *Sim) carryOut(c *Call, r *http.Request, body []byte) answer {
 		return answer{gone: true}
 	}
 	if c.Keystone {
-		a, err := s.keystone(c, body)
+		a, err := s.keystone(c, r, body)
 		if err != nil {
 			return s.refused(err, FormError)
 		}

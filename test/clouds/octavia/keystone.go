@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +14,13 @@ type User struct {
 	Name, Domain, Password string
 	CredentialID, Secret   string // of an application credential; empty: none
 	Project                string // id; a password login names it
+
+	Roles []string  // in the project; nil: load-balancer_member
+	Ends  time.Time // of the application credential; zero: never
 }
+
+// userID is the id of every user.
+const userID = "5a6b7c8d"
 
 type token struct {
 	user    string
@@ -23,10 +30,11 @@ type token struct {
 // defaultTokenRate is the number of tokens a minute that one user gets.
 const defaultTokenRate = 60
 
-// AddUser makes a user known.
+// AddUser makes a user known, or an application credential anew.
 func (s *Sim) AddUser(u User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.users = slices.DeleteFunc(s.users, func(old User) bool { return u.CredentialID != "" && old.CredentialID == u.CredentialID })
 	s.users = append(s.users, u)
 }
 
@@ -56,8 +64,11 @@ type authRequest struct {
 	} `json:"auth"`
 }
 
-// keystone serves its one call. The caller holds mu.
-func (s *Sim) keystone(c *Call, body []byte) (answer, error) {
+// keystone serves its calls. The caller holds mu.
+func (s *Sim) keystone(c *Call, q *http.Request, body []byte) (answer, error) {
+	if id, ok := strings.CutPrefix(c.Path, "/users/"+userID+"/application_credentials/"); ok && c.Method == http.MethodGet {
+		return s.credential(id, q.Header.Get("X-Auth-Token"))
+	}
 	if c.Method != http.MethodPost || c.Path != "/auth/tokens" {
 		return answer{}, refuse(http.StatusNotFound, "The resource could not be found.")
 	}
@@ -80,6 +91,23 @@ func (s *Sim) keystone(c *Call, body []byte) (answer, error) {
 		return answer{}, s.tooMany(http.StatusTooManyRequests)
 	}
 	return s.issue(u), nil
+}
+
+// credential shows an application credential to who has a token of its user.
+func (s *Sim) credential(id, text string) (answer, error) {
+	if t, ok := s.tokens[text]; !ok || time.Now().After(t.expires) {
+		return answer{}, refuse(http.StatusUnauthorized, "The request you have made requires authentication.")
+	}
+	for _, u := range s.users {
+		if u.CredentialID == id {
+			body := object{"id": id, "name": u.Name, "expires_at": nil, "unrestricted": false}
+			if !u.Ends.IsZero() {
+				body["expires_at"] = u.Ends.Add(s.knobs.ClockSkew).UTC().Format("2006-01-02T15:04:05.000000") // without zone, as Keystone writes this one
+			}
+			return jsonAnswer(http.StatusOK, object{"application_credential": body}), nil
+		}
+	}
+	return answer{}, refuse(http.StatusNotFound, "Could not find Application Credential.")
 }
 
 func (s *Sim) login(r authRequest) (User, bool) {
@@ -111,7 +139,7 @@ func (s *Sim) issue(u User) answer {
 	t := &token{user: u.Name + u.CredentialID, expires: time.Now().Add(ttl)}
 	text := "gAAAAA" + rand.Text()
 	s.tokens[text] = t
-	body := object{"methods": []string{"password"}, "user": object{"name": u.Name}, "catalog": s.catalog()}
+	body := object{"methods": []string{"password"}, "user": object{"id": userID, "name": u.Name}, "roles": rolesOf(u), "catalog": s.catalog()}
 	now := time.Now().Add(k.ClockSkew).UTC()
 	layout := "2006-01-02T15:04:05.000000Z"
 	if k.TokenForm == TokenOffset {
@@ -136,6 +164,18 @@ func (s *Sim) issue(u User) answer {
 		a.token = text
 	}
 	return a
+}
+
+func rolesOf(u User) []object {
+	roles := u.Roles
+	if roles == nil {
+		roles = []string{"load-balancer_member"}
+	}
+	var list []object
+	for _, name := range roles {
+		list = append(list, object{"id": "id of " + name, "name": name})
+	}
+	return list
 }
 
 func (s *Sim) catalog() []object {

@@ -67,10 +67,24 @@ func (x *execution) root(op ast.Operation) node {
 	shop := node{"__typename": is("Shop"), "id": is("gid://shopify/Shop/1"), "myshopifyDomain": is(x.sim.config.Shop)}
 	return node{
 		"__typename": is("QueryRoot"), "shop": is(shop), "currentAppInstallation": is(x.installation()),
-		"publicApiVersions": is([]node{{
-			"__typename": is("ApiVersion"), "handle": is(x.knobs.Oldest), "displayName": is(x.knobs.Oldest), "supported": is(true),
-		}}),
+		"publicApiVersions": is(versions(x.knobs.Oldest)),
 	}
+}
+
+// versions are those that are served: a year of quarters from the oldest on, the
+// next one as a candidate, and unstable.
+func versions(oldest string) (list []node) {
+	at, err := time.Parse("2006-01", oldest)
+	if err != nil {
+		return nil
+	}
+	version := func(handle string, supported bool) node {
+		return node{"__typename": is("ApiVersion"), "handle": is(handle), "displayName": is(handle), "supported": is(supported)}
+	}
+	for quarter := range 5 {
+		list = append(list, version(at.AddDate(0, 3*quarter, 0).Format("2006-01"), quarter < 4))
+	}
+	return append(list, version("unstable", false))
 }
 
 func (x *execution) installation() node {

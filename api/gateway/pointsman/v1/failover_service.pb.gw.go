@@ -119,6 +119,41 @@ func local_request_FailoverService_GetFailover_0(ctx context.Context, marshaler 
 	return msg, metadata, err
 }
 
+var filter_FailoverService_ListScores_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
+
+func request_FailoverService_ListScores_0(ctx context.Context, marshaler runtime.Marshaler, client extPointsmanv1.FailoverServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extPointsmanv1.ListScoresRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_FailoverService_ListScores_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.ListScores(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_FailoverService_ListScores_0(ctx context.Context, marshaler runtime.Marshaler, server extPointsmanv1.FailoverServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extPointsmanv1.ListScoresRequest
+		metadata runtime.ServerMetadata
+	)
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_FailoverService_ListScores_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	msg, err := server.ListScores(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 var filter_FailoverService_WatchFailovers_0 = &utilities.DoubleArray{Encoding: map[string]int{}, Base: []int(nil), Check: []int(nil)}
 
 func request_FailoverService_WatchFailovers_0(ctx context.Context, marshaler runtime.Marshaler, client extPointsmanv1.FailoverServiceClient, req *http.Request, pathParams map[string]string) (extPointsmanv1.FailoverService_WatchFailoversClient, runtime.ServerMetadata, error) {
@@ -192,6 +227,26 @@ func RegisterFailoverServiceHandlerServer(ctx context.Context, mux *runtime.Serv
 			return
 		}
 		forward_FailoverService_GetFailover_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
+	mux.Handle(http.MethodGet, pattern_FailoverService_ListScores_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/pointsman.v1.FailoverService/ListScores", runtime.WithHTTPPathPattern("/v1/scores"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_FailoverService_ListScores_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FailoverService_ListScores_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
 
 	mux.Handle(http.MethodGet, pattern_FailoverService_WatchFailovers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
@@ -274,6 +329,23 @@ func RegisterFailoverServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 		}
 		forward_FailoverService_GetFailover_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_FailoverService_ListScores_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/pointsman.v1.FailoverService/ListScores", runtime.WithHTTPPathPattern("/v1/scores"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_FailoverService_ListScores_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_FailoverService_ListScores_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodGet, pattern_FailoverService_WatchFailovers_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -297,11 +369,13 @@ func RegisterFailoverServiceHandlerClient(ctx context.Context, mux *runtime.Serv
 var (
 	pattern_FailoverService_ListFailovers_0  = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "failovers"}, "", runtime.WithStrictDeepWildcard()))
 	pattern_FailoverService_GetFailover_0    = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "failovers", "id"}, "", runtime.WithStrictDeepWildcard()))
+	pattern_FailoverService_ListScores_0     = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "scores"}, "", runtime.WithStrictDeepWildcard()))
 	pattern_FailoverService_WatchFailovers_0 = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "failovers"}, "watch", runtime.WithStrictDeepWildcard()))
 )
 
 var (
 	forward_FailoverService_ListFailovers_0  = runtime.ForwardResponseMessage
 	forward_FailoverService_GetFailover_0    = runtime.ForwardResponseMessage
+	forward_FailoverService_ListScores_0     = runtime.ForwardResponseMessage
 	forward_FailoverService_WatchFailovers_0 = runtime.ForwardResponseStream
 )

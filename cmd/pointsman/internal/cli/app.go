@@ -62,7 +62,7 @@ func (a *App) Root() *cobra.Command {
 	}
 	root.AddCommand(
 		a.serverCommand(), a.configCommand(), a.statusCommand(), a.applyCommand(), a.specCommand(),
-		a.mastersCommand(), a.failoversCommand(), a.switchoverCommand(), a.actionsCommand(), a.settingsCommand(),
+		a.mastersCommand(), a.failoversCommand(), a.scoreCommand(), a.switchoverCommand(), a.actionsCommand(), a.settingsCommand(),
 		a.nodesCommand(), a.leaderCommand(), a.logCommand(), a.doctorCommand(), a.upgradeCommand(), a.notifyCommand(), a.versionCommand(),
 		a.referenceCommand(),
 	)

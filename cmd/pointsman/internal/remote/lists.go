@@ -25,6 +25,15 @@ func (s *Session) Failovers(ctx context.Context, filter string, limit int) (*poi
 		})
 }
 
+// Scores lists the scores of masters, by master.
+func (s *Session) Scores(ctx context.Context, filter string) (*pointsmanv1.ListScoresResponse, error) {
+	c := pointsmanv1.NewFailoverServiceClient(s.Conn())
+	return Pages(0, func(r *pointsmanv1.ListScoresResponse) int { return len(r.GetScores()) },
+		func(token string, size int32) (*pointsmanv1.ListScoresResponse, error) {
+			return c.ListScores(ctx, &pointsmanv1.ListScoresRequest{Read: s.Read(), PageSize: size, PageToken: token, Filter: filter})
+		})
+}
+
 // Actions lists actions, those of the newest failovers first; a limit of 0
 // means all.
 func (s *Session) Actions(ctx context.Context, filter string, limit int) (*pointsmanv1.ListActionsResponse, error) {

@@ -52,7 +52,7 @@ func stateTone(s pointsmanv1.ActionState) tone {
 		return good
 	case pointsmanv1.ActionState_ACTION_STATE_STUCK:
 		return bad
-	case pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED, pointsmanv1.ActionState_ACTION_STATE_ABANDONED:
+	case pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED, pointsmanv1.ActionState_ACTION_STATE_ABANDONED, pointsmanv1.ActionState_ACTION_STATE_OBSERVED:
 		return faint
 	}
 	return warn

@@ -82,7 +82,7 @@ func laneMark(a *pointsmanv1.Action) (string, tone) {
 		return "●", good
 	case pointsmanv1.ActionState_ACTION_STATE_STUCK:
 		return "✗", bad
-	case pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED, pointsmanv1.ActionState_ACTION_STATE_ABANDONED:
+	case pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED, pointsmanv1.ActionState_ACTION_STATE_ABANDONED, pointsmanv1.ActionState_ACTION_STATE_OBSERVED:
 		return "○", faint
 	}
 	return " ", warn

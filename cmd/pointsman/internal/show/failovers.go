@@ -78,6 +78,9 @@ func request(f *pointsmanv1.Failover) string {
 // tally counts actions by state: "2/3 done".
 func tally(actions []*pointsmanv1.Action) string {
 	done := 0
+	if len(actions) > 0 && actions[0].GetState() == pointsmanv1.ActionState_ACTION_STATE_OBSERVED {
+		return fmt.Sprintf("%d observed", len(actions))
+	}
 	for _, a := range actions {
 		if a.GetState() == pointsmanv1.ActionState_ACTION_STATE_DONE {
 			done++

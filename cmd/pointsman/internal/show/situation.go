@@ -272,6 +272,8 @@ func (s Status) found(a *pointsmanv1.Action) (string, tone) {
 		return "being written", warn
 	case pointsmanv1.ActionState_ACTION_STATE_STUCK:
 		return "not as wanted: stuck", bad
+	case pointsmanv1.ActionState_ACTION_STATE_OBSERVED:
+		return "only observed: " + or(Word(a.GetScore().GetResult())), plain
 	case pointsmanv1.ActionState_ACTION_STATE_ABANDONED:
 		return "given up: " + or(a.GetReason()), warn
 	}

@@ -21,6 +21,10 @@ func (p *Printer) Failover(f *pointsmanv1.Failover, now *durationpb.Duration) {
 	p.bars(t)
 	p.events(t)
 	p.plan(f)
+	if f.GetState() == pointsmanv1.FailoverState_FAILOVER_STATE_OBSERVED {
+		p.printf("\nwhat became of it, after the promotion\n")
+		p.scores(f)
+	}
 	p.evidence(f)
 	p.nextOf(f)
 }
@@ -41,6 +45,8 @@ func (t *timeline) summary(now *durationpb.Duration) []string {
 	switch {
 	case len(f.GetActions()) == 0:
 		return append(lines, "no actions: the plan was empty")
+	case f.GetState() == pointsmanv1.FailoverState_FAILOVER_STATE_OBSERVED:
+		return append(lines, fmt.Sprintf("only observed: %s planned, none carried out", count(len(f.GetActions()), "action")))
 	case !t.open:
 		lines = append(lines, fmt.Sprintf("%s after %s: %s", or(Word(f.GetState())), Span(t.end-t.accepted), counted))
 		return append(lines, t.chain()...)
@@ -242,7 +248,8 @@ func Final(s pointsmanv1.ActionState) bool {
 	switch s {
 	case pointsmanv1.ActionState_ACTION_STATE_DONE,
 		pointsmanv1.ActionState_ACTION_STATE_SUPERSEDED,
-		pointsmanv1.ActionState_ACTION_STATE_ABANDONED:
+		pointsmanv1.ActionState_ACTION_STATE_ABANDONED,
+		pointsmanv1.ActionState_ACTION_STATE_OBSERVED:
 		return true
 	}
 	return false

@@ -187,8 +187,11 @@ func (t *timeline) story() []event {
 }
 
 func ending(f *pointsmanv1.Failover) string {
-	if f.GetState() == pointsmanv1.FailoverState_FAILOVER_STATE_DONE {
+	switch f.GetState() {
+	case pointsmanv1.FailoverState_FAILOVER_STATE_DONE:
 		return "every action is done"
+	case pointsmanv1.FailoverState_FAILOVER_STATE_OBSERVED:
+		return "only observed: nothing is carried out"
 	}
 	return Word(f.GetState())
 }

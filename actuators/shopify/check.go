@@ -1,0 +1,48 @@
+package shopify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pointsman/pointsman/actuators"
+)
+
+var _ actuators.Checker = (*actuator)(nil)
+
+// maxVersions bounds the API versions that a problem names.
+const maxVersions = 8
+
+// Check implements actuators.Checker: the versions that the shop's API serves. One
+// that is no longer served is answered by another one, without a word but a
+// header. Which scope app-data metafields need is not published, and Shopify has
+// no call that tells what a write would be refused for.
+func (a *actuator) Check(ctx context.Context, _ actuators.Subject) ([]string, error) {
+	var data struct {
+		Versions []struct {
+			Handle    string `json:"handle"`
+			Supported bool   `json:"supported"`
+		} `json:"publicApiVersions"`
+	}
+	asked := call{name: "read API versions", query: "query PointsmanVersions { publicApiVersions { handle supported } }", out: &data}
+	if _, err := a.client.do(ctx, asked); err != nil {
+		return nil, err
+	}
+	var served []string
+	for _, v := range data.Versions {
+		if v.Supported {
+			served = append(served, v.Handle)
+		}
+	}
+	slices.Sort(served)
+	switch {
+	case len(served) == 0: // not told
+		return nil, nil
+	case !slices.Contains(served, a.client.version):
+		return []string{fmt.Sprintf("Shopify does not serve API version %s; it serves %s", a.client.version, a.client.quote(strings.Join(served[:min(len(served), maxVersions)], ", ")))}, nil
+	case served[0] == a.client.version && len(served) > 1:
+		return []string{fmt.Sprintf("API version %s is the oldest that Shopify serves, and ends with the quarter; it serves %s too", a.client.version, a.client.quote(served[len(served)-1]))}, nil
+	}
+	return nil, nil
+}
