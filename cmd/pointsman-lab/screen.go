@@ -160,5 +160,9 @@ func (s *screen) places(a lab.Addresses, leader string) {
 	if shop := a.Providers.Shopify; shop != nil {
 		line("shopify", fmt.Sprintf("%s, token in %s", shop.URL, shop.Token))
 	}
+	if a.Providers.HTTP != "" {
+		line("http", a.Providers.HTTP)
+		line("command", a.Providers.Command)
+	}
 	line("spec", a.Spec)
 }

@@ -22,6 +22,7 @@ line of JSON; a line for the shell with POINTSMAN_ENDPOINTS follows.`,
 		RunE: func(c *cobra.Command, _ []string) error { return up(c, *o, asJSON) },
 	}
 	c.Flags().BoolVar(&o.Shopify, "shopify", false, "a simulated Shopify shop besides, which a second stage tells where the master is")
+	c.Flags().BoolVar(&o.All, "all", false, "the shop, an endpoint (http) and a script (command) besides, each told by the second stage")
 	c.Flags().BoolVar(&asJSON, "json", false, "the addresses as one line of JSON")
 	return c
 }

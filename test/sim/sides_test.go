@@ -39,7 +39,16 @@ type sideWrite struct {
 	of            fsm.FailoverID // without a number where the object does not say it
 	to            fsm.Address    // then: where it leads
 	came, effect  time.Time
+	moved         time.Time // where what was taken is carried out later; zero: at its effect
 	before, after string
+}
+
+// landed is when the object changed.
+func (w sideWrite) landed() time.Time {
+	if w.moved.IsZero() {
+		return w.effect
+	}
+	return w.moved
 }
 
 // sidePlan is what a seed decides of one.

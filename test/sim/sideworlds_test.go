@@ -242,7 +242,7 @@ func ipSide(r *rand.Rand, p *plan) (*side, error) {
 			calls := sim.Journal(0).Calls
 			for _, v := range sim.IPMoves() {
 				master, to := masterOf(v.To)
-				w := sideWrite{of: fsm.FailoverID{Master: master}, to: to, before: v.From, after: v.To}
+				w := sideWrite{of: fsm.FailoverID{Master: master}, to: to, moved: v.At, before: v.From, after: v.To}
 				for _, c := range calls {
 					if c.Seq == v.Seq {
 						w.came, w.effect = c.Received, c.Effect // what was taken is carried out in order, however late

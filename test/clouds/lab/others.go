@@ -26,7 +26,7 @@ func startOthers(dir string) (*Others, error) {
 		return nil, fmt.Errorf("write the lab's script: %w", err)
 	}
 	if o.Hook, err = startHook(dir); err != nil {
-		return nil, fmt.Errorf("start the lab's endpoint: %w", err)
+		return nil, errors.Join(fmt.Errorf("start the lab's endpoint: %w", err), o.Script.remove())
 	}
 	return o, nil
 }
