@@ -28,6 +28,9 @@
 // TestPausedLeaderReads: a leader is stopped and replaced, and read through when
 // it wakes.
 //
+// TestEveryProvider: one spec with OVH, a shop, an endpoint and a script, faults at
+// each of them, and what each carried out counted against the log.
+//
 // With the tag failpoints: the leader dies at every named point between Observe
 // and Settle, and is stopped at some over a newer failover; one effect must
 // remain each time.

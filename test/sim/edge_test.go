@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -52,8 +53,18 @@ func newEdge(r *run) *edge {
 	return &edge{run: r, next: r.sim.Handler(), past: map[int64][]version{}}
 }
 
-func (e *edge) remember(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+// serve answers for a host of the run's network until its server is closed.
+func (r *run) serve(host string, h http.Handler) (*http.Server, error) {
+	l, err := r.hub.join(host).Listen(host + ":80")
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{
+		Handler: h, ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+	}
+	r.graves.Go(func() { _ = server.Serve(l) })
+	return server, nil
 }
 
 // ServeHTTP implements http.Handler.

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -166,15 +165,9 @@ func (r *run) startProvider() error {
 		}
 	}
 	sim.AddCredential(ovh.Credential{ApplicationKey: "ak", ApplicationSecret: "as", ConsumerKey: "ck"})
-	l, err := r.hub.join(provider).Listen(provider + ":80")
-	if err != nil {
+	if r.server, err = r.serve(provider, r.edge); err != nil {
 		return err
 	}
-	r.server = &http.Server{
-		Handler: r.edge, ReadHeaderTimeout: time.Hour, ConnContext: r.edge.remember,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-	}
-	r.graves.Go(func() { _ = r.server.Serve(l) })
 	if err := r.startShop(); err != nil {
 		return err
 	}

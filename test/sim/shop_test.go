@@ -3,9 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"time"
 
@@ -114,15 +112,8 @@ func (r *run) startShop() error {
 			return err
 		}
 	}
-	l, err := r.hub.join(shopHost).Listen(shopHost + ":80")
-	if err != nil {
-		return err
-	}
-	r.shopServer = &http.Server{
-		Handler: r.shop.Handler(), ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
-	}
-	r.graves.Go(func() { _ = r.shopServer.Serve(l) })
-	return nil
+	r.shopServer, err = r.serve(shopHost, r.shop.Handler())
+	return err
 }
 
 func (r *run) closeShop() {

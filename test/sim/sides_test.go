@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +26,6 @@ type side struct {
 	handler http.Handler
 	value   func(i int, m masterPlan) fsm.Address // where the object of the i-th master is; empty: at no candidate
 	writes  func() []sideWrite                    // those that were carried out, in order
-	open    func() (why []string)                 // what it has not ended yet; nil: nothing ever
 	close   func()
 
 	edge   *sideEdge
@@ -250,12 +248,9 @@ func (r *run) startSides() error {
 		}
 		r.sides = append(r.sides, s)
 		s.edge = &sideEdge{run: r, next: s.handler, faults: slices.Clone(plan.Faults), held: map[time.Time]time.Time{}}
-		l, err := r.hub.join(s.name).Listen(s.name + ":80")
-		if err != nil {
+		if s.server, err = r.serve(s.name, s.edge); err != nil {
 			return err
 		}
-		s.server = &http.Server{Handler: s.edge, ReadHeaderTimeout: time.Hour, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
-		r.graves.Go(func() { _ = s.server.Serve(l) })
 	}
 	return nil
 }
@@ -283,9 +278,6 @@ func (r *run) sidesComing() (why []string) {
 	for _, s := range r.sides {
 		if n := s.edge.unquiet(); n > 0 {
 			why = append(why, fmt.Sprintf("%d requests of %s are under way", n, s.name))
-		}
-		if s.open != nil {
-			why = append(why, s.open()...)
 		}
 	}
 	return why
