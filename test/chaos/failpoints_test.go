@@ -70,6 +70,10 @@ func crash(ctx context.Context, t *testing.T, l *lab.Lab, dir string, n int, poi
 	if err := l.WaitReady(ctx); err != nil {
 		t.Fatal(err)
 	}
+	// A claim rides in the Observe entry only where nothing is busy from the failover before.
+	if err := lab.Until(ctx, carriedWithin, "every object to be free", free(l)); err != nil {
+		t.Fatal(err)
+	}
 	before := pids(l)
 	for _, p := range points {
 		if err := os.WriteFile(filepath.Join(dir, p), nil, 0o600); err != nil {

@@ -160,7 +160,7 @@ func (r *run) armed(ctx context.Context, file string, stop bool) (s *shot, n *la
 	}
 	defer os.Remove(path)      // where nobody came to it
 	if file == "lb.observed" { // a claim rides along only where nothing is busy from the run before
-		if err := lab.Until(ctx, carriedWithin, "every object to be free", r.free); err != nil {
+		if err := lab.Until(ctx, carriedWithin, "every object to be free", free(r.l)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -181,12 +181,18 @@ func (r *run) armed(ctx context.Context, file string, stop bool) (s *shot, n *la
 	return s, n, err
 }
 
-// free says that no claim keeps an object busy.
-func (r *run) free(ctx context.Context) error {
-	n, _, err := r.leader(ctx)
-	if err != nil {
-		return err
+// free says that no claim keeps an object busy, by the leader's own count.
+func free(l *lab.Lab) func(context.Context) error {
+	return func(ctx context.Context) error {
+		n, err := l.Nodes.Leader(ctx)
+		if err != nil {
+			return err
+		}
+		return idle(ctx, n)
 	}
+}
+
+func idle(ctx context.Context, n *lab.Node) error {
 	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.HTTP()+"/metrics", nil)
 	if err != nil {
 		return err
