@@ -127,6 +127,9 @@ func verdictOf(r fsm.Refusal) (verdict, bool) {
 		fsm.ErrLimit:       {codes.ResourceExhausted, r.Reason(), ""},
 		fsm.ErrCluster:     {codes.FailedPrecondition, r.Reason(), ""},
 		fsm.ErrSwitchover:  {codes.FailedPrecondition, r.Reason(), ""},
+		fsm.ErrSuspended:   {codes.FailedPrecondition, r.Reason(), ""},
+		fsm.ErrHeld:        {codes.FailedPrecondition, r.Reason(), ""},
+		fsm.ErrFenced:      {codes.Aborted, r.Reason(), ""},
 	}
 	v, ok := table[r]
 	return v, ok

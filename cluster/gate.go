@@ -32,9 +32,22 @@ func observable(c fsm.Command, s fsm.State, voters []fsm.NodeID) error {
 	if !ok || !slices.ContainsFunc(put.Spec.Masters, func(m fsm.MasterSpec) bool { return m.Observe }) {
 		return nil
 	}
+	return known(fsm.KindNoteScore, "observe_only with a plan", s, voters)
+}
+
+// poolable is the same for a spec with pools: their form is as old as sessions.
+func poolable(c fsm.Command, s fsm.State, voters []fsm.NodeID) error {
+	if put, ok := c.(fsm.PutSpec); !ok || len(put.Spec.Pools) == 0 {
+		return nil
+	}
+	return known(fsm.KindMoveLeases, "pools", s, voters)
+}
+
+// known refuses what a voter that the log has met cannot read.
+func known(k fsm.Kind, what string, s fsm.State, voters []fsm.NodeID) error {
 	for _, v := range voters {
-		if m, met := s.Member(v); met && !slices.Contains(m.Reads, fsm.KindNoteScore) {
-			return fmt.Errorf("%w: node %s has not announced that it knows observe_only with a plan", ErrNotReadable, v)
+		if m, met := s.Member(v); met && !slices.Contains(m.Reads, k) {
+			return fmt.Errorf("%w: node %s has not announced that it knows %s", ErrNotReadable, v, what)
 		}
 	}
 	return nil

@@ -286,6 +286,9 @@ func (n *Node) encode(t *tenure, d draft) ([]byte, error) {
 	if err := observable(d.command, n.machine.state(), n.voters()); err != nil {
 		return nil, err
 	}
+	if err := poolable(d.command, n.machine.state(), n.voters()); err != nil {
+		return nil, err
+	}
 	data, err := journal.Encode(fsm.Entry{
 		ID: d.id, Term: t.term, Clock: t.clock(), Wall: n.cfg.Faults.wall(), Node: d.node, Actor: d.actor, Command: d.command,
 	})

@@ -129,6 +129,9 @@ func (t try) freeing(ctx context.Context, a fsm.Action) <-chan struct{} {
 
 // settingEffect tells whether an effect inside the log changes anything.
 func settingEffect(state fsm.State, out actuators.Outcome) fsm.Effect {
+	if len(out.Settings) == 0 { // the object says all: a pool, which its failover has suspended
+		return fsm.Changed
+	}
 	for _, w := range out.Settings {
 		if now, ok := state.Setting(w.Key); !ok || now.Value != w.Value {
 			return fsm.Changed

@@ -29,16 +29,20 @@ const (
 	KindAskSwitchover  // the same
 	KindNoteSwitchover // the same
 	KindNoteScore      // the same
+	KindOpenSession    // the same
+	KindCloseSessions  // the same
+	KindGrantLeases    // the same
+	KindMoveLeases     // the same
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover", "note_score"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover", "note_score", "open_session", "close_sessions", "grant_leases", "move_leases"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
 // Kinds lists every kind that this release reads.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
-	for k := KindInitCluster; k <= KindNoteScore; k++ {
+	for k := KindInitCluster; k <= KindMoveLeases; k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds
@@ -69,7 +73,7 @@ type Answer struct {
 	Detail  string
 	Index   uint64
 	Number  Number    // of the failover that an Observe made; zero: none
-	Token   Token     // of a Claim
+	Token   Token     // of a Claim, a session or a grant
 	Claims  []Granted // that rode in an Observe and were granted
 }
 

@@ -73,8 +73,9 @@ func (c PutSpec) apply(s State, e Entry) (State, Answer) {
 			s = s.dropMaster(old.ID)
 		}
 	}
+	was := s.spec
 	s.spec = c.Spec
-	return s, accepted()
+	return s.putPools(was, e), accepted()
 }
 
 // CheckSpec says whether the spec would be accepted now. A dry run asks it too.
@@ -95,6 +96,9 @@ func (s State) CheckSpec(c PutSpec) error {
 		if _, kept := c.Spec.Target(a.Target.ID); !kept && a.Target.ID != "" {
 			return refuse(ErrOpenActions, "target %s: action %s is %s; abandon it or let it finish", a.Target.ID, a.ID, a.Phase)
 		}
+	}
+	if err := s.checkPools(c.Spec); err != nil {
+		return err
 	}
 	for _, m := range c.Spec.Masters {
 		if now, ok := s.Master(m.ID); ok && now.Known() && !m.Candidate(now.Address) {

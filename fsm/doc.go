@@ -36,7 +36,26 @@
 // spec says later: a change of observe_only counts from the next failover on.
 // What successive reads saw of its object (NoteScore) stands beside it.
 //
+// A partition of a pool, whose leases workers hold:
+//
+//	         GrantLeases{term}                    MoveLeases{drain}, Observe
+//	free ─────────────────────────▶ held ─────────────────────────▶ draining
+//	 ▲ ▲                             │ │                             │ │
+//	 │ └── release, session closed ◀─┘─│─────────────────────────────┘ │
+//	 │                                 └──▶ locked ◀───────────────────┘ revoke, lapse,
+//	 └── MoveLeases{unlock | release} ◀──────┘                           session expired or revoked
+//
+// Each grant has the token of its entry, and no partition goes from one session to
+// another but over free. Observe suspends the pools of its master in its own entry
+// (what is held drains, or is locked at once), and nothing is granted until the
+// in-log step of that very failover is done or abandoned: then every grant is for
+// the new address. Who counts a ttl, a drain time or a lock is the leader (package
+// leases); what it counted stands in its command, which names its term.
+//
 // What can go wrong, and why it is safe:
+//   - A deposed leader says that a ttl ran out: another term, refused (ErrTerm).
+//   - A worker that was paused releases, or somebody asks for it, with the token of a
+//     former grant: refused (ErrFenced).
 //   - A claim is delayed over an election: its term is not its entry's, refused (ErrTerm).
 //   - A deposed leader settles late: its token is not the current one, refused (ErrNotHolder);
 //     if nobody claimed meanwhile, its word is true and counts.

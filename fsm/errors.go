@@ -50,6 +50,12 @@ const (
 	ErrCluster
 	// ErrSwitchover is returned when a switchover of the master may still be running.
 	ErrSwitchover
+	// ErrSuspended is returned when nothing may be granted from a pool now.
+	ErrSuspended
+	// ErrHeld is returned when partitions of a pool are held that must be free.
+	ErrHeld
+	// ErrFenced is returned when a token is not that of the newest grant, or not of the session that names it.
+	ErrFenced
 )
 
 var refusals = [...][2]string{
@@ -75,6 +81,9 @@ var refusals = [...][2]string{
 	{"LIMIT", "a bound would be exceeded"},
 	{"CLUSTER_EXISTS", "the cluster has an identity already"},
 	{"SWITCHOVER_RUNNING", "a switchover of the master may still be running"},
+	{"POOL_SUSPENDED", "nothing is granted from the pool now"},
+	{"LEASES_HELD", "partitions of the pool are held"},
+	{"LEASE_FENCED", "not the token of the newest grant"},
 }
 
 // Reason is the refusal's stable name for programs, UPPER_SNAKE.

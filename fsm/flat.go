@@ -22,6 +22,9 @@ type Flat struct {
 	Conditions  []Condition
 	Switchovers []Switchover
 	Scores      []Score
+	Pools       []Pool
+	Sessions    []Session
+	Leases      []Lease
 }
 
 // Flatten lists the state in key order, the same on every node.
@@ -41,6 +44,9 @@ func (s State) Flatten() Flat {
 		Conditions:  values(s.conditions, nil),
 		Switchovers: values(s.switchovers, nil),
 		Scores:      values(s.scores, nil),
+		Pools:       s.Pools(),
+		Sessions:    s.Sessions(""),
+		Leases:      s.Leases(""),
 	}
 }
 
@@ -80,6 +86,15 @@ func Unflatten(f Flat) State {
 	}
 	for _, v := range f.Scores {
 		s.scores, _, _ = s.scores.Insert(v.Action.key(), v)
+	}
+	for _, p := range f.Pools {
+		s = s.withPool(p)
+	}
+	for _, v := range f.Sessions {
+		s = s.withSession(v)
+	}
+	for _, l := range f.Leases {
+		s = s.withLease(l)
 	}
 	for _, k := range f.Answers {
 		s = s.remember(k)

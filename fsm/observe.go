@@ -63,6 +63,9 @@ func (c Observe) apply(s State, e Entry) (State, Answer) {
 	}
 	if c.As == Seed && !planted.Bug(planted.FirstViewRuns) || c.As == Rebase {
 		s.masters, _, _ = s.masters.Insert([]byte(m.ID), m)
+		if c.As == Seed {
+			s = s.located(m.ID, m.Address, e)
+		}
 		return s, accepted()
 	}
 	if len(c.Values) != len(spec.steps()) {
@@ -71,6 +74,7 @@ func (c Observe) apply(s State, e Entry) (State, Answer) {
 	m.Number++
 	s.masters, _, _ = s.masters.Insert([]byte(m.ID), m)
 	s = s.supersede(FailoverID{c.Master, m.Number - 1}, e)
+	s = s.suspend(FailoverID{c.Master, m.Number}, e)
 	return c.begin(s, e, spec, from, m.Number)
 }
 

@@ -82,6 +82,7 @@ func (c Settle) apply(s State, e Entry) (State, Answer) {
 		for _, w := range c.Settings {
 			s = s.set(Setting{Key: w.Key, Value: w.Value, Owner: a.ID, Actor: e.Actor}, e)
 		}
+		s = s.reopen(a, e)
 	}
 	if planted.Bug(planted.FreeAtSettle) {
 		s, _ = Release{Object: a.Step.Object, Token: c.Token}.apply(s, e)
@@ -218,5 +219,5 @@ func (c Abandon) apply(s State, e Entry) (State, Answer) {
 	case a.Phase != Stuck && a.Phase != Pending && a.Phase != Waiting:
 		return refused(s, refuse(ErrPhase, "action %s is %s; only a stuck, pending or waiting one can be abandoned", a.ID, a.Phase))
 	}
-	return s.with(a.move(Abandoned, c.Reason, s, e)), accepted()
+	return s.with(a.move(Abandoned, c.Reason, s, e)).reopen(a, e), accepted()
 }

@@ -37,6 +37,7 @@ type Spec struct {
 	Revision Revision
 	Masters  []MasterSpec
 	Targets  []TargetSpec
+	Pools    []PoolSpec
 	Source   []byte  // the whole spec as the API knows it; opaque here
 	Applied  Applied // set from the log
 }
@@ -178,7 +179,7 @@ func (s Spec) Check() error {
 			return err
 		}
 	}
-	return nil
+	return s.checkPools(objects)
 }
 
 func (m MasterSpec) check(targets map[TargetID]bool, objects map[ObjectID]string) error {

@@ -31,8 +31,12 @@ type State struct {
 	conditions  *iradix.Tree[Condition]  // by master
 	switchovers *iradix.Tree[Switchover] // by master
 	scores      *iradix.Tree[Score]      // by action
-	aged        *iradix.Tree[CommandID]  // derived: the same by index, oldest first
-	stored      int                      // derived: bytes of all settings' keys and values
+	pools       *iradix.Tree[Pool]
+	sessions    *iradix.Tree[Session]
+	leases      *iradix.Tree[Lease]     // partitions that were granted at least once
+	joined      *iradix.Tree[SessionID] // derived: the sessions by pool
+	aged        *iradix.Tree[CommandID] // derived: the same by index, oldest first
+	stored      int                     // derived: bytes of all settings' keys and values
 }
 
 // Master is what was last accepted for one declared master.
@@ -189,6 +193,10 @@ func New() State {
 		conditions:  iradix.New[Condition](),
 		switchovers: iradix.New[Switchover](),
 		scores:      iradix.New[Score](),
+		pools:       iradix.New[Pool](),
+		sessions:    iradix.New[Session](),
+		leases:      iradix.New[Lease](),
+		joined:      iradix.New[SessionID](),
 	}
 }
 

@@ -68,6 +68,14 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return &journalv1.NoteSwitchover{Master: string(c.Master), Token: uint64(c.Token), To: uint32(c.To), Detail: c.Detail}, nil
 	case fsm.NoteScore:
 		return noteScoreOut(c), nil
+	case fsm.OpenSession:
+		return openSessionOut(c), nil
+	case fsm.CloseSessions:
+		return closeSessionsOut(c), nil
+	case fsm.GrantLeases:
+		return grantLeasesOut(c), nil
+	case fsm.MoveLeases:
+		return moveLeasesOut(c), nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:
@@ -136,6 +144,10 @@ func readers() map[fsm.Kind]reader {
 		fsm.KindAskSwitchover:  reading(askIn),
 		fsm.KindNoteSwitchover: reading(noteSwitchoverIn),
 		fsm.KindNoteScore:      reading(noteScoreIn),
+		fsm.KindOpenSession:    reading(openSessionIn),
+		fsm.KindCloseSessions:  reading(closeSessionsIn),
+		fsm.KindGrantLeases:    reading(grantLeasesIn),
+		fsm.KindMoveLeases:     reading(moveLeasesIn),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}
 		}),

@@ -10,14 +10,14 @@ import (
 func specOut(s fsm.Spec) *journalv1.Spec {
 	return &journalv1.Spec{
 		Revision: uint64(s.Revision), Source: s.Source, Applied: appliedOut(s.Applied),
-		Masters: each(s.Masters, masterSpecOut), Targets: each(s.Targets, targetOut),
+		Masters: each(s.Masters, masterSpecOut), Targets: each(s.Targets, targetOut), Pools: each(s.Pools, poolSpecOut),
 	}
 }
 
 func specIn(m *journalv1.Spec) fsm.Spec {
 	return fsm.Spec{
 		Revision: fsm.Revision(m.GetRevision()), Source: m.GetSource(), Applied: appliedIn(m.GetApplied()),
-		Masters: each(m.GetMasters(), masterSpecIn), Targets: each(m.GetTargets(), targetIn),
+		Masters: each(m.GetMasters(), masterSpecIn), Targets: each(m.GetTargets(), targetIn), Pools: each(m.GetPools(), poolSpecIn),
 	}
 }
 

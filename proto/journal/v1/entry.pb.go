@@ -1707,6 +1707,417 @@ func (x *NoteScore) GetHeld() string {
 	return ""
 }
 
+// OpenSession is fsm.OpenSession.
+type OpenSession struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The pool.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Name of the worker.
+	Worker string `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
+	// Its zone.
+	Zone string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Most partitions that it takes; 0: as many as there are.
+	Capacity int64 `protobuf:"varint,4,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// SHA-256, in hex, of its key.
+	Key           string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenSession) Reset() {
+	*x = OpenSession{}
+	mi := &file_journal_v1_entry_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenSession) ProtoMessage() {}
+
+func (x *OpenSession) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenSession.ProtoReflect.Descriptor instead.
+func (*OpenSession) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *OpenSession) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *OpenSession) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *OpenSession) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *OpenSession) GetCapacity() int64 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *OpenSession) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// CloseSessions is fsm.CloseSessions.
+type CloseSessions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Term of the proposer, when it counted their ttl.
+	Term uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// Number of fsm.Leaving.
+	How uint32 `protobuf:"varint,2,opt,name=how,proto3" json:"how,omitempty"`
+	// The sessions.
+	Sessions      []uint64 `protobuf:"varint,3,rep,packed,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseSessions) Reset() {
+	*x = CloseSessions{}
+	mi := &file_journal_v1_entry_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseSessions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseSessions) ProtoMessage() {}
+
+func (x *CloseSessions) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseSessions.ProtoReflect.Descriptor instead.
+func (*CloseSessions) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CloseSessions) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *CloseSessions) GetHow() uint32 {
+	if x != nil {
+		return x.How
+	}
+	return 0
+}
+
+func (x *CloseSessions) GetSessions() []uint64 {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// GrantLeases is fsm.GrantLeases.
+type GrantLeases struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Term of the proposer.
+	Term uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// The pool.
+	Pool string `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
+	// What is given to whom.
+	Grants        []*Grant `protobuf:"bytes,3,rep,name=grants,proto3" json:"grants,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrantLeases) Reset() {
+	*x = GrantLeases{}
+	mi := &file_journal_v1_entry_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrantLeases) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrantLeases) ProtoMessage() {}
+
+func (x *GrantLeases) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrantLeases.ProtoReflect.Descriptor instead.
+func (*GrantLeases) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GrantLeases) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *GrantLeases) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *GrantLeases) GetGrants() []*Grant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+// Grant is fsm.Grant.
+type Grant struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The partition.
+	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// The session.
+	Session       uint64 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_journal_v1_entry_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Grant) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Grant) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+// MoveLeases is fsm.MoveLeases.
+type MoveLeases struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Term of the proposer, when it counted; 0: somebody asks.
+	Term uint64 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
+	// The pool.
+	Pool string `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Number of fsm.LeaseMove.
+	Move uint32 `protobuf:"varint,3,opt,name=move,proto3" json:"move,omitempty"`
+	// The holder that releases.
+	Session uint64 `protobuf:"varint,4,opt,name=session,proto3" json:"session,omitempty"`
+	// The grants that are meant.
+	Items []*LeaseItem `protobuf:"bytes,5,rep,name=items,proto3" json:"items,omitempty"`
+	// Why, for people.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveLeases) Reset() {
+	*x = MoveLeases{}
+	mi := &file_journal_v1_entry_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveLeases) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveLeases) ProtoMessage() {}
+
+func (x *MoveLeases) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveLeases.ProtoReflect.Descriptor instead.
+func (*MoveLeases) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *MoveLeases) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *MoveLeases) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *MoveLeases) GetMove() uint32 {
+	if x != nil {
+		return x.Move
+	}
+	return 0
+}
+
+func (x *MoveLeases) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *MoveLeases) GetItems() []*LeaseItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *MoveLeases) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// LeaseItem is fsm.LeaseItem.
+type LeaseItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The partition.
+	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Token of the grant.
+	Token         uint64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaseItem) Reset() {
+	*x = LeaseItem{}
+	mi := &file_journal_v1_entry_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaseItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaseItem) ProtoMessage() {}
+
+func (x *LeaseItem) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaseItem.ProtoReflect.Descriptor instead.
+func (*LeaseItem) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *LeaseItem) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *LeaseItem) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
 var File_journal_v1_entry_proto protoreflect.FileDescriptor
 
 const file_journal_v1_entry_proto_rawDesc = "" +
@@ -1841,7 +2252,35 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x14\n" +
 	"\x05looks\x18\x03 \x01(\x03R\x05looks\x12$\n" +
 	"\x04look\x18\x04 \x01(\v2\x10.journal.v1.LookR\x04look\x12\x12\n" +
-	"\x04held\x18\x05 \x01(\tR\x04heldB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x04held\x18\x05 \x01(\tR\x04held\"{\n" +
+	"\vOpenSession\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
+	"\x06worker\x18\x02 \x01(\tR\x06worker\x12\x12\n" +
+	"\x04zone\x18\x03 \x01(\tR\x04zone\x12\x1a\n" +
+	"\bcapacity\x18\x04 \x01(\x03R\bcapacity\x12\x10\n" +
+	"\x03key\x18\x05 \x01(\tR\x03key\"Q\n" +
+	"\rCloseSessions\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x10\n" +
+	"\x03how\x18\x02 \x01(\rR\x03how\x12\x1a\n" +
+	"\bsessions\x18\x03 \x03(\x04R\bsessions\"`\n" +
+	"\vGrantLeases\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
+	"\x04pool\x18\x02 \x01(\tR\x04pool\x12)\n" +
+	"\x06grants\x18\x03 \x03(\v2\x11.journal.v1.GrantR\x06grants\"9\n" +
+	"\x05Grant\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x04R\asession\"\xa7\x01\n" +
+	"\n" +
+	"MoveLeases\x12\x12\n" +
+	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
+	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x12\n" +
+	"\x04move\x18\x03 \x01(\rR\x04move\x12\x18\n" +
+	"\asession\x18\x04 \x01(\x04R\asession\x12+\n" +
+	"\x05items\x18\x05 \x03(\v2\x15.journal.v1.LeaseItemR\x05items\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"9\n" +
+	"\tLeaseItem\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\x04R\x05tokenB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_entry_proto_rawDescOnce sync.Once
@@ -1855,7 +2294,7 @@ func file_journal_v1_entry_proto_rawDescGZIP() []byte {
 	return file_journal_v1_entry_proto_rawDescData
 }
 
-var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_journal_v1_entry_proto_goTypes = []any{
 	(*Entry)(nil),          // 0: journal.v1.Entry
 	(*InitCluster)(nil),    // 1: journal.v1.InitCluster
@@ -1879,24 +2318,32 @@ var file_journal_v1_entry_proto_goTypes = []any{
 	(*AskSwitchover)(nil),  // 19: journal.v1.AskSwitchover
 	(*NoteSwitchover)(nil), // 20: journal.v1.NoteSwitchover
 	(*NoteScore)(nil),      // 21: journal.v1.NoteScore
-	(*Member)(nil),         // 22: journal.v1.Member
-	(*Spec)(nil),           // 23: journal.v1.Spec
-	(*Look)(nil),           // 24: journal.v1.Look
+	(*OpenSession)(nil),    // 22: journal.v1.OpenSession
+	(*CloseSessions)(nil),  // 23: journal.v1.CloseSessions
+	(*GrantLeases)(nil),    // 24: journal.v1.GrantLeases
+	(*Grant)(nil),          // 25: journal.v1.Grant
+	(*MoveLeases)(nil),     // 26: journal.v1.MoveLeases
+	(*LeaseItem)(nil),      // 27: journal.v1.LeaseItem
+	(*Member)(nil),         // 28: journal.v1.Member
+	(*Spec)(nil),           // 29: journal.v1.Spec
+	(*Look)(nil),           // 30: journal.v1.Look
 }
 var file_journal_v1_entry_proto_depIdxs = []int32{
-	22, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
-	23, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
+	28, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
+	29, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
 	5,  // 2: journal.v1.Observe.values:type_name -> journal.v1.Value
 	6,  // 3: journal.v1.Observe.claims:type_name -> journal.v1.Ride
 	10, // 4: journal.v1.Settle.refresh:type_name -> journal.v1.Refresh
 	11, // 5: journal.v1.Settle.settings:type_name -> journal.v1.SettingWrite
 	18, // 6: journal.v1.NoteState.notes:type_name -> journal.v1.Note
-	24, // 7: journal.v1.NoteScore.look:type_name -> journal.v1.Look
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	30, // 7: journal.v1.NoteScore.look:type_name -> journal.v1.Look
+	25, // 8: journal.v1.GrantLeases.grants:type_name -> journal.v1.Grant
+	27, // 9: journal.v1.MoveLeases.items:type_name -> journal.v1.LeaseItem
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_entry_proto_init() }
@@ -1914,7 +2361,7 @@ func file_journal_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_entry_proto_rawDesc), len(file_journal_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

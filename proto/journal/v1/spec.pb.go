@@ -33,7 +33,9 @@ type Spec struct {
 	// The whole spec as the API knows it; opaque.
 	Source []byte `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	// How it became the one that counts; absent: of a build that kept none of it.
-	Applied       *Applied `protobuf:"bytes,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	Applied *Applied `protobuf:"bytes,5,opt,name=applied,proto3" json:"applied,omitempty"`
+	// Declared pools.
+	Pools         []*PoolSpec `protobuf:"bytes,6,rep,name=pools,proto3" json:"pools,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -103,6 +105,122 @@ func (x *Spec) GetApplied() *Applied {
 	return nil
 }
 
+func (x *Spec) GetPools() []*PoolSpec {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+// PoolSpec is fsm.PoolSpec.
+type PoolSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Master whose failovers suspend it; empty: none's.
+	Master string `protobuf:"bytes,2,opt,name=master,proto3" json:"master,omitempty"`
+	// How many partitions it has.
+	Partitions int64 `protobuf:"varint,3,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// Nanoseconds that a worker may work on without an answer.
+	TtlNs int64 `protobuf:"varint,4,opt,name=ttl_ns,json=ttlNs,proto3" json:"ttl_ns,omitempty"`
+	// Nanoseconds that a worker may take to finish a partition.
+	DrainNs int64 `protobuf:"varint,5,opt,name=drain_ns,json=drainNs,proto3" json:"drain_ns,omitempty"`
+	// Nanoseconds that a lost partition stays locked, at least.
+	LockDelayNs int64 `protobuf:"varint,6,opt,name=lock_delay_ns,json=lockDelayNs,proto3" json:"lock_delay_ns,omitempty"`
+	// Partitions that may drain at once to even out the load.
+	Moves int64 `protobuf:"varint,7,opt,name=moves,proto3" json:"moves,omitempty"`
+	// Whether a failover revokes what is held.
+	Immediate     bool `protobuf:"varint,8,opt,name=immediate,proto3" json:"immediate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolSpec) Reset() {
+	*x = PoolSpec{}
+	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolSpec) ProtoMessage() {}
+
+func (x *PoolSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolSpec.ProtoReflect.Descriptor instead.
+func (*PoolSpec) Descriptor() ([]byte, []int) {
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PoolSpec) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PoolSpec) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *PoolSpec) GetPartitions() int64 {
+	if x != nil {
+		return x.Partitions
+	}
+	return 0
+}
+
+func (x *PoolSpec) GetTtlNs() int64 {
+	if x != nil {
+		return x.TtlNs
+	}
+	return 0
+}
+
+func (x *PoolSpec) GetDrainNs() int64 {
+	if x != nil {
+		return x.DrainNs
+	}
+	return 0
+}
+
+func (x *PoolSpec) GetLockDelayNs() int64 {
+	if x != nil {
+		return x.LockDelayNs
+	}
+	return 0
+}
+
+func (x *PoolSpec) GetMoves() int64 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
+}
+
+func (x *PoolSpec) GetImmediate() bool {
+	if x != nil {
+		return x.Immediate
+	}
+	return false
+}
+
 // Applied is fsm.Applied.
 type Applied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -122,7 +240,7 @@ type Applied struct {
 
 func (x *Applied) Reset() {
 	*x = Applied{}
-	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	mi := &file_journal_v1_spec_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -134,7 +252,7 @@ func (x *Applied) String() string {
 func (*Applied) ProtoMessage() {}
 
 func (x *Applied) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[1]
+	mi := &file_journal_v1_spec_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -147,7 +265,7 @@ func (x *Applied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Applied.ProtoReflect.Descriptor instead.
 func (*Applied) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{1}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Applied) GetActor() string {
@@ -200,7 +318,7 @@ type FormerSpec struct {
 
 func (x *FormerSpec) Reset() {
 	*x = FormerSpec{}
-	mi := &file_journal_v1_spec_proto_msgTypes[2]
+	mi := &file_journal_v1_spec_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -212,7 +330,7 @@ func (x *FormerSpec) String() string {
 func (*FormerSpec) ProtoMessage() {}
 
 func (x *FormerSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[2]
+	mi := &file_journal_v1_spec_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -225,7 +343,7 @@ func (x *FormerSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormerSpec.ProtoReflect.Descriptor instead.
 func (*FormerSpec) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{2}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *FormerSpec) GetRevision() uint64 {
@@ -268,7 +386,7 @@ type MasterSpec struct {
 
 func (x *MasterSpec) Reset() {
 	*x = MasterSpec{}
-	mi := &file_journal_v1_spec_proto_msgTypes[3]
+	mi := &file_journal_v1_spec_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -280,7 +398,7 @@ func (x *MasterSpec) String() string {
 func (*MasterSpec) ProtoMessage() {}
 
 func (x *MasterSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[3]
+	mi := &file_journal_v1_spec_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -293,7 +411,7 @@ func (x *MasterSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterSpec.ProtoReflect.Descriptor instead.
 func (*MasterSpec) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{3}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MasterSpec) GetId() string {
@@ -344,7 +462,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_journal_v1_spec_proto_msgTypes[4]
+	mi := &file_journal_v1_spec_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +474,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[4]
+	mi := &file_journal_v1_spec_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +487,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{4}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Candidate) GetAddress() string {
@@ -399,7 +517,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_journal_v1_spec_proto_msgTypes[5]
+	mi := &file_journal_v1_spec_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -411,7 +529,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[5]
+	mi := &file_journal_v1_spec_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -424,7 +542,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{5}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Stage) GetName() string {
@@ -470,7 +588,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_journal_v1_spec_proto_msgTypes[6]
+	mi := &file_journal_v1_spec_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +600,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[6]
+	mi := &file_journal_v1_spec_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +613,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{6}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Step) GetName() string {
@@ -587,7 +705,7 @@ type TargetSpec struct {
 
 func (x *TargetSpec) Reset() {
 	*x = TargetSpec{}
-	mi := &file_journal_v1_spec_proto_msgTypes[7]
+	mi := &file_journal_v1_spec_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +717,7 @@ func (x *TargetSpec) String() string {
 func (*TargetSpec) ProtoMessage() {}
 
 func (x *TargetSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_spec_proto_msgTypes[7]
+	mi := &file_journal_v1_spec_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +730,7 @@ func (x *TargetSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TargetSpec.ProtoReflect.Descriptor instead.
 func (*TargetSpec) Descriptor() ([]byte, []int) {
-	return file_journal_v1_spec_proto_rawDescGZIP(), []int{7}
+	return file_journal_v1_spec_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TargetSpec) GetId() string {
@@ -655,13 +773,25 @@ var File_journal_v1_spec_proto protoreflect.FileDescriptor
 const file_journal_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"\x15journal/v1/spec.proto\x12\n" +
-	"journal.v1\"\xcd\x01\n" +
+	"journal.v1\"\xf9\x01\n" +
 	"\x04Spec\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x120\n" +
 	"\amasters\x18\x02 \x03(\v2\x16.journal.v1.MasterSpecR\amasters\x120\n" +
 	"\atargets\x18\x03 \x03(\v2\x16.journal.v1.TargetSpecR\atargets\x12\x16\n" +
 	"\x06source\x18\x04 \x01(\fR\x06source\x12-\n" +
-	"\aapplied\x18\x05 \x01(\v2\x13.journal.v1.AppliedR\aapplied\"\x81\x01\n" +
+	"\aapplied\x18\x05 \x01(\v2\x13.journal.v1.AppliedR\aapplied\x12*\n" +
+	"\x05pools\x18\x06 \x03(\v2\x14.journal.v1.PoolSpecR\x05pools\"\xdc\x01\n" +
+	"\bPoolSpec\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06master\x18\x02 \x01(\tR\x06master\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\x03 \x01(\x03R\n" +
+	"partitions\x12\x15\n" +
+	"\x06ttl_ns\x18\x04 \x01(\x03R\x05ttlNs\x12\x19\n" +
+	"\bdrain_ns\x18\x05 \x01(\x03R\adrainNs\x12\"\n" +
+	"\rlock_delay_ns\x18\x06 \x01(\x03R\vlockDelayNs\x12\x14\n" +
+	"\x05moves\x18\a \x01(\x03R\x05moves\x12\x1c\n" +
+	"\timmediate\x18\b \x01(\bR\timmediate\"\x81\x01\n" +
 	"\aApplied\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
@@ -721,30 +851,32 @@ func file_journal_v1_spec_proto_rawDescGZIP() []byte {
 	return file_journal_v1_spec_proto_rawDescData
 }
 
-var file_journal_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_journal_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_journal_v1_spec_proto_goTypes = []any{
 	(*Spec)(nil),       // 0: journal.v1.Spec
-	(*Applied)(nil),    // 1: journal.v1.Applied
-	(*FormerSpec)(nil), // 2: journal.v1.FormerSpec
-	(*MasterSpec)(nil), // 3: journal.v1.MasterSpec
-	(*Candidate)(nil),  // 4: journal.v1.Candidate
-	(*Stage)(nil),      // 5: journal.v1.Stage
-	(*Step)(nil),       // 6: journal.v1.Step
-	(*TargetSpec)(nil), // 7: journal.v1.TargetSpec
+	(*PoolSpec)(nil),   // 1: journal.v1.PoolSpec
+	(*Applied)(nil),    // 2: journal.v1.Applied
+	(*FormerSpec)(nil), // 3: journal.v1.FormerSpec
+	(*MasterSpec)(nil), // 4: journal.v1.MasterSpec
+	(*Candidate)(nil),  // 5: journal.v1.Candidate
+	(*Stage)(nil),      // 6: journal.v1.Stage
+	(*Step)(nil),       // 7: journal.v1.Step
+	(*TargetSpec)(nil), // 8: journal.v1.TargetSpec
 }
 var file_journal_v1_spec_proto_depIdxs = []int32{
-	3, // 0: journal.v1.Spec.masters:type_name -> journal.v1.MasterSpec
-	7, // 1: journal.v1.Spec.targets:type_name -> journal.v1.TargetSpec
-	1, // 2: journal.v1.Spec.applied:type_name -> journal.v1.Applied
-	1, // 3: journal.v1.FormerSpec.applied:type_name -> journal.v1.Applied
-	4, // 4: journal.v1.MasterSpec.candidates:type_name -> journal.v1.Candidate
-	5, // 5: journal.v1.MasterSpec.plan:type_name -> journal.v1.Stage
-	6, // 6: journal.v1.Stage.steps:type_name -> journal.v1.Step
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4, // 0: journal.v1.Spec.masters:type_name -> journal.v1.MasterSpec
+	8, // 1: journal.v1.Spec.targets:type_name -> journal.v1.TargetSpec
+	2, // 2: journal.v1.Spec.applied:type_name -> journal.v1.Applied
+	1, // 3: journal.v1.Spec.pools:type_name -> journal.v1.PoolSpec
+	2, // 4: journal.v1.FormerSpec.applied:type_name -> journal.v1.Applied
+	5, // 5: journal.v1.MasterSpec.candidates:type_name -> journal.v1.Candidate
+	6, // 6: journal.v1.MasterSpec.plan:type_name -> journal.v1.Stage
+	7, // 7: journal.v1.Stage.steps:type_name -> journal.v1.Step
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_spec_proto_init() }
@@ -758,7 +890,7 @@ func file_journal_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_spec_proto_rawDesc), len(file_journal_v1_spec_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -44,6 +44,9 @@ type Record struct {
 	//	*Record_Condition
 	//	*Record_Switchover
 	//	*Record_Score
+	//	*Record_Pool
+	//	*Record_Session
+	//	*Record_Lease
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,6 +224,33 @@ func (x *Record) GetScore() *Score {
 	return nil
 }
 
+func (x *Record) GetPool() *Pool {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Pool); ok {
+			return x.Pool
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetSession() *Session {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Session); ok {
+			return x.Session
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetLease() *Lease {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Lease); ok {
+			return x.Lease
+		}
+	}
+	return nil
+}
+
 type isRecord_Piece interface {
 	isRecord_Piece()
 }
@@ -300,6 +330,21 @@ type Record_Score struct {
 	Score *Score `protobuf:"bytes,17,opt,name=score,proto3,oneof"`
 }
 
+type Record_Pool struct {
+	// A declared pool.
+	Pool *Pool `protobuf:"bytes,18,opt,name=pool,proto3,oneof"`
+}
+
+type Record_Session struct {
+	// An open session.
+	Session *Session `protobuf:"bytes,19,opt,name=session,proto3,oneof"`
+}
+
+type Record_Lease struct {
+	// A partition that was granted.
+	Lease *Lease `protobuf:"bytes,20,opt,name=lease,proto3,oneof"`
+}
+
 func (*Record_Header) isRecord_Piece() {}
 
 func (*Record_Spec) isRecord_Piece() {}
@@ -329,6 +374,12 @@ func (*Record_Condition) isRecord_Piece() {}
 func (*Record_Switchover) isRecord_Piece() {}
 
 func (*Record_Score) isRecord_Piece() {}
+
+func (*Record_Pool) isRecord_Piece() {}
+
+func (*Record_Session) isRecord_Piece() {}
+
+func (*Record_Lease) isRecord_Piece() {}
 
 // Header is what a state has once.
 type Header struct {
@@ -2711,12 +2762,384 @@ func (x *Look) GetWallNs() int64 {
 	return 0
 }
 
+// Pool is fsm.Pool.
+type Pool struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The failover that suspends it; absent: it is open.
+	Suspended *FailoverID `protobuf:"bytes,2,opt,name=suspended,proto3" json:"suspended,omitempty"`
+	// Address of the master that grants are for.
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// Log clock of its last change in nanoseconds.
+	ClockNs int64 `protobuf:"varint,4,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock of it, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,5,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Raft index of the entry that changed it last.
+	Index         uint64 `protobuf:"varint,6,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pool) Reset() {
+	*x = Pool{}
+	mi := &file_journal_v1_state_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pool) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pool) ProtoMessage() {}
+
+func (x *Pool) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pool.ProtoReflect.Descriptor instead.
+func (*Pool) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Pool) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Pool) GetSuspended() *FailoverID {
+	if x != nil {
+		return x.Suspended
+	}
+	return nil
+}
+
+func (x *Pool) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Pool) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Pool) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Pool) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// Session is fsm.Session.
+type Session struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number.
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Its pool.
+	Pool string `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Name of the worker.
+	Worker string `protobuf:"bytes,3,opt,name=worker,proto3" json:"worker,omitempty"`
+	// The worker's zone.
+	Zone string `protobuf:"bytes,4,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Most partitions that it takes.
+	Capacity int64 `protobuf:"varint,5,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// SHA-256, in hex, of its key.
+	Key string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	// Who opened it.
+	Actor string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Log clock of its opening in nanoseconds.
+	ClockNs int64 `protobuf:"varint,8,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock of it, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,9,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Raft index of its entry.
+	Index         uint64 `protobuf:"varint,10,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_journal_v1_state_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Session) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Session) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *Session) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *Session) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Session) GetCapacity() int64 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *Session) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Session) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Session) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Session) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Session) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// Lease is fsm.Lease.
+type Lease struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its pool.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Its number.
+	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// Number of fsm.LeaseState.
+	State uint32 `protobuf:"varint,3,opt,name=state,proto3" json:"state,omitempty"`
+	// Token of the newest grant.
+	Token uint64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// Session of that grant.
+	Session uint64 `protobuf:"varint,5,opt,name=session,proto3" json:"session,omitempty"`
+	// Worker of that session.
+	Worker string `protobuf:"bytes,6,opt,name=worker,proto3" json:"worker,omitempty"`
+	// The worker's zone.
+	Zone string `protobuf:"bytes,7,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Address of the pool when it was granted.
+	Address string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	// Of a locked one: whether its worker's belief had run out.
+	Lapsed bool `protobuf:"varint,9,opt,name=lapsed,proto3" json:"lapsed,omitempty"`
+	// Why it stands there.
+	Reason string `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Log clock of its last change in nanoseconds.
+	ClockNs int64 `protobuf:"varint,11,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock of it, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,12,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Raft index of the entry that changed it last.
+	Index         uint64 `protobuf:"varint,13,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Lease) Reset() {
+	*x = Lease{}
+	mi := &file_journal_v1_state_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Lease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Lease) ProtoMessage() {}
+
+func (x *Lease) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Lease.ProtoReflect.Descriptor instead.
+func (*Lease) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Lease) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *Lease) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Lease) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *Lease) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Lease) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Lease) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *Lease) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Lease) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Lease) GetLapsed() bool {
+	if x != nil {
+		return x.Lapsed
+	}
+	return false
+}
+
+func (x *Lease) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Lease) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Lease) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Lease) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 var File_journal_v1_state_proto protoreflect.FileDescriptor
 
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\xe0\x05\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\xe4\x06\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -2735,7 +3158,10 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"switchover\x18\x0f \x01(\v2\x16.journal.v1.SwitchoverH\x00R\n" +
 	"switchover\x12)\n" +
-	"\x05score\x18\x11 \x01(\v2\x11.journal.v1.ScoreH\x00R\x05scoreB\a\n" +
+	"\x05score\x18\x11 \x01(\v2\x11.journal.v1.ScoreH\x00R\x05score\x12&\n" +
+	"\x04pool\x18\x12 \x01(\v2\x10.journal.v1.PoolH\x00R\x04pool\x12/\n" +
+	"\asession\x18\x13 \x01(\v2\x13.journal.v1.SessionH\x00R\asession\x12)\n" +
+	"\x05lease\x18\x14 \x01(\v2\x11.journal.v1.LeaseH\x00R\x05leaseB\a\n" +
 	"\x05piece\"\x87\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
@@ -2958,7 +3384,41 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x02at\x18\x05 \x01(\tR\x02at\x12\x14\n" +
 	"\x05meets\x18\x06 \x01(\rR\x05meets\x12\x14\n" +
 	"\x05found\x18\a \x01(\tR\x05found\x12\x17\n" +
-	"\awall_ns\x18\b \x01(\x03R\x06wallNsB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\awall_ns\x18\b \x01(\x03R\x06wallNs\"\xb0\x01\n" +
+	"\x04Pool\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
+	"\tsuspended\x18\x02 \x01(\v2\x16.journal.v1.FailoverIDR\tsuspended\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x19\n" +
+	"\bclock_ns\x18\x04 \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\x05 \x01(\x03R\x06wallNs\x12\x14\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xe7\x01\n" +
+	"\aSession\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x16\n" +
+	"\x06worker\x18\x03 \x01(\tR\x06worker\x12\x12\n" +
+	"\x04zone\x18\x04 \x01(\tR\x04zone\x12\x1a\n" +
+	"\bcapacity\x18\x05 \x01(\x03R\bcapacity\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\x12\x14\n" +
+	"\x05actor\x18\a \x01(\tR\x05actor\x12\x19\n" +
+	"\bclock_ns\x18\b \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\t \x01(\x03R\x06wallNs\x12\x14\n" +
+	"\x05index\x18\n" +
+	" \x01(\x04R\x05index\"\xb9\x02\n" +
+	"\x05Lease\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\rR\x05state\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\x04R\x05token\x12\x18\n" +
+	"\asession\x18\x05 \x01(\x04R\asession\x12\x16\n" +
+	"\x06worker\x18\x06 \x01(\tR\x06worker\x12\x12\n" +
+	"\x04zone\x18\a \x01(\tR\x04zone\x12\x18\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress\x12\x16\n" +
+	"\x06lapsed\x18\t \x01(\bR\x06lapsed\x12\x16\n" +
+	"\x06reason\x18\n" +
+	" \x01(\tR\x06reason\x12\x19\n" +
+	"\bclock_ns\x18\v \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\f \x01(\x03R\x06wallNs\x12\x14\n" +
+	"\x05index\x18\r \x01(\x04R\x05indexB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_state_proto_rawDescOnce sync.Once
@@ -2972,7 +3432,7 @@ func file_journal_v1_state_proto_rawDescGZIP() []byte {
 	return file_journal_v1_state_proto_rawDescData
 }
 
-var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_journal_v1_state_proto_goTypes = []any{
 	(*Record)(nil),     // 0: journal.v1.Record
 	(*Header)(nil),     // 1: journal.v1.Header
@@ -2995,14 +3455,17 @@ var file_journal_v1_state_proto_goTypes = []any{
 	(*Switchover)(nil), // 18: journal.v1.Switchover
 	(*Score)(nil),      // 19: journal.v1.Score
 	(*Look)(nil),       // 20: journal.v1.Look
-	(*Spec)(nil),       // 21: journal.v1.Spec
-	(*FormerSpec)(nil), // 22: journal.v1.FormerSpec
-	(*Step)(nil),       // 23: journal.v1.Step
-	(*TargetSpec)(nil), // 24: journal.v1.TargetSpec
+	(*Pool)(nil),       // 21: journal.v1.Pool
+	(*Session)(nil),    // 22: journal.v1.Session
+	(*Lease)(nil),      // 23: journal.v1.Lease
+	(*Spec)(nil),       // 24: journal.v1.Spec
+	(*FormerSpec)(nil), // 25: journal.v1.FormerSpec
+	(*Step)(nil),       // 26: journal.v1.Step
+	(*TargetSpec)(nil), // 27: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
-	21, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
+	24, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
 	2,  // 2: journal.v1.Record.master:type_name -> journal.v1.Master
 	4,  // 3: journal.v1.Record.failover:type_name -> journal.v1.Failover
 	6,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
@@ -3012,27 +3475,31 @@ var file_journal_v1_state_proto_depIdxs = []int32{
 	12, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
 	13, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
 	16, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
-	22, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
+	25, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
 	17, // 12: journal.v1.Record.condition:type_name -> journal.v1.Condition
 	18, // 13: journal.v1.Record.switchover:type_name -> journal.v1.Switchover
 	19, // 14: journal.v1.Record.score:type_name -> journal.v1.Score
-	3,  // 15: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	5,  // 16: journal.v1.Failover.asked:type_name -> journal.v1.Asked
-	3,  // 17: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	23, // 18: journal.v1.Action.step:type_name -> journal.v1.Step
-	24, // 19: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	7,  // 20: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	9,  // 21: journal.v1.Object.held:type_name -> journal.v1.Hold
-	14, // 22: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	15, // 23: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	20, // 24: journal.v1.Score.first:type_name -> journal.v1.Look
-	20, // 25: journal.v1.Score.kept:type_name -> journal.v1.Look
-	20, // 26: journal.v1.Score.now:type_name -> journal.v1.Look
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	21, // 15: journal.v1.Record.pool:type_name -> journal.v1.Pool
+	22, // 16: journal.v1.Record.session:type_name -> journal.v1.Session
+	23, // 17: journal.v1.Record.lease:type_name -> journal.v1.Lease
+	3,  // 18: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	5,  // 19: journal.v1.Failover.asked:type_name -> journal.v1.Asked
+	3,  // 20: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	26, // 21: journal.v1.Action.step:type_name -> journal.v1.Step
+	27, // 22: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	7,  // 23: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	9,  // 24: journal.v1.Object.held:type_name -> journal.v1.Hold
+	14, // 25: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	15, // 26: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	20, // 27: journal.v1.Score.first:type_name -> journal.v1.Look
+	20, // 28: journal.v1.Score.kept:type_name -> journal.v1.Look
+	20, // 29: journal.v1.Score.now:type_name -> journal.v1.Look
+	3,  // 30: journal.v1.Pool.suspended:type_name -> journal.v1.FailoverID
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -3057,6 +3524,9 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Condition)(nil),
 		(*Record_Switchover)(nil),
 		(*Record_Score)(nil),
+		(*Record_Pool)(nil),
+		(*Record_Session)(nil),
+		(*Record_Lease)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3064,7 +3534,7 @@ func file_journal_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_state_proto_rawDesc), len(file_journal_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,140 @@
+package fsm
+
+// checkPools says whether the pools that stand may become those of a new spec.
+func (s State) checkPools(next Spec) error {
+	for _, p := range s.Pools() {
+		was, _ := s.spec.Pool(p.ID)
+		will, kept := next.Pool(p.ID)
+		from := 0 // the first partition that must be free
+		if kept && will.Master == was.Master {
+			from = will.Partitions
+		} else if p.Suspended.Master != "" {
+			return refuse(ErrOpenActions, "pool %s is suspended by failover %s; let it finish, or abandon its action", p.ID, p.Suspended)
+		}
+		if from >= was.Partitions {
+			continue
+		}
+		for _, l := range s.Leases(p.ID) {
+			if l.Number >= from && l.State != Free {
+				return refuse(ErrHeld, "pool %s: partition %d is %s (worker %s); stop its workers first", p.ID, l.Number, l.State, l.Worker)
+			}
+		}
+	}
+	return nil
+}
+
+// putPools brings the pools in step with the spec that was just put.
+func (s State) putPools(was Spec, e Entry) State {
+	for _, p := range s.Pools() {
+		if now, kept := s.spec.Pool(p.ID); !kept {
+			s = s.dropPool(p.ID)
+		} else if old, _ := was.Pool(p.ID); now.Partitions < old.Partitions {
+			s = s.dropLeases(p.ID, now.Partitions)
+		}
+	}
+	for _, spec := range s.spec.Pools {
+		p, known := s.Pool(spec.ID)
+		if old, _ := was.Pool(spec.ID); known && old.Master == spec.Master {
+			continue
+		}
+		m, _ := s.Master(spec.Master)
+		p.ID, p.Address = spec.ID, m.Address
+		s = s.touch(p, e)
+	}
+	return s
+}
+
+func (s State) touch(p Pool, e Entry) State {
+	p.Clock, p.Wall, p.Index = s.clock, e.Wall, e.Index
+	return s.withPool(p)
+}
+
+func (s State) dropPool(id PoolID) State {
+	for _, v := range s.Sessions(id) {
+		s = s.withoutSession(v)
+	}
+	s = s.dropLeases(id, 0)
+	s.pools, _, _ = s.pools.Delete([]byte(id))
+	return s
+}
+
+func (s State) dropLeases(id PoolID, from int) State {
+	for _, l := range s.Leases(id) {
+		if l.Number >= from {
+			s.leases, _, _ = s.leases.Delete(leaseKey(id, l.Number))
+		}
+	}
+	return s
+}
+
+// located tells the pools of a master its first address.
+func (s State) located(id MasterID, to Address, e Entry) State {
+	for _, spec := range s.spec.Pools {
+		if p, ok := s.Pool(spec.ID); ok && spec.Master == id && p.Suspended.Master == "" {
+			p.Address = to
+			s = s.touch(p, e)
+		}
+	}
+	return s
+}
+
+// suspend holds the pools of a master back in the entry that accepts a failover
+// of it: whoever holds a partition is asked to finish, or loses it.
+func (s State) suspend(f FailoverID, e Entry) State {
+	for _, spec := range s.spec.Pools {
+		p, ok := s.Pool(spec.ID)
+		if !ok || spec.Master != f.Master {
+			continue
+		}
+		p.Suspended = f
+		s = s.touch(p, e)
+		reason := "failover " + f.String()
+		for _, l := range s.Leases(spec.ID) {
+			switch {
+			case spec.Immediate && l.State.Owned():
+				s = s.lock(l, false, reason, e)
+			case l.State == Held:
+				s = s.turn(l, Draining, reason, e)
+			}
+		}
+	}
+	return s
+}
+
+// reopen ends the suspension when the action that moves the pool is done, or
+// given up by a human: grants go on, for the accepted address.
+func (s State) reopen(a Action, e Entry) State {
+	f, _ := s.Failover(a.For)
+	for _, spec := range s.spec.Pools {
+		if a.Step.Class != InLog || PoolObject(spec.ID) != a.Step.Object {
+			continue
+		}
+		if p, ok := s.Pool(spec.ID); ok && p.Suspended == a.For && f.To != "" {
+			p.Suspended, p.Address = FailoverID{}, f.To
+			s = s.touch(p, e)
+		}
+	}
+	return s
+}
+
+// grantable says why a pool may not be granted from; nil: it may.
+func (s State) grantable(id PoolID) (PoolSpec, Pool, error) {
+	spec, declared := s.spec.Pool(id)
+	p, ok := s.Pool(id)
+	switch {
+	case !declared || !ok:
+		return spec, p, refuse(ErrUnknown, "pool %q", id)
+	case p.Suspended.Master != "":
+		return spec, p, refuse(ErrSuspended, "pool %s: failover %s has not moved it yet", id, p.Suspended)
+	case spec.Master != "" && p.Address == "":
+		return spec, p, refuse(ErrSuspended, "pool %s: its master %s has had no first view", id, spec.Master)
+	}
+	return spec, p, nil
+}
+
+// Grantable says why nothing may be granted from a pool; nil: it may. Its error
+// is a *Refused.
+func (s State) Grantable(id PoolID) error {
+	_, _, err := s.grantable(id)
+	return err
+}
