@@ -87,15 +87,7 @@ func Unflatten(f Flat) State {
 	for _, v := range f.Scores {
 		s.scores, _, _ = s.scores.Insert(v.Action.key(), v)
 	}
-	for _, p := range f.Pools {
-		s = s.withPool(p)
-	}
-	for _, v := range f.Sessions {
-		s = s.withSession(v)
-	}
-	for _, l := range f.Leases {
-		s = s.withLease(l)
-	}
+	s = s.unflattened(f)
 	for _, k := range f.Answers {
 		s = s.remember(k)
 	}

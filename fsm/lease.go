@@ -157,6 +157,10 @@ func (m MasterSpec) moves(o ObjectID) bool {
 	return false
 }
 
+// Leased is the index of the last entry that may have changed pools, sessions or
+// leases; of a snapshot's state it is the snapshot's own.
+func (s State) Leased() uint64 { return s.leased }
+
 // Pool finds what was decided for a declared pool.
 func (s State) Pool(id PoolID) (Pool, bool) { return s.pools.Get([]byte(id)) }
 
@@ -200,23 +204,27 @@ func joinedKey(id PoolID, v SessionID) []byte {
 }
 
 func (s State) withPool(p Pool) State {
+	s.leased = s.index
 	s.pools, _, _ = s.pools.Insert([]byte(p.ID), p)
 	return s
 }
 
 func (s State) withSession(v Session) State {
+	s.leased = s.index
 	s.sessions, _, _ = s.sessions.Insert(indexKey(uint64(v.ID)), v)
 	s.joined, _, _ = s.joined.Insert(joinedKey(v.Pool, v.ID), v.ID)
 	return s
 }
 
 func (s State) withoutSession(v Session) State {
+	s.leased = s.index
 	s.sessions, _, _ = s.sessions.Delete(indexKey(uint64(v.ID)))
 	s.joined, _, _ = s.joined.Delete(joinedKey(v.Pool, v.ID))
 	return s
 }
 
 func (s State) withLease(l Lease) State {
+	s.leased = s.index
 	s.leases, _, _ = s.leases.Insert(leaseKey(l.Pool, l.Number), l)
 	return s
 }

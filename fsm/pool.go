@@ -54,6 +54,7 @@ func (s State) dropPool(id PoolID) State {
 		s = s.withoutSession(v)
 	}
 	s = s.dropLeases(id, 0)
+	s.leased = s.index
 	s.pools, _, _ = s.pools.Delete([]byte(id))
 	return s
 }
@@ -61,6 +62,7 @@ func (s State) dropPool(id PoolID) State {
 func (s State) dropLeases(id PoolID, from int) State {
 	for _, l := range s.Leases(id) {
 		if l.Number >= from {
+			s.leased = s.index
 			s.leases, _, _ = s.leases.Delete(leaseKey(id, l.Number))
 		}
 	}
@@ -137,4 +139,19 @@ func (s State) grantable(id PoolID) (PoolSpec, Pool, error) {
 func (s State) Grantable(id PoolID) error {
 	_, _, err := s.grantable(id)
 	return err
+}
+
+// unflattened takes pools, sessions and leases out of a snapshot.
+func (s State) unflattened(f Flat) State {
+	s.index = f.Index
+	for _, p := range f.Pools {
+		s = s.withPool(p)
+	}
+	for _, v := range f.Sessions {
+		s = s.withSession(v)
+	}
+	for _, l := range f.Leases {
+		s = s.withLease(l)
+	}
+	return s
 }

@@ -35,6 +35,7 @@ type State struct {
 	sessions    *iradix.Tree[Session]
 	leases      *iradix.Tree[Lease]     // partitions that were granted at least once
 	joined      *iradix.Tree[SessionID] // derived: the sessions by pool
+	leased      uint64                  // derived: index of the last entry that changed pools, sessions or leases
 	aged        *iradix.Tree[CommandID] // derived: the same by index, oldest first
 	stored      int                     // derived: bytes of all settings' keys and values
 }

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -103,7 +104,7 @@ func reading[M any, P interface {
 
 // readers lists what this release can read. A test holds it against fsm.Kinds.
 func readers() map[fsm.Kind]reader {
-	return map[fsm.Kind]reader{
+	all := map[fsm.Kind]reader{
 		fsm.KindInitCluster: reading(func(m *journalv1.InitCluster) fsm.Command {
 			return fsm.InitCluster{Cluster: fsm.ClusterID(m.GetCluster())}
 		}),
@@ -144,14 +145,12 @@ func readers() map[fsm.Kind]reader {
 		fsm.KindAskSwitchover:  reading(askIn),
 		fsm.KindNoteSwitchover: reading(noteSwitchoverIn),
 		fsm.KindNoteScore:      reading(noteScoreIn),
-		fsm.KindOpenSession:    reading(openSessionIn),
-		fsm.KindCloseSessions:  reading(closeSessionsIn),
-		fsm.KindGrantLeases:    reading(grantLeasesIn),
-		fsm.KindMoveLeases:     reading(moveLeasesIn),
 		fsm.KindDeleteSetting: reading(func(m *journalv1.DeleteSetting) fsm.Command {
 			return fsm.DeleteSetting{Key: m.GetKey(), IfRevision: m.IfRevision}
 		}),
 	}
+	maps.Copy(all, leaseReaders())
+	return all
 }
 
 func observeOut(c fsm.Observe) *journalv1.Observe {

@@ -116,3 +116,41 @@ func leaseIn(m *journalv1.Lease) fsm.Lease {
 		Lapsed: m.GetLapsed(), Reason: m.GetReason(), Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Index: m.GetIndex(),
 	}
 }
+
+func leaseReaders() map[fsm.Kind]reader {
+	return map[fsm.Kind]reader{
+		fsm.KindOpenSession:   reading(openSessionIn),
+		fsm.KindCloseSessions: reading(closeSessionsIn),
+		fsm.KindGrantLeases:   reading(grantLeasesIn),
+		fsm.KindMoveLeases:    reading(moveLeasesIn),
+	}
+}
+
+// leaseRecords lists pools, sessions and partitions, each in key order.
+func leaseRecords(f fsm.Flat) (all []*journalv1.Record) {
+	for _, v := range f.Pools {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Pool{Pool: poolOut(v)}})
+	}
+	for _, v := range f.Sessions {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Session{Session: sessionOut(v)}})
+	}
+	for _, v := range f.Leases {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Lease{Lease: leaseOut(v)}})
+	}
+	return all
+}
+
+// takeLease adds one of those records to the state; false: it is none.
+func takeLease(f *fsm.Flat, m *journalv1.Record) bool {
+	switch p := m.GetPiece().(type) {
+	case *journalv1.Record_Pool:
+		f.Pools = append(f.Pools, poolIn(p.Pool))
+	case *journalv1.Record_Session:
+		f.Sessions = append(f.Sessions, sessionIn(p.Session))
+	case *journalv1.Record_Lease:
+		f.Leases = append(f.Leases, leaseIn(p.Lease))
+	default:
+		return false
+	}
+	return true
+}

@@ -156,15 +156,7 @@ func records(f fsm.Flat) []*journalv1.Record {
 	for _, v := range f.Scores {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Score{Score: scoreOut(v)}})
 	}
-	for _, v := range f.Pools {
-		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Pool{Pool: poolOut(v)}})
-	}
-	for _, v := range f.Sessions {
-		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Session{Session: sessionOut(v)}})
-	}
-	for _, v := range f.Leases {
-		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Lease{Lease: leaseOut(v)}})
-	}
+	all = append(all, leaseRecords(f)...)
 	for _, v := range f.Answers {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Answer{Answer: keptOut(v)}})
 	}
@@ -285,16 +277,12 @@ func take(f *fsm.Flat, data []byte, n int) error {
 		f.Switchovers = append(f.Switchovers, switchoverIn(p.Switchover))
 	case *journalv1.Record_Score:
 		f.Scores = append(f.Scores, scoreIn(p.Score))
-	case *journalv1.Record_Pool:
-		f.Pools = append(f.Pools, poolIn(p.Pool))
-	case *journalv1.Record_Session:
-		f.Sessions = append(f.Sessions, sessionIn(p.Session))
-	case *journalv1.Record_Lease:
-		f.Leases = append(f.Leases, leaseIn(p.Lease))
 	case *journalv1.Record_Answer:
 		f.Answers = append(f.Answers, keptIn(p.Answer))
 	default:
-		return fmt.Errorf("%w: snapshot record %d is empty", ErrCorrupt, n)
+		if !takeLease(f, &m) {
+			return fmt.Errorf("%w: snapshot record %d is empty", ErrCorrupt, n)
+		}
 	}
 	return nil
 }
