@@ -112,6 +112,7 @@ func revisionTag(msg protoreflect.Message) (tag string) {
 func passing() []protoreflect.FullName {
 	return []protoreflect.FullName{
 		"pointsman.v1.Alert.age",
+		"pointsman.v1.Assignment.valid_for",
 		"pointsman.v1.Cluster.log_clock",
 		"pointsman.v1.Gate.remaining",
 		"pointsman.v1.Handover.age",

@@ -99,6 +99,8 @@ func TestPassingFieldsAreKnown(t *testing.T) {
 		"pointsman.v1.ActionScore.would_begin", "pointsman.v1.ActionScore.came_by", "pointsman.v1.ActionScore.came_after",
 		"pointsman.v1.ActionScore.applied_by", "pointsman.v1.ActionScore.last_look", "pointsman.v1.ActionScore.unseen",
 		"pointsman.v1.StepScore.would_begin", "pointsman.v1.StepScore.came_by", "pointsman.v1.StepScore.came_by_most",
+		"pointsman.v1.OpenSessionResponse.ttl", "pointsman.v1.RenewResponse.ttl",
+		"pointsman.v1.Pool.ttl", "pointsman.v1.Pool.drain", "pointsman.v1.Pool.lock_delay",
 	}
 	seen := map[protoreflect.FullName]bool{}
 	var walk func(d protoreflect.MessageDescriptor)

@@ -109,9 +109,18 @@ func TestSurface(t *testing.T) {
 		t.Errorf("the commands call\n%v\nand surface() tells of\n%v", slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(told)))
 	}
 	for m := range methods {
-		if !told[m] && m != "ReportView" { // between coordinators, PEER_ONLY
+		if !told[m] && !slices.Contains(unspoken(), m) {
 			t.Errorf("%s: no command makes this call", m)
 		}
+	}
+}
+
+// unspoken are calls that no command makes itself: ReportView passes between
+// coordinators, the others are a worker's (client/leases) or not served yet.
+func unspoken() []string {
+	return []string{
+		"ReportView", "OpenSession", "CloseSession", "Renew", "KeepAlive", "Release", "CheckToken",
+		"RevokeLease", "ListPools", "GetPool", "ListLeases", "GetLease", "WatchLeases",
 	}
 }
 

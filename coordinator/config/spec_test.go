@@ -139,7 +139,7 @@ func TestBadSpec(t *testing.T) {
 			`s:19:70: ` + step + `.ovh_iplb.farms["10.0.1.20:6379"]: written twice; first in line 19, column 48`}},
 		{"unknown field", []string{"on_failure:", "on_failur:", "\ntargets:", "\nbogus: 1\ntargets:"}, []string{
 			"s:17:13: " + step + `.on_failur: unknown field; did you mean "on_failure"?`,
-			"s:21:1: bogus: unknown field; known are masters, targets, leader_placement"}},
+			"s:21:1: bogus: unknown field; known are masters, targets, leader_placement, pools"}},
 		{"misspelt kind is told once", []string{"ovh_iplb: {frontend", "ovh_ilpb: {frontend"}, []string{
 			"s:19:13: " + step + `.ovh_ilpb: unknown field; did you mean "ovh_iplb"?`}},
 		{"bad duration", []string{"2500ms", "5 sec"}, []string{

@@ -252,8 +252,10 @@ type Spec struct {
 	Targets map[string]*Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether a leader moves by itself. In YAML: auto or off. Default auto.
 	LeaderPlacement LeaderPlacement `protobuf:"varint,3,opt,name=leader_placement,json=leaderPlacement,proto3,enum=pointsman.v1.LeaderPlacement" json:"leader_placement,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Pools of partitions by name, which workers share by lease.
+	Pools         map[string]*PoolSpec `protobuf:"bytes,4,rep,name=pools,proto3" json:"pools,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Spec) Reset() {
@@ -307,6 +309,112 @@ func (x *Spec) GetLeaderPlacement() LeaderPlacement {
 	return LeaderPlacement_LEADER_PLACEMENT_UNSPECIFIED
 }
 
+func (x *Spec) GetPools() map[string]*PoolSpec {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+// PoolSpec is work in partitions. Each partition is held by at most one worker
+// at a time, under a token that only rises.
+type PoolSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The master that its workers use: a failover of it takes all partitions back,
+	// and a `leases` step of its plan grants them anew with the new address. Empty:
+	// it depends on none, as for locks and elections.
+	Master string `protobuf:"bytes,1,opt,name=master,proto3" json:"master,omitempty"`
+	// How many partitions it has; 1 makes it a lock. With a smaller number than
+	// before, the partitions beyond it must be free.
+	Partitions uint32 `protobuf:"varint,2,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// How long a worker may work on without an answer to a renewal, from 2s to 1h.
+	// Default 15s.
+	Ttl *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	// How long a worker may take to finish when a partition is to move, at most 1h.
+	// Default 10s.
+	Drain *durationpb.Duration `protobuf:"bytes,4,opt,name=drain,proto3" json:"drain,omitempty"`
+	// How long a partition stays locked after it was lost by a worker that did not
+	// say that it stopped: as long as its longest call that cannot be cancelled.
+	// At most 1h. Default 5s.
+	LockDelay *durationpb.Duration `protobuf:"bytes,5,opt,name=lock_delay,json=lockDelay,proto3" json:"lock_delay,omitempty"`
+	// Partitions that may move at once to even out the load. Default 4.
+	Moves         uint32 `protobuf:"varint,6,opt,name=moves,proto3" json:"moves,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolSpec) Reset() {
+	*x = PoolSpec{}
+	mi := &file_pointsman_v1_spec_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolSpec) ProtoMessage() {}
+
+func (x *PoolSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_spec_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolSpec.ProtoReflect.Descriptor instead.
+func (*PoolSpec) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PoolSpec) GetMaster() string {
+	if x != nil {
+		return x.Master
+	}
+	return ""
+}
+
+func (x *PoolSpec) GetPartitions() uint32 {
+	if x != nil {
+		return x.Partitions
+	}
+	return 0
+}
+
+func (x *PoolSpec) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+func (x *PoolSpec) GetDrain() *durationpb.Duration {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+func (x *PoolSpec) GetLockDelay() *durationpb.Duration {
+	if x != nil {
+		return x.LockDelay
+	}
+	return nil
+}
+
+func (x *PoolSpec) GetMoves() uint32 {
+	if x != nil {
+		return x.Moves
+	}
+	return 0
+}
+
 // MasterSpec is one Redis master and the plan for its failovers.
 type MasterSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -335,7 +443,7 @@ type MasterSpec struct {
 
 func (x *MasterSpec) Reset() {
 	*x = MasterSpec{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[1]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +455,7 @@ func (x *MasterSpec) String() string {
 func (*MasterSpec) ProtoMessage() {}
 
 func (x *MasterSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[1]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +468,7 @@ func (x *MasterSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MasterSpec.ProtoReflect.Descriptor instead.
 func (*MasterSpec) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *MasterSpec) GetId() string {
@@ -435,7 +543,7 @@ type SentinelSpec struct {
 
 func (x *SentinelSpec) Reset() {
 	*x = SentinelSpec{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[2]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +555,7 @@ func (x *SentinelSpec) String() string {
 func (*SentinelSpec) ProtoMessage() {}
 
 func (x *SentinelSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[2]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +568,7 @@ func (x *SentinelSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentinelSpec.ProtoReflect.Descriptor instead.
 func (*SentinelSpec) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SentinelSpec) GetName() string {
@@ -520,7 +628,7 @@ type SwitchoverAccess struct {
 
 func (x *SwitchoverAccess) Reset() {
 	*x = SwitchoverAccess{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +640,7 @@ func (x *SwitchoverAccess) String() string {
 func (*SwitchoverAccess) ProtoMessage() {}
 
 func (x *SwitchoverAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[3]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +653,7 @@ func (x *SwitchoverAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwitchoverAccess.ProtoReflect.Descriptor instead.
 func (*SwitchoverAccess) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SwitchoverAccess) GetUser() string {
@@ -579,7 +687,7 @@ type RedisFenceTarget struct {
 
 func (x *RedisFenceTarget) Reset() {
 	*x = RedisFenceTarget{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +699,7 @@ func (x *RedisFenceTarget) String() string {
 func (*RedisFenceTarget) ProtoMessage() {}
 
 func (x *RedisFenceTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[4]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +712,7 @@ func (x *RedisFenceTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedisFenceTarget.ProtoReflect.Descriptor instead.
 func (*RedisFenceTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{4}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RedisFenceTarget) GetUser() string {
@@ -643,7 +751,7 @@ type HaproxyTarget struct {
 
 func (x *HaproxyTarget) Reset() {
 	*x = HaproxyTarget{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -655,7 +763,7 @@ func (x *HaproxyTarget) String() string {
 func (*HaproxyTarget) ProtoMessage() {}
 
 func (x *HaproxyTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[5]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -668,7 +776,7 @@ func (x *HaproxyTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaproxyTarget.ProtoReflect.Descriptor instead.
 func (*HaproxyTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{5}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HaproxyTarget) GetAddress() string {
@@ -700,7 +808,7 @@ type RedisSpec struct {
 
 func (x *RedisSpec) Reset() {
 	*x = RedisSpec{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +820,7 @@ func (x *RedisSpec) String() string {
 func (*RedisSpec) ProtoMessage() {}
 
 func (x *RedisSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[6]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +833,7 @@ func (x *RedisSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedisSpec.ProtoReflect.Descriptor instead.
 func (*RedisSpec) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RedisSpec) GetUser() string {
@@ -768,7 +876,7 @@ type ClientTls struct {
 
 func (x *ClientTls) Reset() {
 	*x = ClientTls{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -780,7 +888,7 @@ func (x *ClientTls) String() string {
 func (*ClientTls) ProtoMessage() {}
 
 func (x *ClientTls) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[7]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -793,7 +901,7 @@ func (x *ClientTls) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientTls.ProtoReflect.Descriptor instead.
 func (*ClientTls) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ClientTls) GetCa() string {
@@ -837,7 +945,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +957,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[8]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +970,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Candidate) GetAddress() string {
@@ -892,7 +1000,7 @@ type Stage struct {
 
 func (x *Stage) Reset() {
 	*x = Stage{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1012,7 @@ func (x *Stage) String() string {
 func (*Stage) ProtoMessage() {}
 
 func (x *Stage) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[9]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1025,7 @@ func (x *Stage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stage.ProtoReflect.Descriptor instead.
 func (*Stage) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Stage) GetStage() string {
@@ -971,6 +1079,7 @@ type Step struct {
 	//	*Step_Http
 	//	*Step_Command
 	//	*Step_RedisFence
+	//	*Step_Leases
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -978,7 +1087,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1099,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[10]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1112,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Step) GetName() string {
@@ -1152,6 +1261,15 @@ func (x *Step) GetRedisFence() *RedisFenceStep {
 	return nil
 }
 
+func (x *Step) GetLeases() *LeasesStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_Leases); ok {
+			return x.Leases
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -1206,6 +1324,11 @@ type Step_RedisFence struct {
 	RedisFence *RedisFenceStep `protobuf:"bytes,25,opt,name=redis_fence,json=redisFence,proto3,oneof"`
 }
 
+type Step_Leases struct {
+	// Grants the partitions of a pool anew, with the new master's address.
+	Leases *LeasesStep `protobuf:"bytes,26,opt,name=leases,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
@@ -1226,6 +1349,8 @@ func (*Step_Command) isStep_Kind() {}
 
 func (*Step_RedisFence) isStep_Kind() {}
 
+func (*Step_Leases) isStep_Kind() {}
+
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
 // master says. It never writes. The answer counts as ok when its run id is that
@@ -1244,7 +1369,7 @@ type DataPathProbe struct {
 
 func (x *DataPathProbe) Reset() {
 	*x = DataPathProbe{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1381,7 @@ func (x *DataPathProbe) String() string {
 func (*DataPathProbe) ProtoMessage() {}
 
 func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[11]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1394,7 @@ func (x *DataPathProbe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DataPathProbe.ProtoReflect.Descriptor instead.
 func (*DataPathProbe) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DataPathProbe) GetAddress() string {
@@ -1315,7 +1440,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_pointsman_v1_spec_proto_msgTypes[12]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1452,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_spec_proto_msgTypes[12]
+	mi := &file_pointsman_v1_spec_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1465,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{12}
+	return file_pointsman_v1_spec_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Target) GetHold() *durationpb.Duration {
@@ -1516,16 +1641,35 @@ var File_pointsman_v1_spec_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\n" +
-	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\xfa\x03\n" +
+	"\x17pointsman/v1/spec.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1apointsman/v1/targets.proto\"\x8e\x06\n" +
 	"\x04Spec\x12\x83\x01\n" +
 	"\amasters\x18\x01 \x03(\v2\x18.pointsman.v1.MasterSpecBO\xbaHL\xba\x01C\n" +
 	"\tunique.id\x12\x1amust not name one id twice\x1a\x1athis.map(m, m.id).unique()\x92\x01\x03\x10\x80 R\amasters\x12\xc5\x01\n" +
 	"\atargets\x18\x02 \x03(\v2\x1f.pointsman.v1.Spec.TargetsEntryB\x89\x01\xbaH\x85\x01\x9a\x01\x81\x01\x10\x80\b\"|\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')R\atargets\x12R\n" +
-	"\x10leader_placement\x18\x03 \x01(\x0e2\x1d.pointsman.v1.LeaderPlacementB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0fleaderPlacement\x1aP\n" +
+	"\x10leader_placement\x18\x03 \x01(\x0e2\x1d.pointsman.v1.LeaderPlacementB\b\xbaH\x05\x82\x01\x02\x10\x01R\x0fleaderPlacement\x12\xbf\x01\n" +
+	"\x05pools\x18\x04 \x03(\v2\x1d.pointsman.v1.Spec.PoolsEntryB\x89\x01\xbaH\x85\x01\x9a\x01\x81\x01\x10\x80\b\"|\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')R\x05pools\x1aP\n" +
 	"\fTargetsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
-	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\"\xe4\x06\n" +
+	"\x05value\x18\x02 \x01(\v2\x14.pointsman.v1.TargetR\x05value:\x028\x01\x1aP\n" +
+	"\n" +
+	"PoolsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.pointsman.v1.PoolSpecR\x05value:\x028\x01\"\xbe\x02\n" +
+	"\bPoolSpec\x12\x1f\n" +
+	"\x06master\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06master\x12*\n" +
+	"\n" +
+	"partitions\x18\x02 \x01(\rB\n" +
+	"\xbaH\a*\x05\x18\x80 (\x01R\n" +
+	"partitions\x12<\n" +
+	"\x03ttl\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x0f\xbaH\f\xaa\x01\t\"\x03\b\x90\x1c2\x02\b\x02R\x03ttl\x12>\n" +
+	"\x05drain\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\x05drain\x12G\n" +
+	"\n" +
+	"lock_delay\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\r\xbaH\n" +
+	"\xaa\x01\a\"\x03\b\x90\x1c2\x00R\tlockDelay\x12\x1e\n" +
+	"\x05moves\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\x80 R\x05moves\"\xe4\x06\n" +
 	"\n" +
 	"MasterSpec\x12\x93\x01\n" +
 	"\x02id\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
@@ -1589,7 +1733,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xca\b\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xfe\b\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1610,7 +1754,8 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x04http\x18\x17 \x01(\v2\x16.pointsman.v1.HttpStepH\x00R\x04http\x125\n" +
 	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommand\x12?\n" +
 	"\vredis_fence\x18\x19 \x01(\v2\x1c.pointsman.v1.RedisFenceStepH\x00R\n" +
-	"redisFenceB\r\n" +
+	"redisFence\x122\n" +
+	"\x06leases\x18\x1a \x01(\v2\x18.pointsman.v1.LeasesStepH\x00R\x06leasesB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
@@ -1660,90 +1805,99 @@ func file_pointsman_v1_spec_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_spec_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_pointsman_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_pointsman_v1_spec_proto_goTypes = []any{
 	(LeaderPlacement)(0),             // 0: pointsman.v1.LeaderPlacement
 	(Drift)(0),                       // 1: pointsman.v1.Drift
 	(OnFailure)(0),                   // 2: pointsman.v1.OnFailure
 	(OnNewer)(0),                     // 3: pointsman.v1.OnNewer
 	(*Spec)(nil),                     // 4: pointsman.v1.Spec
-	(*MasterSpec)(nil),               // 5: pointsman.v1.MasterSpec
-	(*SentinelSpec)(nil),             // 6: pointsman.v1.SentinelSpec
-	(*SwitchoverAccess)(nil),         // 7: pointsman.v1.SwitchoverAccess
-	(*RedisFenceTarget)(nil),         // 8: pointsman.v1.RedisFenceTarget
-	(*HaproxyTarget)(nil),            // 9: pointsman.v1.HaproxyTarget
-	(*RedisSpec)(nil),                // 10: pointsman.v1.RedisSpec
-	(*ClientTls)(nil),                // 11: pointsman.v1.ClientTls
-	(*Candidate)(nil),                // 12: pointsman.v1.Candidate
-	(*Stage)(nil),                    // 13: pointsman.v1.Stage
-	(*Step)(nil),                     // 14: pointsman.v1.Step
-	(*DataPathProbe)(nil),            // 15: pointsman.v1.DataPathProbe
-	(*Target)(nil),                   // 16: pointsman.v1.Target
-	nil,                              // 17: pointsman.v1.Spec.TargetsEntry
-	(*durationpb.Duration)(nil),      // 18: google.protobuf.Duration
-	(*OvhIplbStep)(nil),              // 19: pointsman.v1.OvhIplbStep
-	(*SettingStep)(nil),              // 20: pointsman.v1.SettingStep
-	(*LinodeNodebalancerStep)(nil),   // 21: pointsman.v1.LinodeNodebalancerStep
-	(*OctaviaStep)(nil),              // 22: pointsman.v1.OctaviaStep
-	(*OvhIpStep)(nil),                // 23: pointsman.v1.OvhIpStep
-	(*ShopifyMetafieldsStep)(nil),    // 24: pointsman.v1.ShopifyMetafieldsStep
-	(*HaproxyStep)(nil),              // 25: pointsman.v1.HaproxyStep
-	(*HttpStep)(nil),                 // 26: pointsman.v1.HttpStep
-	(*CommandStep)(nil),              // 27: pointsman.v1.CommandStep
-	(*RedisFenceStep)(nil),           // 28: pointsman.v1.RedisFenceStep
-	(*OvhIplbTarget)(nil),            // 29: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 30: pointsman.v1.LinodeNodebalancerTarget
-	(*OctaviaTarget)(nil),            // 31: pointsman.v1.OctaviaTarget
-	(*OvhIpTarget)(nil),              // 32: pointsman.v1.OvhIpTarget
-	(*ShopifyTarget)(nil),            // 33: pointsman.v1.ShopifyTarget
-	(*HttpTarget)(nil),               // 34: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),            // 35: pointsman.v1.CommandTarget
+	(*PoolSpec)(nil),                 // 5: pointsman.v1.PoolSpec
+	(*MasterSpec)(nil),               // 6: pointsman.v1.MasterSpec
+	(*SentinelSpec)(nil),             // 7: pointsman.v1.SentinelSpec
+	(*SwitchoverAccess)(nil),         // 8: pointsman.v1.SwitchoverAccess
+	(*RedisFenceTarget)(nil),         // 9: pointsman.v1.RedisFenceTarget
+	(*HaproxyTarget)(nil),            // 10: pointsman.v1.HaproxyTarget
+	(*RedisSpec)(nil),                // 11: pointsman.v1.RedisSpec
+	(*ClientTls)(nil),                // 12: pointsman.v1.ClientTls
+	(*Candidate)(nil),                // 13: pointsman.v1.Candidate
+	(*Stage)(nil),                    // 14: pointsman.v1.Stage
+	(*Step)(nil),                     // 15: pointsman.v1.Step
+	(*DataPathProbe)(nil),            // 16: pointsman.v1.DataPathProbe
+	(*Target)(nil),                   // 17: pointsman.v1.Target
+	nil,                              // 18: pointsman.v1.Spec.TargetsEntry
+	nil,                              // 19: pointsman.v1.Spec.PoolsEntry
+	(*durationpb.Duration)(nil),      // 20: google.protobuf.Duration
+	(*OvhIplbStep)(nil),              // 21: pointsman.v1.OvhIplbStep
+	(*SettingStep)(nil),              // 22: pointsman.v1.SettingStep
+	(*LinodeNodebalancerStep)(nil),   // 23: pointsman.v1.LinodeNodebalancerStep
+	(*OctaviaStep)(nil),              // 24: pointsman.v1.OctaviaStep
+	(*OvhIpStep)(nil),                // 25: pointsman.v1.OvhIpStep
+	(*ShopifyMetafieldsStep)(nil),    // 26: pointsman.v1.ShopifyMetafieldsStep
+	(*HaproxyStep)(nil),              // 27: pointsman.v1.HaproxyStep
+	(*HttpStep)(nil),                 // 28: pointsman.v1.HttpStep
+	(*CommandStep)(nil),              // 29: pointsman.v1.CommandStep
+	(*RedisFenceStep)(nil),           // 30: pointsman.v1.RedisFenceStep
+	(*LeasesStep)(nil),               // 31: pointsman.v1.LeasesStep
+	(*OvhIplbTarget)(nil),            // 32: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 33: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 34: pointsman.v1.OctaviaTarget
+	(*OvhIpTarget)(nil),              // 35: pointsman.v1.OvhIpTarget
+	(*ShopifyTarget)(nil),            // 36: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 37: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 38: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
-	5,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
-	17, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
+	6,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
+	18, // 1: pointsman.v1.Spec.targets:type_name -> pointsman.v1.Spec.TargetsEntry
 	0,  // 2: pointsman.v1.Spec.leader_placement:type_name -> pointsman.v1.LeaderPlacement
-	6,  // 3: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
-	10, // 4: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
-	12, // 5: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
-	13, // 6: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
-	1,  // 7: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
-	11, // 8: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
-	7,  // 9: pointsman.v1.SentinelSpec.switchover:type_name -> pointsman.v1.SwitchoverAccess
-	11, // 10: pointsman.v1.RedisFenceTarget.tls:type_name -> pointsman.v1.ClientTls
-	11, // 11: pointsman.v1.HaproxyTarget.tls:type_name -> pointsman.v1.ClientTls
-	11, // 12: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
-	14, // 13: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
-	18, // 14: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
-	2,  // 15: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
-	3,  // 16: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
-	15, // 17: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
-	19, // 18: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
-	20, // 19: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
-	21, // 20: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
-	22, // 21: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
-	23, // 22: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
-	24, // 23: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
-	25, // 24: pointsman.v1.Step.haproxy:type_name -> pointsman.v1.HaproxyStep
-	26, // 25: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
-	27, // 26: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
-	28, // 27: pointsman.v1.Step.redis_fence:type_name -> pointsman.v1.RedisFenceStep
-	18, // 28: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	29, // 29: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	30, // 30: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	31, // 31: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
-	32, // 32: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
-	33, // 33: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	9,  // 34: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
-	34, // 35: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
-	35, // 36: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
-	8,  // 37: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
-	16, // 38: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	19, // 3: pointsman.v1.Spec.pools:type_name -> pointsman.v1.Spec.PoolsEntry
+	20, // 4: pointsman.v1.PoolSpec.ttl:type_name -> google.protobuf.Duration
+	20, // 5: pointsman.v1.PoolSpec.drain:type_name -> google.protobuf.Duration
+	20, // 6: pointsman.v1.PoolSpec.lock_delay:type_name -> google.protobuf.Duration
+	7,  // 7: pointsman.v1.MasterSpec.sentinel:type_name -> pointsman.v1.SentinelSpec
+	11, // 8: pointsman.v1.MasterSpec.redis:type_name -> pointsman.v1.RedisSpec
+	13, // 9: pointsman.v1.MasterSpec.candidates:type_name -> pointsman.v1.Candidate
+	14, // 10: pointsman.v1.MasterSpec.plan:type_name -> pointsman.v1.Stage
+	1,  // 11: pointsman.v1.MasterSpec.drift:type_name -> pointsman.v1.Drift
+	12, // 12: pointsman.v1.SentinelSpec.tls:type_name -> pointsman.v1.ClientTls
+	8,  // 13: pointsman.v1.SentinelSpec.switchover:type_name -> pointsman.v1.SwitchoverAccess
+	12, // 14: pointsman.v1.RedisFenceTarget.tls:type_name -> pointsman.v1.ClientTls
+	12, // 15: pointsman.v1.HaproxyTarget.tls:type_name -> pointsman.v1.ClientTls
+	12, // 16: pointsman.v1.RedisSpec.tls:type_name -> pointsman.v1.ClientTls
+	15, // 17: pointsman.v1.Stage.steps:type_name -> pointsman.v1.Step
+	20, // 18: pointsman.v1.Step.timeout:type_name -> google.protobuf.Duration
+	2,  // 19: pointsman.v1.Step.on_failure:type_name -> pointsman.v1.OnFailure
+	3,  // 20: pointsman.v1.Step.on_newer:type_name -> pointsman.v1.OnNewer
+	16, // 21: pointsman.v1.Step.probe:type_name -> pointsman.v1.DataPathProbe
+	21, // 22: pointsman.v1.Step.ovh_iplb:type_name -> pointsman.v1.OvhIplbStep
+	22, // 23: pointsman.v1.Step.setting:type_name -> pointsman.v1.SettingStep
+	23, // 24: pointsman.v1.Step.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerStep
+	24, // 25: pointsman.v1.Step.octavia:type_name -> pointsman.v1.OctaviaStep
+	25, // 26: pointsman.v1.Step.ovh_ip:type_name -> pointsman.v1.OvhIpStep
+	26, // 27: pointsman.v1.Step.shopify_metafields:type_name -> pointsman.v1.ShopifyMetafieldsStep
+	27, // 28: pointsman.v1.Step.haproxy:type_name -> pointsman.v1.HaproxyStep
+	28, // 29: pointsman.v1.Step.http:type_name -> pointsman.v1.HttpStep
+	29, // 30: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
+	30, // 31: pointsman.v1.Step.redis_fence:type_name -> pointsman.v1.RedisFenceStep
+	31, // 32: pointsman.v1.Step.leases:type_name -> pointsman.v1.LeasesStep
+	20, // 33: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	32, // 34: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	33, // 35: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	34, // 36: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	35, // 37: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
+	36, // 38: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	10, // 39: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
+	37, // 40: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	38, // 41: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	9,  // 42: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
+	17, // 43: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	5,  // 44: pointsman.v1.Spec.PoolsEntry.value:type_name -> pointsman.v1.PoolSpec
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1752,7 +1906,7 @@ func file_pointsman_v1_spec_proto_init() {
 		return
 	}
 	file_pointsman_v1_targets_proto_init()
-	file_pointsman_v1_spec_proto_msgTypes[10].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[11].OneofWrappers = []any{
 		(*Step_OvhIplb)(nil),
 		(*Step_Setting)(nil),
 		(*Step_LinodeNodebalancer)(nil),
@@ -1763,8 +1917,9 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_Http)(nil),
 		(*Step_Command)(nil),
 		(*Step_RedisFence)(nil),
+		(*Step_Leases)(nil),
 	}
-	file_pointsman_v1_spec_proto_msgTypes[12].OneofWrappers = []any{
+	file_pointsman_v1_spec_proto_msgTypes[13].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),
 		(*Target_LinodeNodebalancer)(nil),
 		(*Target_Octavia)(nil),
@@ -1781,7 +1936,7 @@ func file_pointsman_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_spec_proto_rawDesc), len(file_pointsman_v1_spec_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -133,6 +133,62 @@ func (Foreign) EnumDescriptor() ([]byte, []int) {
 	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{1}
 }
 
+// LeaseHandover is what a failover does to partitions that are held.
+type LeaseHandover int32
+
+const (
+	// Same as LEASE_HANDOVER_GRACEFUL.
+	LeaseHandover_LEASE_HANDOVER_UNSPECIFIED LeaseHandover = 0
+	// Their workers are asked to finish and release them, for the pool's drain
+	// time at most.
+	LeaseHandover_LEASE_HANDOVER_GRACEFUL LeaseHandover = 1
+	// They are revoked in the very entry that accepts the failover. Until a worker
+	// says that it has stopped, its partition stays locked, for the lock delay or
+	// as long as it may still believe in its lease.
+	LeaseHandover_LEASE_HANDOVER_IMMEDIATE LeaseHandover = 2
+)
+
+// Enum value maps for LeaseHandover.
+var (
+	LeaseHandover_name = map[int32]string{
+		0: "LEASE_HANDOVER_UNSPECIFIED",
+		1: "LEASE_HANDOVER_GRACEFUL",
+		2: "LEASE_HANDOVER_IMMEDIATE",
+	}
+	LeaseHandover_value = map[string]int32{
+		"LEASE_HANDOVER_UNSPECIFIED": 0,
+		"LEASE_HANDOVER_GRACEFUL":    1,
+		"LEASE_HANDOVER_IMMEDIATE":   2,
+	}
+)
+
+func (x LeaseHandover) Enum() *LeaseHandover {
+	p := new(LeaseHandover)
+	*p = x
+	return p
+}
+
+func (x LeaseHandover) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LeaseHandover) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_targets_proto_enumTypes[2].Descriptor()
+}
+
+func (LeaseHandover) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_targets_proto_enumTypes[2]
+}
+
+func (x LeaseHandover) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LeaseHandover.Descriptor instead.
+func (LeaseHandover) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{2}
+}
+
 // OvhIplbTarget is one OVH IP Load Balancing service.
 type OvhIplbTarget struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1387,6 +1443,64 @@ func (x *HaproxyStep) GetBackends() map[string]string {
 	return nil
 }
 
+// LeasesStep moves the workers of a pool to the new master. The pool is held back
+// from the moment the failover is accepted; this step opens it again with the new
+// address, and every grant from then on has a new token. It needs no target.
+type LeasesStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the pool in Spec.pools. Its master is the one whose plan this is.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// What becomes of partitions that are held when the failover is accepted. In
+	// YAML: graceful or immediate. Default graceful.
+	Handover      LeaseHandover `protobuf:"varint,2,opt,name=handover,proto3,enum=pointsman.v1.LeaseHandover" json:"handover,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeasesStep) Reset() {
+	*x = LeasesStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeasesStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeasesStep) ProtoMessage() {}
+
+func (x *LeasesStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeasesStep.ProtoReflect.Descriptor instead.
+func (*LeasesStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LeasesStep) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *LeasesStep) GetHandover() LeaseHandover {
+	if x != nil {
+		return x.Handover
+	}
+	return LeaseHandover_LEASE_HANDOVER_UNSPECIFIED
+}
+
 var File_pointsman_v1_targets_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_targets_proto_rawDesc = "" +
@@ -1535,7 +1649,12 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\bbackends\x18\x04 \x03(\v2'.pointsman.v1.HaproxyStep.BackendsEntryB\x14\xbaH\x11\x9a\x01\x0e\"\x05r\x03\x80\x02\x01*\x05r\x03\x80\x02\x01R\bbackends\x1a;\n" +
 	"\rBackendsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*Y\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"o\n" +
+	"\n" +
+	"LeasesStep\x12\x1e\n" +
+	"\x04pool\x18\x01 \x01(\tB\n" +
+	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x04pool\x12A\n" +
+	"\bhandover\x18\x02 \x01(\x0e2\x1b.pointsman.v1.LeaseHandoverB\b\xbaH\x05\x82\x01\x02\x10\x01R\bhandover*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
@@ -1544,7 +1663,11 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\aForeign\x12\x17\n" +
 	"\x13FOREIGN_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rFOREIGN_STUCK\x10\x01\x12\x11\n" +
-	"\rFOREIGN_ADOPT\x10\x02B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\rFOREIGN_ADOPT\x10\x02*j\n" +
+	"\rLeaseHandover\x12\x1e\n" +
+	"\x1aLEASE_HANDOVER_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17LEASE_HANDOVER_GRACEFUL\x10\x01\x12\x1c\n" +
+	"\x18LEASE_HANDOVER_IMMEDIATE\x10\x02B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_targets_proto_rawDescOnce sync.Once
@@ -1558,60 +1681,63 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_targets_proto_rawDescData
 }
 
-var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
-	(*OvhIplbTarget)(nil),            // 2: pointsman.v1.OvhIplbTarget
-	(*OvhIplbStep)(nil),              // 3: pointsman.v1.OvhIplbStep
-	(*ShopifyTarget)(nil),            // 4: pointsman.v1.ShopifyTarget
-	(*ShopifyClientCredentials)(nil), // 5: pointsman.v1.ShopifyClientCredentials
-	(*ShopifyMetafieldsStep)(nil),    // 6: pointsman.v1.ShopifyMetafieldsStep
-	(*SettingStep)(nil),              // 7: pointsman.v1.SettingStep
-	(*LinodeNodebalancerTarget)(nil), // 8: pointsman.v1.LinodeNodebalancerTarget
-	(*LinodeNodebalancerStep)(nil),   // 9: pointsman.v1.LinodeNodebalancerStep
-	(*OvhIpTarget)(nil),              // 10: pointsman.v1.OvhIpTarget
-	(*OvhIpStep)(nil),                // 11: pointsman.v1.OvhIpStep
-	(*OctaviaTarget)(nil),            // 12: pointsman.v1.OctaviaTarget
-	(*OctaviaStep)(nil),              // 13: pointsman.v1.OctaviaStep
-	(*CommandTarget)(nil),            // 14: pointsman.v1.CommandTarget
-	(*CommandStep)(nil),              // 15: pointsman.v1.CommandStep
-	(*HttpTarget)(nil),               // 16: pointsman.v1.HttpTarget
-	(*HttpStep)(nil),                 // 17: pointsman.v1.HttpStep
-	(*RedisFenceStep)(nil),           // 18: pointsman.v1.RedisFenceStep
-	(*HaproxyStep)(nil),              // 19: pointsman.v1.HaproxyStep
-	nil,                              // 20: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 21: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 22: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 23: pointsman.v1.OvhIpStep.ServicesEntry
-	nil,                              // 24: pointsman.v1.OctaviaStep.PoolsEntry
-	nil,                              // 25: pointsman.v1.CommandTarget.SecretsEntry
-	nil,                              // 26: pointsman.v1.HaproxyStep.BackendsEntry
-	(*durationpb.Duration)(nil),      // 27: google.protobuf.Duration
+	(LeaseHandover)(0),               // 2: pointsman.v1.LeaseHandover
+	(*OvhIplbTarget)(nil),            // 3: pointsman.v1.OvhIplbTarget
+	(*OvhIplbStep)(nil),              // 4: pointsman.v1.OvhIplbStep
+	(*ShopifyTarget)(nil),            // 5: pointsman.v1.ShopifyTarget
+	(*ShopifyClientCredentials)(nil), // 6: pointsman.v1.ShopifyClientCredentials
+	(*ShopifyMetafieldsStep)(nil),    // 7: pointsman.v1.ShopifyMetafieldsStep
+	(*SettingStep)(nil),              // 8: pointsman.v1.SettingStep
+	(*LinodeNodebalancerTarget)(nil), // 9: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 10: pointsman.v1.LinodeNodebalancerStep
+	(*OvhIpTarget)(nil),              // 11: pointsman.v1.OvhIpTarget
+	(*OvhIpStep)(nil),                // 12: pointsman.v1.OvhIpStep
+	(*OctaviaTarget)(nil),            // 13: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 14: pointsman.v1.OctaviaStep
+	(*CommandTarget)(nil),            // 15: pointsman.v1.CommandTarget
+	(*CommandStep)(nil),              // 16: pointsman.v1.CommandStep
+	(*HttpTarget)(nil),               // 17: pointsman.v1.HttpTarget
+	(*HttpStep)(nil),                 // 18: pointsman.v1.HttpStep
+	(*RedisFenceStep)(nil),           // 19: pointsman.v1.RedisFenceStep
+	(*HaproxyStep)(nil),              // 20: pointsman.v1.HaproxyStep
+	(*LeasesStep)(nil),               // 21: pointsman.v1.LeasesStep
+	nil,                              // 22: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 23: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 24: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 25: pointsman.v1.OvhIpStep.ServicesEntry
+	nil,                              // 26: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 27: pointsman.v1.CommandTarget.SecretsEntry
+	nil,                              // 28: pointsman.v1.HaproxyStep.BackendsEntry
+	(*durationpb.Duration)(nil),      // 29: google.protobuf.Duration
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	20, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	22, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
-	5,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	21, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	6,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
+	23, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
 	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	22, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	24, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
 	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	23, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
+	25, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
 	1,  // 8: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
-	24, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	26, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
 	1,  // 10: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	25, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	27, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
 	0,  // 12: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
 	0,  // 13: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	27, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
-	26, // 15: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	29, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
+	28, // 15: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
+	2,  // 16: pointsman.v1.LeasesStep.handover:type_name -> pointsman.v1.LeaseHandover
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1624,8 +1750,8 @@ func file_pointsman_v1_targets_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   25,
+			NumEnums:      3,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
