@@ -65,6 +65,9 @@ func (g *guard) SetUint64(key []byte, value uint64) error {
 		if err != nil {
 			return g.stop(err)
 		}
+		if value > founding {
+			g.voted.Store(true)
+		}
 		return nil
 	default:
 		return g.put(string(key), binary.BigEndian.AppendUint64(nil, value))

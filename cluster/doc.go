@@ -40,7 +40,8 @@
 //     which is as good while the log still covers the rest, and else the node does not start.
 //   - The store is emptied, removed or swapped: the identity file, or the store id
 //     that the log keeps of each member, refuses it. A node that forgot its votes
-//     neither votes nor leads: every connection begins with a hello.
+//     neither votes nor leads: every connection begins with a hello, and a new store
+//     speaks no Raft with a log that has begun until a leader has recorded it (admit.go).
 //   - A transfer of leadership gets stuck (raft #696): the watchdog ends the node.
 //   - An entry or snapshot comes from a newer release: the node stops there and says
 //     to upgrade. Later kinds are proposed only when every voter can read them.

@@ -92,6 +92,10 @@ func (n *Node) tend() {
 			n.fail(n.replaced(known.Store))
 			return
 		}
+		if n.fresh() {
+			n.knock(me)
+			continue
+		}
 		if !ok || !sameMember(known, me) {
 			n.announce(me)
 			continue
@@ -113,13 +117,7 @@ func (n *Node) learnCluster(told fsm.ClusterID) {
 		return
 	}
 	id.Cluster = told
-	if err := writeIdentity(n.cfg.DataDir, n.logs, id); err != nil {
-		n.fail(err)
-		return
-	}
-	n.mu.Lock()
-	n.id = id
-	n.mu.Unlock()
+	n.keep(id)
 }
 
 func (n *Node) member() fsm.Member {

@@ -31,6 +31,9 @@ type identity struct {
 	Node    fsm.NodeID    `json:"node"`
 	Store   fsm.StoreID   `json:"store"`
 	Cluster fsm.ClusterID `json:"cluster,omitempty"` // empty until the log has told
+	// Admitted says that a leader has recorded this store in the log. A store needs
+	// it only while it is fresh.
+	Admitted bool `json:"admitted,omitempty"`
 }
 
 // claimIdentity reads both places, makes them agree, and refuses a store that

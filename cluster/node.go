@@ -112,6 +112,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if !has && !alone {
+		n.logger.Info("the store is new: waiting to be recorded by a leader, or to found the cluster with others that are new")
+	}
 	if err := n.startRaft(hlog, !has && alone); err != nil {
 		return err
 	}

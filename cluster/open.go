@@ -176,6 +176,8 @@ func (g *guard) whole(snapshot uint64) error {
 	if err == nil && b.term == 0 && (found.Entries > 0 || snapshot > 0) {
 		err = fmt.Errorf("%w: there are entries, and no term", ErrCorrupt)
 	}
+	g.begun.Store(found.Last > founding || snapshot > 0)
+	g.voted.Store(b.term > founding)
 	return err
 }
 

@@ -100,7 +100,7 @@ func (n *Node) answer(ctx context.Context, them *journalv1.Hello, q *journalv1.P
 	if q.GetPeek() != nil {
 		return n.answerPeek(them)
 	}
-	if why := n.judge(them); why != "" {
+	if why := n.judge(carriesPeer, them); why != "" {
 		return &journalv1.PeerAnswer{Status: journalv1.PeerStatus_PEER_STATUS_INVALID, Detail: why}
 	}
 	switch {
@@ -126,8 +126,9 @@ func (n *Node) answerPeek(them *journalv1.Hello) *journalv1.PeerAnswer {
 	}
 }
 
-// judge says why a node that says hello is not one of us; empty when it is.
-func (n *Node) judge(them *journalv1.Hello) string {
+// judge says why a node that says hello is not one of us, or not yet one to talk
+// Raft with; empty when it is.
+func (n *Node) judge(kind byte, them *journalv1.Hello) string {
 	us := n.identity()
 	node, store := fsm.NodeID(them.GetNode()), fsm.StoreID(them.GetStore())
 	switch known, ok := n.machine.state().Member(node); {
@@ -141,11 +142,17 @@ func (n *Node) judge(them *journalv1.Hello) string {
 		return fmt.Sprintf("node %q is of cluster %s, node %q of cluster %s", node, them.GetCluster(), us.Node, us.Cluster)
 	case ok && known.Store != store:
 		return fmt.Sprintf("node %q is known with store %s, it comes with store %s: run `pointsman nodes replace %s`", node, known.Store, store, node)
+	case kind == carriesRaft && them.GetFresh() && n.begun():
+		return fmt.Sprintf("node %q comes with a new store, and the log has begun: it is let in when the leader has recorded it", node)
+	case kind == carriesRaft && them.GetBegun() && n.fresh():
+		return fmt.Sprintf("node %q has a new store, and the log of node %q has begun: it waits until the leader has recorded it", us.Node, node)
 	}
 	return ""
 }
 
 func (n *Node) hello() *journalv1.Hello {
 	id := n.identity()
-	return &journalv1.Hello{Version: helloVersion, Node: string(id.Node), Cluster: string(id.Cluster), Store: string(id.Store)}
+	return &journalv1.Hello{
+		Version: helloVersion, Node: string(id.Node), Cluster: string(id.Cluster), Store: string(id.Store), Fresh: n.fresh(), Begun: n.begun(),
+	}
 }

@@ -34,7 +34,7 @@ type port struct {
 	listen  net.Listener
 	address string // as others reach it; raft puts it into its messages
 	hello   func() *journalv1.Hello
-	judge   func(*journalv1.Hello) string                     // why not; empty: welcome
+	judge   func(kind byte, them *journalv1.Hello) string     // why not; empty: welcome
 	nodeAt  func(address string) fsm.NodeID                   // who is expected there; empty: anybody
 	serve   func(context.Context, net.Conn, *journalv1.Hello) // one peer connection, until it ends
 	logger  *slog.Logger
@@ -146,7 +146,7 @@ func (p *port) greet(conn net.Conn) (byte, *journalv1.Hello, error) {
 		return 0, them, err
 	}
 	us := p.hello()
-	why := p.judge(them)
+	why := p.judge(kind[0], them)
 	if kind[0] == carriesRaft {
 		us.Refused = why
 	}
@@ -208,7 +208,7 @@ func (p *port) introduce(ctx context.Context, conn net.Conn, address string, kin
 	if want := p.nodeAt(address); want != "" && fsm.NodeID(them.GetNode()) != want {
 		return nil, fmt.Errorf("%w: at %s answers node %q, expected was %q", errPeer, address, them.GetNode(), want)
 	}
-	if why := p.judge(them); why != "" && kind == carriesRaft {
+	if why := p.judge(kind, them); why != "" && kind == carriesRaft {
 		return nil, fmt.Errorf("%w: %s: %s", errPeer, address, why)
 	}
 	if !leave() { // its deadline may come after the one below

@@ -26,7 +26,7 @@ func TestSilentPeerCostsNoMoreThanItsCaller(t *testing.T) {
 	p := &port{
 		network: tcp{}, logger: slog.New(slog.DiscardHandler),
 		hello:  func() *journalv1.Hello { return &journalv1.Hello{} },
-		judge:  func(*journalv1.Hello) string { return "" },
+		judge:  func(byte, *journalv1.Hello) string { return "" },
 		nodeAt: func(string) fsm.NodeID { return "" },
 	}
 	if err := p.open("127.0.0.1:0"); err != nil {

@@ -47,7 +47,14 @@ type guard struct {
 	heldTerm uint64     // of a vote whose candidate has not come yet; never on disk alone
 
 	tail *tail // where the log ends, beside the store; nil: not kept
+
+	begun atomic.Bool // an entry beyond the founding one was stored, or found by whole
+	voted atomic.Bool // a term beyond the founding one was stored, or found by whole
 }
+
+// The founding of a cluster is one entry and one term, which raft.BootstrapCluster
+// writes before anybody has been asked.
+const founding = 1
 
 var (
 	_ raft.MonotonicLogStore = (*guard)(nil)
@@ -119,7 +126,11 @@ func (g *guard) StoreLogs(logs []*raft.Log) error {
 		if err := g.inner.StoreLogs(sealed); err != nil || len(logs) == 0 {
 			return err
 		}
-		return g.tail.extend(logs[len(logs)-1].Index)
+		last := logs[len(logs)-1].Index
+		if last > founding {
+			g.begun.Store(true)
+		}
+		return g.tail.extend(last)
 	})
 }
 

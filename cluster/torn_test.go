@@ -76,7 +76,8 @@ func request(term uint64, candidate string, last, lastTerm uint64) raft.RequestV
 func elector(t *testing.T, l *lab, id fsm.NodeID) func(raft.RequestVoteRequest) bool {
 	t.Helper()
 	c := l.cfgs[id]
-	n := &Node{cfg: c, logger: c.Logger, machine: newMachine(func(error) {}), id: l.nodes["n1"].identity()}
+	n := &Node{cfg: c, logger: c.Logger, machine: newMachine(func(error) {}), id: l.nodes["n1"].identity(), logs: &guard{}}
+	n.logs.voted.Store(true)
 	n.id.Node, n.id.Store = id, l.storeOf(id)
 	p := &port{network: c.Network, address: c.address(id), logger: c.Logger, hello: n.hello, judge: n.judge, nodeAt: n.nodeAt,
 		serve: func(context.Context, net.Conn, *journalv1.Hello) {}}

@@ -98,7 +98,12 @@ type Hello struct {
 	// Identity of its store.
 	Store string `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`
 	// Why the other side is refused; empty when it is welcome.
-	Refused       string `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused string `protobuf:"bytes,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Its store is new: it holds no vote, and no entry but the one that founds a
+	// cluster, and no leader has recorded it as a member yet.
+	Fresh bool `protobuf:"varint,6,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// Its log has begun: it holds an entry beyond the founding one, or a snapshot.
+	Begun         bool `protobuf:"varint,7,opt,name=begun,proto3" json:"begun,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -166,6 +171,20 @@ func (x *Hello) GetRefused() string {
 		return x.Refused
 	}
 	return ""
+}
+
+func (x *Hello) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+func (x *Hello) GetBegun() bool {
+	if x != nil {
+		return x.Begun
+	}
+	return false
 }
 
 // PeerRequest is one question from node to node.
@@ -570,13 +589,15 @@ var File_journal_v1_peer_proto protoreflect.FileDescriptor
 const file_journal_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"\x15journal/v1/peer.proto\x12\n" +
-	"journal.v1\"\x7f\n" +
+	"journal.v1\"\xab\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
 	"\acluster\x18\x03 \x01(\tR\acluster\x12\x14\n" +
 	"\x05store\x18\x04 \x01(\tR\x05store\x12\x18\n" +
-	"\arefused\x18\x05 \x01(\tR\arefused\"\xc9\x01\n" +
+	"\arefused\x18\x05 \x01(\tR\arefused\x12\x14\n" +
+	"\x05fresh\x18\x06 \x01(\bR\x05fresh\x12\x14\n" +
+	"\x05begun\x18\a \x01(\bR\x05begun\"\xc9\x01\n" +
 	"\vPeerRequest\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x01 \x01(\rR\ttimeoutMs\x12&\n" +

@@ -1,0 +1,104 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/pointsman/pointsman/cluster/journal"
+	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
+	journalv1 "github.com/pointsman/pointsman/proto/journal/v1"
+)
+
+// A store that was emptied looks like that of a node that starts for the first
+// time. Its votes and its acknowledgements must not count before somebody who
+// would know has said which of the two it is; the member records do not say it
+// everywhere, since a node that has just started has applied none yet. So:
+//
+//   - A store is fresh until it has met a term beyond the founding one, or the
+//     leader has recorded it. A log has begun with its second entry.
+//   - Raft is not spoken between a fresh store and a node whose log has begun.
+//     Fresh stores among themselves may found a cluster.
+//   - A fresh store asks to be recorded. The leader that does it was elected, and
+//     commits the record, without it: by a majority of the others, which hold all
+//     that the store which is gone may have acknowledged.
+//
+// knockWait is the pause between two rounds at all peers.
+const knockWait = 100 * time.Millisecond
+
+// fresh says that this store may stand in the place of one that is gone.
+func (n *Node) fresh() bool {
+	return !n.logs.voted.Load() && !n.logs.begun.Load() && !n.identity().Admitted && !planted.Bug(planted.StoreUnidentified)
+}
+
+// begun says that this node's log may hold what a majority has acknowledged.
+func (n *Node) begun() bool { return n.logs.begun.Load() || n.machine.state().Index() > 0 }
+
+// knock asks every peer at once to record this store, and looks whether one of
+// them has it on record. Only a leader takes the request, and what a peer shows
+// is committed. It returns after one round.
+func (n *Node) knock(me fsm.Member) {
+	payload, err := journal.EncodeCommand(fsm.PutMember{Member: me})
+	if err != nil {
+		n.fail(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, n.patience())
+	defer cancel()
+	var wait sync.WaitGroup
+	known := make(chan fsm.StoreID, len(n.cfg.Peers))
+	for _, p := range n.cfg.Peers {
+		if p.ID != n.cfg.NodeID {
+			wait.Go(func() { known <- n.knockAt(ctx, p.ID, payload) })
+		}
+	}
+	wait.Wait()
+	close(known)
+	for store := range known {
+		switch {
+		case store == "":
+		case store != me.Store:
+			n.fail(n.replaced(store))
+			return
+		default:
+			n.admitted()
+			return
+		}
+	}
+	pause(ctx, knockWait)
+}
+
+// knockAt returns the store that a peer has on record for this node; empty: none,
+// or it does not answer.
+func (n *Node) knockAt(ctx context.Context, peer fsm.NodeID, payload []byte) fsm.StoreID {
+	_, _, _, err := n.peers.ask(ctx, peer, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
+		Kind: uint32(fsm.KindMember), Id: randomID(), Actor: "cluster", Payload: payload,
+	}}})
+	if err != nil {
+		return ""
+	}
+	peek, _, err := n.peek(ctx, peer)
+	if err != nil {
+		return ""
+	}
+	return fsm.StoreID(peek.GetYourStore())
+}
+
+// admitted notes for ever that the log has this store on record.
+func (n *Node) admitted() {
+	id := n.identity()
+	id.Admitted = true
+	n.keep(id)
+}
+
+// keep writes an identity and takes it over. Only tend calls it.
+func (n *Node) keep(id identity) {
+	if err := writeIdentity(n.cfg.DataDir, n.logs, id); err != nil {
+		n.fail(err)
+		return
+	}
+	n.mu.Lock()
+	n.id = id
+	n.mu.Unlock()
+}
