@@ -7,6 +7,9 @@ import (
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
+// sealedShown stands for a value that the program keeps sealed.
+const sealedShown = "[sealed]"
+
 func settingMessage(v fsm.Setting) *pointsmanv1.Setting {
 	m := &pointsmanv1.Setting{
 		Key:        v.Key,
@@ -15,6 +18,9 @@ func settingMessage(v fsm.Setting) *pointsmanv1.Setting {
 		Source:     string(v.Owner),
 		UpdateTime: stamp(v.Wall),
 		Etag:       strconv.FormatUint(v.Revision, 10),
+	}
+	if _, ok := fsm.Sealed(v.Key); ok {
+		m.Value = sealedShown
 	}
 	if v.Owner == fsm.BuiltIn {
 		m.Word = v.Plain()

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -57,6 +58,9 @@ func (s settingService) GetSetting(ctx context.Context, req *pointsmanv1.GetSett
 // PutSetting answers what this call wrote, also when it is repeated after
 // somebody else wrote the key.
 func (s settingService) PutSetting(ctx context.Context, req *pointsmanv1.PutSettingRequest) (*pointsmanv1.PutSettingResponse, error) {
+	if err := unsealed(req.GetKey()); err != nil {
+		return nil, err
+	}
 	c, err := s.commit(ctx, req, fsm.PutSetting{Key: req.GetKey(), Value: req.GetValue(), IfRevision: req.ExpectedRevision})
 	if err != nil {
 		return nil, s.owned(req.GetKey(), err)
@@ -69,11 +73,22 @@ func (s settingService) PutSetting(ctx context.Context, req *pointsmanv1.PutSett
 }
 
 func (s settingService) DeleteSetting(ctx context.Context, req *pointsmanv1.DeleteSettingRequest) (*pointsmanv1.DeleteSettingResponse, error) {
+	if err := unsealed(req.GetKey()); err != nil {
+		return nil, err
+	}
 	c, err := s.commit(ctx, req, fsm.DeleteSetting{Key: req.GetKey(), IfRevision: req.ExpectedRevision})
 	if err != nil {
 		return nil, s.owned(req.GetKey(), err)
 	}
 	return &pointsmanv1.DeleteSettingResponse{Header: c.header}, nil
+}
+
+// unsealed refuses a key that the program keeps for a target.
+func unsealed(key string) error {
+	if t, ok := fsm.Sealed(key); ok {
+		return refusal(&fsm.Refused{Refusal: fsm.ErrOwned, Detail: fmt.Sprintf("%s is kept by the program for target %s", key, t)})
+	}
+	return nil
 }
 
 // owned adds to a refusal whose key it is, for programs.

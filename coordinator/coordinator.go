@@ -48,6 +48,7 @@ type Coordinator struct {
 	paths     *paths
 	placer    *placer
 	preflight *preflight
+	vault     *vault
 	boot      string // this run of the process
 	api       *api.Server
 	registry  *prometheus.Registry
@@ -137,6 +138,8 @@ func profileOf(p pointsmanv1.TimingProfile) string {
 
 // assemble makes the parts that stand on the log.
 func (c *Coordinator) assemble() (err error) {
+	c.vault = &vault{node: c.node, key: c.Node.GetClusterKey()}
+	c.Kinds = keeping(c.Kinds, c.vault)
 	c.watcher = sentinel.New(sentinel.Config{Logger: c.Logger, Dial: c.Dial})
 	conf := executor.DefaultConfig()
 	conf.Journal, conf.Kinds, conf.Logger, conf.Metrics = c.node, c.Kinds, c.Logger, c.registry

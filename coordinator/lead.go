@@ -21,8 +21,11 @@ const (
 func (c *Coordinator) lead(ctx context.Context, term fsm.Term) error {
 	c.api.SetLeading(true)
 	defer c.api.SetLeading(false)
-	c.sights.setOffice(&office{ctx: ctx, term: term, executor: c.executor})
+	held := &office{ctx: ctx, term: term, executor: c.executor}
+	c.sights.setOffice(held)
 	defer c.sights.setOffice(nil)
+	c.vault.setOffice(held)
+	defer c.vault.setOffice(nil)
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { c.placer.run(ctx) })

@@ -189,6 +189,19 @@ func (s State) writable(key string, ifRevision *uint64) error {
 	return nil
 }
 
+// sealedPrefix is of the settings that the program keeps for targets, sealed.
+const sealedPrefix = "pointsman/sealed/"
+
+// SealedKey is the key of what the program keeps for a target. Only the leader
+// writes it; who offers settings to users refuses it.
+func SealedKey(t TargetID) string { return sealedPrefix + string(t) }
+
+// Sealed finds the target for which a key is kept.
+func Sealed(key string) (TargetID, bool) {
+	t, ok := strings.CutPrefix(key, sealedPrefix)
+	return TargetID(t), ok
+}
+
 // CheckKey says whether a setting's key is allowed: 1 to MaxKeyBytes bytes of
 // letters, digits and "._-/", no empty part between slashes.
 func CheckKey(key string) error {

@@ -46,6 +46,9 @@ func (Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Problem
 	if m, ok := fsm.Reserved(msg.GetKey()); ok {
 		problems = append(problems, actuators.Problem{Path: "key", Message: fmt.Sprintf("%s is the built-in state of master %s, which only the log writes", msg.GetKey(), m)})
 	}
+	if t, ok := fsm.Sealed(msg.GetKey()); ok {
+		problems = append(problems, actuators.Problem{Path: "key", Message: fmt.Sprintf("%s is kept by the program for target %s", msg.GetKey(), t)})
+	}
 	if err := dryRun(msg.GetValue(), in); err != nil {
 		problems = append(problems, actuators.Problem{Path: "value", Message: err.Error()})
 	}

@@ -87,6 +87,7 @@ func TestPlanRefuses(t *testing.T) {
 		"calls itself":      {input("k", `{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`), []string{"value"}},
 		"template too long": {input("k", strings.Repeat("x", actuators.MaxTemplate+1)), []string{"value"}},
 		"value too long":    {input("k", `{{printf "%70000d" .Epoch}}`), []string{"value"}},
+		"kept for a target": {input("pointsman/sealed/shop", "{{.New}}"), []string{"key"}},
 		"a built-in state":  {input("redis/cache/state", "{{.New}}"), []string{"key"}},
 		"under one":         {input("redis/cache/state/x", "{{.New}}"), []string{"key"}},
 		"both at once":      {input("k//", "{{.Nope}}"), []string{"key", "value"}},

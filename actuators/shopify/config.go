@@ -38,6 +38,8 @@ const (
 	throttledDelay = 2 * time.Second
 	// staleDelay is waited for after STALE_OBJECT: the next read may come from a replica that lags.
 	staleDelay = 200 * time.Millisecond
+	// vaultDelay is waited for when the leader has to replace the token, or nobody can.
+	vaultDelay = time.Second
 	// notRead is waited for when there is nothing to judge.
 	notRead = 100 * time.Millisecond
 )

@@ -32,4 +32,7 @@ func TestConformance(t *testing.T) {
 	t.Run("granted", func(t *testing.T) {
 		actuatortest.Run(t, func(t *testing.T) actuatortest.World { return newLab(t, granted).world() })
 	})
+	t.Run("refreshed", func(t *testing.T) {
+		actuatortest.Run(t, func(t *testing.T) actuatortest.World { return newLab(t, refreshed).world() })
+	})
 }

@@ -46,6 +46,6 @@
 //     (it says which). The deed goes on, with a warning in its reason, and in
 //     pointsman_shopify_version_differs.
 //
-// An expiring token with a refresh token that is replaced at every use is not
-// supported; docs/adr tells why.
+// Tokens that live an hour and come with a refresh token, which Shopify replaces at
+// every use, are one for the whole cluster: see rotated, and docs/adr.
 package shopify

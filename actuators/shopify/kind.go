@@ -21,15 +21,22 @@ import (
 type Kind struct {
 	config   Config
 	versions *versions
+	vault    actuators.Vault // nil: no tokens that rotate
 }
 
 var (
 	_ actuators.Kind     = (*Kind)(nil)
 	_ actuators.Targeted = (*Kind)(nil)
+	_ actuators.Keeper   = (*Kind)(nil)
 )
 
 // New makes the kind.
 func New(c Config) *Kind { return &Kind{config: c.withDefaults(), versions: newVersions()} }
+
+// Keep implements actuators.Keeper.
+func (k *Kind) Keep(vault actuators.Vault) actuators.Kind {
+	return &Kind{config: k.config, versions: k.versions, vault: vault}
+}
 
 // Target implements actuators.Targeted.
 func (k *Kind) Target() string { return TargetName }
@@ -62,22 +69,42 @@ func (k *Kind) CheckTarget(msg proto.Message) []actuators.Problem {
 		p.add("api_version", "%q is not a quarterly version, such as 2026-10", wire.Cut(t.GetApiVersion(), wire.MaxMessage))
 	}
 	checkEndpoint(&p, t.GetEndpoint())
-	const want = "want file:/PATH, env:NAME or credential:NAME" // what stands there may be a token: not quoted
-	grant := t.GetClientCredentials()
-	switch {
-	case (t.GetToken() == "") == (grant == nil):
-		p.add("", "want one of token and client_credentials")
-	case grant == nil && !wire.IsReference(t.GetToken()):
-		p.add("token", want)
-	case grant != nil:
-		if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`).MatchString(grant.GetClientId()) {
-			p.add("client_credentials.client_id", "want 1 to 128 letters, digits, '_' or '-'")
-		}
-		if !wire.IsReference(grant.GetClientSecret()) {
-			p.add("client_credentials.client_secret", want)
+	checkLogin(&p, t)
+	return p
+}
+
+// checkLogin wants one way to a token. What stands where a reference should may be
+// a token: it is not quoted.
+func checkLogin(p *problems, t *pb.ShopifyTarget) {
+	grant, refresh, ways := t.GetClientCredentials(), t.GetRefresh(), 0
+	reference := func(path, text string) {
+		if !wire.IsReference(text) {
+			p.add(path, "want file:/PATH, env:NAME or credential:NAME")
 		}
 	}
-	return p
+	app := func(path, id string) {
+		if !regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`).MatchString(id) {
+			p.add(path, "want 1 to 128 letters, digits, '_' or '-'")
+		}
+	}
+	if t.GetToken() != "" {
+		ways++
+		reference("token", t.GetToken())
+	}
+	if grant != nil {
+		ways++
+		app("client_credentials.client_id", grant.GetClientId())
+		reference("client_credentials.client_secret", grant.GetClientSecret())
+	}
+	if refresh != nil {
+		ways++
+		app("refresh.client_id", refresh.GetClientId())
+		reference("refresh.client_secret", refresh.GetClientSecret())
+		reference("refresh.refresh_token", refresh.GetRefreshToken())
+	}
+	if ways != 1 {
+		p.add("", "want one of token, client_credentials and refresh")
+	}
 }
 
 func checkEndpoint(p *problems, endpoint string) {
@@ -179,7 +206,7 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	}
 	c := &client{version: msg.GetApiVersion()}
 	var err error
-	if c.login, err = k.config.login(&msg, c); err != nil {
+	if c.login, err = k.login(target.ID, &msg, c); err != nil {
 		return nil, fmt.Errorf("target %s: %w", target.ID, err)
 	}
 	c.wire = wire.New(wire.Config{Base: base, Dial: k.config.Dial, Budget: budget, Secrets: c.login.secrets()})

@@ -20,7 +20,8 @@ type turned struct {
 	name    string
 	set     func(*cloud.Knobs)
 	ends    end    // within half an hour; "": done
-	granted end    // with client credentials, where that differs
+	granted end    // with a token that is asked for, where that differs
+	rotated end    // with a refresh token, where that differs from granted
 	says    string // in the reason, where it does not end done
 }
 
@@ -38,7 +39,9 @@ func table() map[string][]turned {
 		"ReadCost":  numbers(func(k *k) *int { return &k.ReadCost }, 0, 3),
 		"WriteCost": numbers(func(k *k) *int { return &k.WriteCost }, 0, 12),
 		"TokenLife": append(spans(func(k *k) *time.Duration { return &k.TokenLife }, 15*time.Second, time.Minute, time.Hour),
-			turned{name: "none", set: func(k *k) { k.TokenLife = 0 }, granted: stuck, says: "401"}),
+			turned{name: "none", set: func(k *k) { k.TokenLife = 0 }, granted: stuck, rotated: done, says: "401"}),
+		"ShortLife": append(spans(func(k *k) *time.Duration { return &k.ShortLife }, 15*time.Second, time.Minute, time.Hour),
+			turned{name: "none", set: func(k *k) { k.ShortLife = 0 }, rotated: stuck, says: "401"}),
 		"Oldest": words(func(k *k) *string { return &k.Oldest }, "2026-01", "2026-10", "2027-01", "2027-04"),
 		"Throttle": {
 			limited("200", func(k *k) { k.Throttle = cloud.ThrottleOK }), limited("429", func(k *k) { k.Throttle = cloud.ThrottleStatus }),
@@ -93,6 +96,10 @@ func table() map[string][]turned {
 			{name: "json", set: gone(cloud.GrantJSON), ends: stuck, granted: stuck, says: "401"},
 			{name: "html", set: gone(cloud.GrantHTML), ends: stuck, granted: open, says: "401"},
 		},
+		"FormerRefresh": {
+			former(cloud.FormerUntilUsed, cloud.RefreshAgainNew), former(cloud.FormerForAnHour, cloud.RefreshAgainNew), former(cloud.FormerVoid, cloud.RefreshAgainNew),
+		},
+		"RefreshAgain": {former(cloud.FormerUntilUsed, cloud.RefreshAgainNew), former(cloud.FormerUntilUsed, cloud.RefreshAgainSame)},
 		"TokenTrouble": {
 			{name: "good", set: func(k *k) { k.TokenTrouble = cloud.TokensGood }},
 			{name: "revoked", set: func(k *k) { k.TokenTrouble = cloud.TokensRevoked }, ends: stuck, says: "401"},
@@ -143,6 +150,13 @@ func numbers(of func(*cloud.Knobs) *int, values ...int) (out []turned) {
 		out = append(out, turned{name: strconv.Itoa(v), set: func(k *cloud.Knobs) { *of(k) = v }})
 	}
 	return out
+}
+
+// former turns the knobs of refresh tokens where some are used up in one failover.
+func former(f cloud.FormerRefresh, again cloud.RefreshAgain) turned {
+	return turned{name: string(f) + ", " + string(again), set: func(k *cloud.Knobs) {
+		k.FormerRefresh, k.RefreshAgain, k.ShortLife = f, again, 15*time.Second
+	}}
 }
 
 func TestEveryKnobIsInTheTable(t *testing.T) {
@@ -227,15 +241,18 @@ func beside() map[string]func(*rig) {
 // TestEveryValueOfEveryKnob: under each a failover ends right, or where it says
 // that it cannot; and right, once the shop is as it should be.
 func TestEveryValueOfEveryKnob(t *testing.T) {
-	logins := map[string]func(*lab, string){"token": static, "granted": granted}
+	logins := map[string]func(*lab, string){"token": static, "granted": granted, "rotated": refreshed}
 	for knob, rows := range table() {
 		for _, row := range rows {
 			for how, happen := range beside() {
 				for login, as := range logins {
 					t.Run(knob+"/"+row.name+"/"+how+"/"+login, func(t *testing.T) {
 						want := cmp.Or(row.ends, done)
-						if login == "granted" {
+						switch login {
+						case "granted":
 							want = cmp.Or(row.granted, want)
+						case "rotated":
+							want = cmp.Or(row.rotated, row.granted, want)
 						}
 						inBubble(t, as, func(r *rig) {
 							happen(r)

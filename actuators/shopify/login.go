@@ -12,6 +12,7 @@ import (
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/wire"
+	"github.com/pointsman/pointsman/fsm"
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
@@ -28,7 +29,11 @@ type login interface {
 }
 
 // login picks the way that the target calls for.
-func (c Config) login(t *pb.ShopifyTarget, client *client) (login, error) {
+func (k *Kind) login(target fsm.TargetID, t *pb.ShopifyTarget, client *client) (login, error) {
+	c := k.config
+	if refresh := t.GetRefresh(); refresh != nil {
+		return k.rotated(target, refresh, client)
+	}
 	grant := t.GetClientCredentials()
 	if grant == nil {
 		text, err := wire.Secret(t.GetToken(), c.Getenv)
@@ -47,6 +52,23 @@ func (c Config) login(t *pb.ShopifyTarget, client *client) (login, error) {
 	return &granted{id: grant.GetClientId(), secret: text, client: client, lock: make(chan struct{}, 1)}, nil
 }
 
+func (k *Kind) rotated(target fsm.TargetID, t *pb.ShopifyRefresh, client *client) (login, error) {
+	text, err := wire.Secret(t.GetClientSecret(), k.config.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	r := &rotated{
+		id: t.GetClientId(), secret: text, target: target, vault: k.vault, client: client, from: t.GetRefreshToken(), lock: make(chan struct{}, 1),
+		seed: func() (string, error) { return wire.Secret(t.GetRefreshToken(), k.config.Getenv) },
+	}
+	seed, err := r.seed()
+	if err != nil {
+		return nil, err
+	}
+	r.hide(seed)
+	return r, nil
+}
+
 // checkToken refuses what cannot be an access token, by its form alone. The
 // text is never quoted.
 func checkToken(text string) error {
@@ -58,7 +80,7 @@ func checkToken(text string) error {
 	case strings.HasPrefix(text, "shpss_"):
 		return fmt.Errorf("an app's client secret: name it as client_credentials.client_secret, with the client id: %w", ErrToken)
 	case strings.HasPrefix(text, "shprt_"):
-		return fmt.Errorf("a refresh token, which is replaced at every use and is not supported; see docs/targets/shopify.md: %w", ErrToken)
+		return fmt.Errorf("a refresh token: name it as refresh.refresh_token, with the client id and secret: %w", ErrToken)
 	}
 	for _, r := range text {
 		if r <= ' ' || r > '~' {
@@ -135,48 +157,28 @@ func (g *granted) token(ctx context.Context, early bool) (string, error) {
 
 func (g *granted) ask(ctx context.Context) (string, error) {
 	began := time.Now()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {g.id}, "client_secret": {g.secret}}
-	a, err := g.client.wire.Send(ctx, wire.Call{
-		Method: http.MethodPost, Path: "/admin/oauth/access_token", Body: form.Encode(), ReadOnly: true,
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-	})
+	given, err := g.client.grant(ctx, url.Values{"grant_type": {"client_credentials"}, "client_id": {g.id}, "client_secret": {g.secret}})
 	if err != nil {
-		return "", fmt.Errorf("get an access token: %w", err)
-	}
-	if !a.OK() {
-		return "", g.refused(a)
-	}
-	var given struct {
-		Token   string   `json:"access_token"`
-		Seconds *float64 `json:"expires_in"`
-	}
-	_ = json.Unmarshal(a.Body, &given) // what is not as described is missing
-	if given.Token == "" || len(given.Token) > MaxToken || checkToken(given.Token) != nil {
-		e := actuators.Explain(fmt.Errorf("get an access token: none is given: %w", wire.ErrAnswer))
-		e.Requests = nonempty(g.client.quote(a.ID))
-		return "", &e
-	}
-	life := tokenLife
-	if given.Seconds != nil {
-		life = min(time.Duration(max(0, *given.Seconds))*time.Second, 48*time.Hour)
+		return "", err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.past, g.current, g.until = g.current, given.Token, began.Add(life)
-	g.renew = g.until.Add(-min(refreshBefore, life/4))
+	g.past, g.current, g.until = g.current, given.Token, began.Add(given.life)
+	g.renew = g.until.Add(-min(refreshBefore, given.life/4))
 	return given.Token, nil
 }
 
-// refused explains a refusal of the grant. Nothing was changed, whatever it says.
-func (g *granted) refused(a *wire.Answer) error {
+// ungranted explains a refusal of the token endpoint. Nothing was changed at the
+// shop, whatever it says.
+func (c *client) ungranted(a *wire.Answer) error {
 	var oauth struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(a.Body, &oauth) // a page of HTML says nothing that we quote
-	text := g.client.quote(strings.TrimSpace(oauth.Error + " " + oauth.Description))
+	text := c.quote(strings.TrimSpace(oauth.Error + " " + oauth.Description))
 	out := &actuators.Error{
-		Err: &statusError{call: "get an access token", status: a.Status, message: text}, After: retryAfter(a.Header), Requests: nonempty(g.client.quote(a.ID)),
+		Err: &statusError{call: "get an access token", status: a.Status, message: text}, After: retryAfter(a.Header), Requests: nonempty(c.quote(a.ID)),
 	}
 	switch status := a.Status; {
 	case status == http.StatusTooManyRequests:
@@ -185,7 +187,7 @@ func (g *granted) refused(a *wire.Answer) error {
 		out.After = max(out.After, FrozenDelay)
 	case status >= 400 && status < 500 && status != http.StatusRequestTimeout && oauth.Error != "":
 		out.Permanent = true
-		out.Err = fmt.Errorf("%w (client id or secret are wrong, or the app is not installed in this shop)", out.Err)
+		out.Err = &oauthError{code: oauth.Error, cause: fmt.Errorf("%w (client id or secret are wrong, or the app is not installed in this shop)", out.Err)}
 	}
 	return out
 }

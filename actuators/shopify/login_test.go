@@ -108,7 +108,7 @@ func TestRevokedTokenCostsOneAttempt(t *testing.T) {
 func TestRefusedLogins(t *testing.T) {
 	for text, want := range map[string]string{
 		"https://key:hunter2@example.myshopify.com": "private app", "a1b2:hunter2": "private app", "shppa_hunter2hunter2": "private app",
-		"shpss_hunter2": "client secret", "shprt_hunter2": "refresh token", "hunter2 two": "no header may", "": "is empty", "hunter2\x01x": "no header may",
+		"shpss_hunter2": "client secret", "shprt_hunter2": "refresh.refresh_token", "hunter2 two": "no header may", "": "is empty", "hunter2\x01x": "no header may",
 	} {
 		path := filepath.Join(t.TempDir(), "token")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -41,6 +41,7 @@ type lab struct {
 	spec   *pb.ShopifyTarget
 	step   *pb.ShopifyMetafieldsStep
 	target fsm.TargetSpec
+	shelf  *shelf // of tokens that rotate
 
 	mu   sync.Mutex // guards down
 	down bool
@@ -110,7 +111,7 @@ func (l *lab) setDown(down bool) {
 func (l *lab) world() actuatortest.World {
 	return actuatortest.World{
 		Kind: l.kind, Name: shopify.Name, Target: l.target, Message: l.step, TargetOf: l.spec, A: addressA, B: addressB,
-		Secrets: []string{accessToken, clientSecret, "shpat_granted"}, Outside: l, Late: l,
+		Secrets: []string{accessToken, clientSecret, "shpat_granted", "shprt_"}, Outside: l, Late: l,
 	}
 }
 

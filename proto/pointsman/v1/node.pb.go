@@ -229,7 +229,11 @@ type NodeConfig struct {
 	// Raft port can stop the cluster: only for networks that you trust wholly.
 	Insecure bool `protobuf:"varint,10,opt,name=insecure,proto3" json:"insecure,omitempty"`
 	// How the node logs.
-	Log           *Log `protobuf:"bytes,11,opt,name=log,proto3" json:"log,omitempty"`
+	Log *Log `protobuf:"bytes,11,opt,name=log,proto3" json:"log,omitempty"`
+	// Reference to the key, 32 characters at least, with which the cluster seals what
+	// it must keep and nobody may read, such as Shopify's refresh tokens; the same on
+	// each node. Needed only where a target says so.
+	ClusterKey    string `protobuf:"bytes,12,opt,name=cluster_key,json=clusterKey,proto3" json:"cluster_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +343,13 @@ func (x *NodeConfig) GetLog() *Log {
 		return x.Log
 	}
 	return nil
+}
+
+func (x *NodeConfig) GetClusterKey() string {
+	if x != nil {
+		return x.ClusterKey
+	}
+	return ""
 }
 
 // Listen holds the addresses that the node binds, host:port each. A port of 0
@@ -671,7 +682,7 @@ var File_pointsman_v1_node_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_node_proto_rawDesc = "" +
 	"\n" +
-	"\x17pointsman/v1/node.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb0\x06\n" +
+	"\x17pointsman/v1/node.proto\x12\fpointsman.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\x8e\b\n" +
 	"\n" +
 	"NodeConfig\x12\x93\x01\n" +
 	"\x02id\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
@@ -691,7 +702,10 @@ const file_pointsman_v1_node_proto_rawDesc = "" +
 	"disk_floor\x18\t \x01(\x04R\tdiskFloor\x12\x1a\n" +
 	"\binsecure\x18\n" +
 	" \x01(\bR\binsecure\x12#\n" +
-	"\x03log\x18\v \x01(\v2\x11.pointsman.v1.LogR\x03log\"k\n" +
+	"\x03log\x18\v \x01(\v2\x11.pointsman.v1.LogR\x03log\x12\xdb\x01\n" +
+	"\vcluster_key\x18\f \x01(\tB\xb9\x01\xbaH\xb5\x01\xba\x01\xb1\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1a`this == '' || this.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')R\n" +
+	"clusterKey\"k\n" +
 	"\x06Listen\x12\x1f\n" +
 	"\x04raft\x18\x01 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x04raft\x12\x1f\n" +
 	"\x04grpc\x18\x02 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\x04grpc\x12\x1f\n" +

@@ -338,7 +338,10 @@ type ShopifyTarget struct {
 	ClientCredentials *ShopifyClientCredentials `protobuf:"bytes,4,opt,name=client_credentials,json=clientCredentials,proto3" json:"client_credentials,omitempty"`
 	// Base URL that is asked instead of https://SHOP, for labs and tests, such as
 	// http://127.0.0.1:7901.
-	Endpoint      string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	Endpoint string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
+	// Client id and secret of an app with expiring offline tokens, and the refresh
+	// token that it was given.
+	Refresh       *ShopifyRefresh `protobuf:"bytes,6,opt,name=refresh,proto3" json:"refresh,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,6 +411,80 @@ func (x *ShopifyTarget) GetEndpoint() string {
 	return ""
 }
 
+func (x *ShopifyTarget) GetRefresh() *ShopifyRefresh {
+	if x != nil {
+		return x.Refresh
+	}
+	return nil
+}
+
+// ShopifyRefresh is an expiring offline token, which lives an hour, and its refresh
+// token, which Shopify replaces at every use. The leader alone replaces the pair, and
+// keeps it in the log, sealed with the nodes' cluster_key.
+type ShopifyRefresh struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Client id of the app.
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// Reference to the app's client secret: file:PATH, credential:NAME or env:NAME.
+	ClientSecret string `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	// Reference to the refresh token that the app got when it was installed in the
+	// shop. It is used once; another one in its place begins anew with that.
+	RefreshToken  string `protobuf:"bytes,3,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShopifyRefresh) Reset() {
+	*x = ShopifyRefresh{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShopifyRefresh) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShopifyRefresh) ProtoMessage() {}
+
+func (x *ShopifyRefresh) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShopifyRefresh.ProtoReflect.Descriptor instead.
+func (*ShopifyRefresh) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ShopifyRefresh) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *ShopifyRefresh) GetClientSecret() string {
+	if x != nil {
+		return x.ClientSecret
+	}
+	return ""
+}
+
+func (x *ShopifyRefresh) GetRefreshToken() string {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return ""
+}
+
 // ShopifyClientCredentials are an app's own, for the client-credentials grant.
 type ShopifyClientCredentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -421,7 +498,7 @@ type ShopifyClientCredentials struct {
 
 func (x *ShopifyClientCredentials) Reset() {
 	*x = ShopifyClientCredentials{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[3]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -433,7 +510,7 @@ func (x *ShopifyClientCredentials) String() string {
 func (*ShopifyClientCredentials) ProtoMessage() {}
 
 func (x *ShopifyClientCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[3]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -446,7 +523,7 @@ func (x *ShopifyClientCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShopifyClientCredentials.ProtoReflect.Descriptor instead.
 func (*ShopifyClientCredentials) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ShopifyClientCredentials) GetClientId() string {
@@ -483,7 +560,7 @@ type ShopifyMetafieldsStep struct {
 
 func (x *ShopifyMetafieldsStep) Reset() {
 	*x = ShopifyMetafieldsStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[4]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +572,7 @@ func (x *ShopifyMetafieldsStep) String() string {
 func (*ShopifyMetafieldsStep) ProtoMessage() {}
 
 func (x *ShopifyMetafieldsStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[4]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +585,7 @@ func (x *ShopifyMetafieldsStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShopifyMetafieldsStep.ProtoReflect.Descriptor instead.
 func (*ShopifyMetafieldsStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{4}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ShopifyMetafieldsStep) GetNamespace() string {
@@ -548,7 +625,7 @@ type SettingStep struct {
 
 func (x *SettingStep) Reset() {
 	*x = SettingStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[5]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +637,7 @@ func (x *SettingStep) String() string {
 func (*SettingStep) ProtoMessage() {}
 
 func (x *SettingStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[5]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +650,7 @@ func (x *SettingStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingStep.ProtoReflect.Descriptor instead.
 func (*SettingStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{5}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *SettingStep) GetKey() string {
@@ -606,7 +683,7 @@ type LinodeNodebalancerTarget struct {
 
 func (x *LinodeNodebalancerTarget) Reset() {
 	*x = LinodeNodebalancerTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -618,7 +695,7 @@ func (x *LinodeNodebalancerTarget) String() string {
 func (*LinodeNodebalancerTarget) ProtoMessage() {}
 
 func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -631,7 +708,7 @@ func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinodeNodebalancerTarget.ProtoReflect.Descriptor instead.
 func (*LinodeNodebalancerTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *LinodeNodebalancerTarget) GetToken() string {
@@ -678,7 +755,7 @@ type LinodeNodebalancerStep struct {
 
 func (x *LinodeNodebalancerStep) Reset() {
 	*x = LinodeNodebalancerStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +767,7 @@ func (x *LinodeNodebalancerStep) String() string {
 func (*LinodeNodebalancerStep) ProtoMessage() {}
 
 func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +780,7 @@ func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinodeNodebalancerStep.ProtoReflect.Descriptor instead.
 func (*LinodeNodebalancerStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LinodeNodebalancerStep) GetConfig() int64 {
@@ -756,7 +833,7 @@ type OvhIpTarget struct {
 
 func (x *OvhIpTarget) Reset() {
 	*x = OvhIpTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +845,7 @@ func (x *OvhIpTarget) String() string {
 func (*OvhIpTarget) ProtoMessage() {}
 
 func (x *OvhIpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +858,7 @@ func (x *OvhIpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OvhIpTarget.ProtoReflect.Descriptor instead.
 func (*OvhIpTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *OvhIpTarget) GetEndpoint() string {
@@ -817,7 +894,7 @@ type OvhIpStep struct {
 
 func (x *OvhIpStep) Reset() {
 	*x = OvhIpStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -829,7 +906,7 @@ func (x *OvhIpStep) String() string {
 func (*OvhIpStep) ProtoMessage() {}
 
 func (x *OvhIpStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -842,7 +919,7 @@ func (x *OvhIpStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OvhIpStep.ProtoReflect.Descriptor instead.
 func (*OvhIpStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *OvhIpStep) GetIp() string {
@@ -887,7 +964,7 @@ type OctaviaTarget struct {
 
 func (x *OctaviaTarget) Reset() {
 	*x = OctaviaTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +976,7 @@ func (x *OctaviaTarget) String() string {
 func (*OctaviaTarget) ProtoMessage() {}
 
 func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +989,7 @@ func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaTarget.ProtoReflect.Descriptor instead.
 func (*OctaviaTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OctaviaTarget) GetCredentials() string {
@@ -967,7 +1044,7 @@ type OctaviaStep struct {
 
 func (x *OctaviaStep) Reset() {
 	*x = OctaviaStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -979,7 +1056,7 @@ func (x *OctaviaStep) String() string {
 func (*OctaviaStep) ProtoMessage() {}
 
 func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -992,7 +1069,7 @@ func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaStep.ProtoReflect.Descriptor instead.
 func (*OctaviaStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OctaviaStep) GetListener() string {
@@ -1035,7 +1112,7 @@ type CommandTarget struct {
 
 func (x *CommandTarget) Reset() {
 	*x = CommandTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1124,7 @@ func (x *CommandTarget) String() string {
 func (*CommandTarget) ProtoMessage() {}
 
 func (x *CommandTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1137,7 @@ func (x *CommandTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
 func (*CommandTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CommandTarget) GetProgram() string {
@@ -1104,7 +1181,7 @@ type CommandStep struct {
 
 func (x *CommandStep) Reset() {
 	*x = CommandStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1193,7 @@ func (x *CommandStep) String() string {
 func (*CommandStep) ProtoMessage() {}
 
 func (x *CommandStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1206,7 @@ func (x *CommandStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandStep.ProtoReflect.Descriptor instead.
 func (*CommandStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CommandStep) GetObject() string {
@@ -1178,7 +1255,7 @@ type HttpTarget struct {
 
 func (x *HttpTarget) Reset() {
 	*x = HttpTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1267,7 @@ func (x *HttpTarget) String() string {
 func (*HttpTarget) ProtoMessage() {}
 
 func (x *HttpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1280,7 @@ func (x *HttpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
 func (*HttpTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{14}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HttpTarget) GetUrl() string {
@@ -1262,7 +1339,7 @@ type HttpStep struct {
 
 func (x *HttpStep) Reset() {
 	*x = HttpStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1351,7 @@ func (x *HttpStep) String() string {
 func (*HttpStep) ProtoMessage() {}
 
 func (x *HttpStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1364,7 @@ func (x *HttpStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpStep.ProtoReflect.Descriptor instead.
 func (*HttpStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{15}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *HttpStep) GetObject() string {
@@ -1333,7 +1410,7 @@ type RedisFenceStep struct {
 
 func (x *RedisFenceStep) Reset() {
 	*x = RedisFenceStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1422,7 @@ func (x *RedisFenceStep) String() string {
 func (*RedisFenceStep) ProtoMessage() {}
 
 func (x *RedisFenceStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1435,7 @@ func (x *RedisFenceStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedisFenceStep.ProtoReflect.Descriptor instead.
 func (*RedisFenceStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{16}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RedisFenceStep) GetWait() *durationpb.Duration {
@@ -1387,7 +1464,7 @@ type HaproxyStep struct {
 
 func (x *HaproxyStep) Reset() {
 	*x = HaproxyStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1476,7 @@ func (x *HaproxyStep) String() string {
 func (*HaproxyStep) ProtoMessage() {}
 
 func (x *HaproxyStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1489,7 @@ func (x *HaproxyStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaproxyStep.ProtoReflect.Descriptor instead.
 func (*HaproxyStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{17}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HaproxyStep) GetBackend() string {
@@ -1459,7 +1536,7 @@ type LeasesStep struct {
 
 func (x *LeasesStep) Reset() {
 	*x = LeasesStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1548,7 @@ func (x *LeasesStep) String() string {
 func (*LeasesStep) ProtoMessage() {}
 
 func (x *LeasesStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1561,7 @@ func (x *LeasesStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesStep.ProtoReflect.Descriptor instead.
 func (*LeasesStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{18}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LeasesStep) GetPool() string {
@@ -1521,7 +1598,7 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
 	"FarmsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xc1\x06\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x82\a\n" +
 	"\rShopifyTarget\x12\xc6\x01\n" +
 	"\x04shop\x18\x01 \x01(\tB\xb1\x01\xbaH\xad\x01\xba\x01\xa6\x01\n" +
 	"\tmyshopify\x12\\must be the shop's permanent name, NAME.myshopify.com, without scheme, path, key or password\x1a;this.matches('^[a-z0-9][a-z0-9-]{0,99}[.]myshopify[.]com$')\xc8\x01\x01R\x04shop\x12\x95\x01\n" +
@@ -1532,9 +1609,18 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1a`this == '' || this.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')R\x05token\x12U\n" +
 	"\x12client_credentials\x18\x04 \x01(\v2&.pointsman.v1.ShopifyClientCredentialsR\x11clientCredentials\x12\x80\x01\n" +
 	"\bendpoint\x18\x05 \x01(\tBd\xbaHa\xba\x01^\n" +
-	"\bhttp_url\x12\x16must be an http(s) URL\x1a:this == '' || (this.matches('^https?://') && this.isUri())R\bendpoint:\"\xbaH\x1f\"\x1d\n" +
+	"\bhttp_url\x12\x16must be an http(s) URL\x1a:this == '' || (this.matches('^https?://') && this.isUri())R\bendpoint\x126\n" +
+	"\arefresh\x18\x06 \x01(\v2\x1c.pointsman.v1.ShopifyRefreshR\arefresh:+\xbaH(\"&\n" +
 	"\x05token\n" +
-	"\x12client_credentials\x10\x01\"\xfb\x02\n" +
+	"\x12client_credentials\n" +
+	"\arefresh\x10\x01\"\xc8\x04\n" +
+	"\x0eShopifyRefresh\x12\x87\x01\n" +
+	"\tclient_id\x18\x01 \x01(\tBj\xbaHg\xba\x01a\n" +
+	"\tclient_id\x12,must be 1 to 128 letters, digits, '_' or '-'\x1a&this.matches('^[A-Za-z0-9_-]{1,128}$')\xc8\x01\x01R\bclientId\x12\xd4\x01\n" +
+	"\rclient_secret\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\fclientSecret\x12\xd4\x01\n" +
+	"\rrefresh_token\x18\x03 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\frefreshToken\"\xfb\x02\n" +
 	"\x18ShopifyClientCredentials\x12\x87\x01\n" +
 	"\tclient_id\x18\x01 \x01(\tBj\xbaHg\xba\x01a\n" +
 	"\tclient_id\x12,must be 1 to 128 letters, digits, '_' or '-'\x1a&this.matches('^[A-Za-z0-9_-]{1,128}$')\xc8\x01\x01R\bclientId\x12\xd4\x01\n" +
@@ -1682,7 +1768,7 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_pointsman_v1_targets_proto_goTypes = []any{
 	(Repeat)(0),                      // 0: pointsman.v1.Repeat
 	(Foreign)(0),                     // 1: pointsman.v1.Foreign
@@ -1690,54 +1776,56 @@ var file_pointsman_v1_targets_proto_goTypes = []any{
 	(*OvhIplbTarget)(nil),            // 3: pointsman.v1.OvhIplbTarget
 	(*OvhIplbStep)(nil),              // 4: pointsman.v1.OvhIplbStep
 	(*ShopifyTarget)(nil),            // 5: pointsman.v1.ShopifyTarget
-	(*ShopifyClientCredentials)(nil), // 6: pointsman.v1.ShopifyClientCredentials
-	(*ShopifyMetafieldsStep)(nil),    // 7: pointsman.v1.ShopifyMetafieldsStep
-	(*SettingStep)(nil),              // 8: pointsman.v1.SettingStep
-	(*LinodeNodebalancerTarget)(nil), // 9: pointsman.v1.LinodeNodebalancerTarget
-	(*LinodeNodebalancerStep)(nil),   // 10: pointsman.v1.LinodeNodebalancerStep
-	(*OvhIpTarget)(nil),              // 11: pointsman.v1.OvhIpTarget
-	(*OvhIpStep)(nil),                // 12: pointsman.v1.OvhIpStep
-	(*OctaviaTarget)(nil),            // 13: pointsman.v1.OctaviaTarget
-	(*OctaviaStep)(nil),              // 14: pointsman.v1.OctaviaStep
-	(*CommandTarget)(nil),            // 15: pointsman.v1.CommandTarget
-	(*CommandStep)(nil),              // 16: pointsman.v1.CommandStep
-	(*HttpTarget)(nil),               // 17: pointsman.v1.HttpTarget
-	(*HttpStep)(nil),                 // 18: pointsman.v1.HttpStep
-	(*RedisFenceStep)(nil),           // 19: pointsman.v1.RedisFenceStep
-	(*HaproxyStep)(nil),              // 20: pointsman.v1.HaproxyStep
-	(*LeasesStep)(nil),               // 21: pointsman.v1.LeasesStep
-	nil,                              // 22: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 23: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 24: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 25: pointsman.v1.OvhIpStep.ServicesEntry
-	nil,                              // 26: pointsman.v1.OctaviaStep.PoolsEntry
-	nil,                              // 27: pointsman.v1.CommandTarget.SecretsEntry
-	nil,                              // 28: pointsman.v1.HaproxyStep.BackendsEntry
-	(*durationpb.Duration)(nil),      // 29: google.protobuf.Duration
+	(*ShopifyRefresh)(nil),           // 6: pointsman.v1.ShopifyRefresh
+	(*ShopifyClientCredentials)(nil), // 7: pointsman.v1.ShopifyClientCredentials
+	(*ShopifyMetafieldsStep)(nil),    // 8: pointsman.v1.ShopifyMetafieldsStep
+	(*SettingStep)(nil),              // 9: pointsman.v1.SettingStep
+	(*LinodeNodebalancerTarget)(nil), // 10: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 11: pointsman.v1.LinodeNodebalancerStep
+	(*OvhIpTarget)(nil),              // 12: pointsman.v1.OvhIpTarget
+	(*OvhIpStep)(nil),                // 13: pointsman.v1.OvhIpStep
+	(*OctaviaTarget)(nil),            // 14: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 15: pointsman.v1.OctaviaStep
+	(*CommandTarget)(nil),            // 16: pointsman.v1.CommandTarget
+	(*CommandStep)(nil),              // 17: pointsman.v1.CommandStep
+	(*HttpTarget)(nil),               // 18: pointsman.v1.HttpTarget
+	(*HttpStep)(nil),                 // 19: pointsman.v1.HttpStep
+	(*RedisFenceStep)(nil),           // 20: pointsman.v1.RedisFenceStep
+	(*HaproxyStep)(nil),              // 21: pointsman.v1.HaproxyStep
+	(*LeasesStep)(nil),               // 22: pointsman.v1.LeasesStep
+	nil,                              // 23: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 24: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 25: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 26: pointsman.v1.OvhIpStep.ServicesEntry
+	nil,                              // 27: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 28: pointsman.v1.CommandTarget.SecretsEntry
+	nil,                              // 29: pointsman.v1.HaproxyStep.BackendsEntry
+	(*durationpb.Duration)(nil),      // 30: google.protobuf.Duration
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	22, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	23, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
 	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
-	6,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	23, // 3: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	1,  // 4: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	24, // 5: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	1,  // 6: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	25, // 7: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
-	1,  // 8: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
-	26, // 9: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
-	1,  // 10: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	27, // 11: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
-	0,  // 12: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
-	0,  // 13: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	29, // 14: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
-	28, // 15: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
-	2,  // 16: pointsman.v1.LeasesStep.handover:type_name -> pointsman.v1.LeaseHandover
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	7,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
+	6,  // 3: pointsman.v1.ShopifyTarget.refresh:type_name -> pointsman.v1.ShopifyRefresh
+	24, // 4: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	1,  // 5: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
+	25, // 6: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	1,  // 7: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
+	26, // 8: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
+	1,  // 9: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
+	27, // 10: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	1,  // 11: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
+	28, // 12: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	0,  // 13: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
+	0,  // 14: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
+	30, // 15: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
+	29, // 16: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
+	2,  // 17: pointsman.v1.LeasesStep.handover:type_name -> pointsman.v1.LeaseHandover
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1751,7 +1839,7 @@ func file_pointsman_v1_targets_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   26,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

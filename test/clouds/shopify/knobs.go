@@ -43,6 +43,11 @@ type (
 	TokenTrouble string
 	// GoodErrors is what the field errors of a good answer holds.
 	GoodErrors string
+	// FormerRefresh is how long a refresh token is honoured after it was used. It was an
+	// hour until Shopify's changelog told of the first.
+	FormerRefresh string
+	// RefreshAgain is what a refresh token that was used before gives.
+	RefreshAgain string
 	// Maintenance is a page in front of the API.
 	Maintenance string
 )
@@ -116,6 +121,13 @@ const (
 	GoodErrorsNull  GoodErrors = "null"
 	GoodErrorsEmpty GoodErrors = "empty"
 
+	FormerUntilUsed FormerRefresh = "until its replacement is used"
+	FormerForAnHour FormerRefresh = "for an hour"
+	FormerVoid      FormerRefresh = "not at all"
+
+	RefreshAgainNew  RefreshAgain = "another pair; the one before is void"
+	RefreshAgainSame RefreshAgain = "the same refresh token"
+
 	MaintenanceOff  Maintenance = "off"
 	MaintenanceHTML Maintenance = "html"
 	MaintenanceJSON Maintenance = "json"
@@ -130,6 +142,7 @@ type Knobs struct {
 	ReadCost  int           // of a query, for each metafield and one more
 	WriteCost int           // of metafieldsSet
 	TokenLife time.Duration // of a granted token
+	ShortLife time.Duration // of a token that came with a refresh token
 	Oldest    string        // version that is still served
 
 	Throttle       Throttle
@@ -150,6 +163,8 @@ type Knobs struct {
 	GrantForm      GrantForm
 	TokenTrouble   TokenTrouble
 	GoodErrors     GoodErrors
+	FormerRefresh  FormerRefresh
+	RefreshAgain   RefreshAgain
 	Maintenance    Maintenance
 	StrangerFields bool // answers hold fields that nobody asked for
 }
@@ -157,11 +172,12 @@ type Knobs struct {
 // DefaultKnobs are a shop of the standard plan as its documentation describes it.
 func DefaultKnobs() Knobs {
 	return Knobs{
-		Bucket: 2000, Restore: 100, ReadCost: 1, WriteCost: 10, TokenLife: 24 * time.Hour, Oldest: "2026-01",
+		Bucket: 2000, Restore: 100, ReadCost: 1, WriteCost: 10, TokenLife: 24 * time.Hour, ShortLife: time.Hour, Oldest: "2026-01",
 		Throttle: ThrottleOK, CostForm: CostFull, DigestForm: DigestHex, ValueForm: ValueVerbatim, StaleCode: StaleNamed,
 		SetAnswer: SetList, RequestID: RequestIDHeader, VersionHeader: VersionTold, Unsupported: UnsupportedForward,
 		Frozen: FrozenNot, ErrorsForm: ErrorsText, Scope: ScopeGranted, ScopeForm: ScopeError, ExpiresIn: ExpiresNumber,
 		GrantForm: GrantJSON, TokenTrouble: TokensGood, GoodErrors: GoodErrorsNone, Maintenance: MaintenanceOff,
+		FormerRefresh: FormerUntilUsed, RefreshAgain: RefreshAgainNew,
 	}
 }
 
@@ -185,9 +201,11 @@ func (k Knobs) Validate() error {
 		oneOf("grant form", k.GrantForm, GrantJSON, GrantHTML),
 		oneOf("token trouble", k.TokenTrouble, TokensGood, TokensRevoked, TokensUninstalled),
 		oneOf("good errors", k.GoodErrors, GoodErrorsNone, GoodErrorsNull, GoodErrorsEmpty),
+		oneOf("former refresh", k.FormerRefresh, FormerUntilUsed, FormerForAnHour, FormerVoid),
+		oneOf("refresh again", k.RefreshAgain, RefreshAgainNew, RefreshAgainSame),
 		oneOf("maintenance", k.Maintenance, MaintenanceOff, MaintenanceHTML, MaintenanceJSON),
 	}
-	if k.Delay < 0 || k.ReadLag < 0 || k.TokenLife < 0 || min(k.Bucket, k.Restore, k.ReadCost, k.WriteCost) < 0 {
+	if min(k.Delay, k.ReadLag, k.TokenLife, k.ShortLife) < 0 || min(k.Bucket, k.Restore, k.ReadCost, k.WriteCost) < 0 {
 		errs = append(errs, errors.New("want no negative span or number"))
 	}
 	return errors.Join(errs...)

@@ -57,6 +57,7 @@ type Sim struct {
 	tokens   map[string]time.Time
 	apps     map[string]string // client secrets by id
 	issued   int
+	chains   []*chain // of refresh tokens
 	fields   map[place]*metafield
 	writes   int // of metafields, for digests that are new with each write
 	points   float64
@@ -99,6 +100,13 @@ func (s *Sim) AddApp(id, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.apps[id] = secret
+}
+
+// AddRefresh makes a refresh token known, as an app gets one when it is installed.
+func (s *Sim) AddRefresh(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chains = append(s.chains, &chain{current: token})
 }
 
 // Revoke makes every token that was ever granted or added invalid.
