@@ -33,7 +33,7 @@ type watch[R any] struct {
 	// from finds the state at an index for collect's was. Nil when collect
 	// needs none.
 	from func(c cursor) (fsm.State, bool)
-	// sent is told each state up to which everything was queued. May be nil.
+	// sent is told each state before what it changed is queued. May be nil.
 	sent func(fsm.State)
 }
 
@@ -168,6 +168,9 @@ func (w watch[R]) tell(ctx context.Context, s *Server, out *outbox[R], was, now 
 		}
 		return strings.Compare(a.order, b.order)
 	})
+	if w.sent != nil { // before the last message: whoever has read it may come back with its token
+		w.sent(now)
+	}
 	status := s.cfg.Log.Status()
 	place := cursor{cluster: string(now.Cluster()), generation: now.Generation(), index: since}
 	for i, e := range events {
@@ -181,9 +184,6 @@ func (w watch[R]) tell(ctx context.Context, s *Server, out *outbox[R], was, now 
 		if err := out.put(ctx, e.message); err != nil {
 			return true, err
 		}
-	}
-	if w.sent != nil {
-		w.sent(now)
 	}
 	return len(events) > 0, nil
 }

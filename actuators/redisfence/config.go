@@ -27,6 +27,9 @@ const (
 	AskAgain = 50 * time.Millisecond
 	// BusyAfter is when a new master is asked again that does not say so yet.
 	BusyAfter = 200 * time.Millisecond
+	// MaxTaken bounds what is read on one connection, in bytes; INFO replication
+	// has less than a hundred for each replica.
+	MaxTaken = 1 << 20
 	// MaxReply bounds what is shown of a server's words, in bytes.
 	MaxReply = 256
 )
@@ -41,6 +44,8 @@ var (
 	ErrMoved = errors.New("another replication id than the claim's")
 	// ErrTLS is returned by Open for a target with tls when the kind was made without TLS.
 	ErrTLS = errors.New("this program speaks no TLS to Redis")
+	// ErrTooMuch is returned for more than MaxTaken bytes on one connection.
+	ErrTooMuch = errors.New("too large an answer")
 	// ErrReply is returned for an answer that is none of Redis.
 	ErrReply = errors.New("answer not understood")
 )

@@ -73,7 +73,23 @@ func (a *actuator) dial(ctx context.Context, address fsm.Address) (*conn, error)
 		}
 		raw = secured
 	}
-	return a.over(raw, address), nil
+	return a.over(&bounded{Conn: raw, left: MaxTaken}, address), nil
+}
+
+// bounded is a connection of which only so much is read: a line without an end
+// would be gathered until the time is up. It has one reader.
+type bounded struct {
+	net.Conn
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, ErrTooMuch
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // over puts a client around one connection; it never makes another.
