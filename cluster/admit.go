@@ -16,8 +16,10 @@ import (
 // would know has said which of the two it is; the member records do not say it
 // everywhere, since a node that has just started has applied none yet. So:
 //
-//   - A store is fresh until it has met a term beyond the founding one, or the
-//     leader has recorded it. A log has begun with its second entry.
+//   - A store is fresh until it holds a vote beyond the founding term or a second
+//     entry, or the leader has recorded it. A term alone says nothing: anybody's
+//     refusal teaches it. A log has begun with its second entry, and, wherever its
+//     entries are, once its store is recorded or knows the cluster's identity.
 //   - Raft is not spoken between a fresh store and a node whose log has begun.
 //     Fresh stores among themselves may found a cluster.
 //   - A fresh store asks to be recorded. The leader that does it was elected, and
@@ -32,8 +34,17 @@ func (n *Node) fresh() bool {
 	return !n.logs.voted.Load() && !n.logs.begun.Load() && !n.identity().Admitted && !planted.Bug(planted.StoreUnidentified)
 }
 
-// begun says that this node's log may hold what a majority has acknowledged.
-func (n *Node) begun() bool { return n.logs.begun.Load() || n.machine.state().Index() > 0 }
+// begun says that a majority may have acknowledged something: this node's log
+// holds entries, or it was told by those that have some.
+func (n *Node) begun() bool {
+	return n.logs.begun.Load() || n.machine.state().Index() > 0 || n.joined()
+}
+
+// joined says that this store belongs to a cluster, even if it holds no entry yet.
+func (n *Node) joined() bool {
+	id := n.identity()
+	return (id.Admitted || id.Cluster != "") && !planted.Bug(planted.StoreUnidentified)
+}
 
 // knock asks every peer at once to record this store, and looks whether one of
 // them has it on record. Only a leader takes the request, and what a peer shows
@@ -72,13 +83,17 @@ func (n *Node) knock(me fsm.Member) {
 // knockAt returns the store that a peer has on record for this node; empty: none,
 // or it does not answer.
 func (n *Node) knockAt(ctx context.Context, peer fsm.NodeID, payload []byte) fsm.StoreID {
-	_, _, _, err := n.peers.ask(ctx, peer, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
+	peek, _, err := n.peek(ctx, peer)
+	if err != nil || peek.GetYourStore() != "" {
+		return fsm.StoreID(peek.GetYourStore())
+	}
+	_, _, _, err = n.peers.ask(ctx, peer, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
 		Kind: uint32(fsm.KindMember), Id: randomID(), Actor: "cluster", Payload: payload,
 	}}})
 	if err != nil {
 		return ""
 	}
-	peek, _, err := n.peek(ctx, peer)
+	peek, _, err = n.peek(ctx, peer)
 	if err != nil {
 		return ""
 	}

@@ -63,6 +63,74 @@ func TestG5_EmptiedStoreElectsNobody(t *testing.T) {
 	}
 }
 
+// TestG5_RecordedStoreWithoutEntriesElectsNobodyEmptied: n1 is on record and crashed
+// before its first entry came. It knows that there is a cluster, and founds none,
+// nor elects an emptied n3, while n2 is away.
+func TestG5_RecordedStoreWithoutEntriesElectsNobodyEmptied(t *testing.T) {
+	for name, starts := range map[string][]fsm.NodeID{"it first": {"n1", "n3"}, "the emptied one first": {"n3", "n1"}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, l *lab) {
+				l.start("n2", "n3")
+				store, id, err := openStore(l.cfgs["n1"], func(error) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.put(l.leader(), "k", "acknowledged")
+				ctx := shortly(t)
+				if a, err := l.leader().Propose(ctx, fsm.PutMember{Member: fsm.Member{Node: "n1", Store: id.Store, Reads: fsm.Kinds()}}); err != nil || a.Err() != nil {
+					t.Fatal(err, a.Err())
+				}
+				id.Admitted = true
+				if err := errors.Join(writeIdentity(l.cfgs["n1"].DataDir, store, id), store.close()); err != nil {
+					t.Fatal(err)
+				}
+				l.kill("n2")
+				l.emptied("n3")
+				l.start(starts...)
+				for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+					if id := l.leads(); id != "" {
+						t.Fatalf("%s leads by the vote of an emptied store", id)
+					}
+				}
+				l.start("n2")
+				if leader := l.leader(); value(leader.State(), "k") != "acknowledged" {
+					t.Error("what was acknowledged is lost")
+				}
+			})
+		})
+	}
+}
+
+// TestG5_ATermAloneEndsNoFreshness: a vote does, also over a restart.
+func TestG5_ATermAloneEndsNoFreshness(t *testing.T) {
+	dir := t.TempDir()
+	fresh := func(g *guard) bool {
+		if err := g.whole(0); err != nil {
+			t.Fatal(err)
+		}
+		return !g.voted.Load() && !g.begun.Load()
+	}
+	g := openTest(t, dir)
+	if err := g.SetUint64([]byte(keyCurrentTerm), 7); err != nil {
+		t.Fatal(err)
+	}
+	if !fresh(g) {
+		t.Error("a term that somebody told ended it")
+	}
+	if err := errors.Join(g.SetUint64([]byte(keyVoteTerm), 7), g.Set([]byte(keyVoteFor), []byte("n2"))); err != nil {
+		t.Fatal(err)
+	}
+	if g.voted.Load() == false {
+		t.Error("a vote did not end it")
+	}
+	g.close()
+	g = openTest(t, dir)
+	defer g.close()
+	if fresh(g) {
+		t.Error("a vote is forgotten by a restart")
+	}
+}
+
 // TestFreshStoreWaitsForALeader: the third node comes for the first time while one
 // of the two that have state is away. It must wait: nobody can tell whether it had
 // a store before. It is let in when there is a leader without it.

@@ -38,7 +38,13 @@ func (g *guard) Set(key, value []byte) error {
 		return err
 	}
 	b.voteTerm, b.candidate = term, value
-	return g.put(keyBallot, b.bytes())
+	if err := g.put(keyBallot, b.bytes()); err != nil {
+		return err
+	}
+	if term > founding {
+		g.voted.Store(true)
+	}
+	return nil
 }
 
 // SetUint64 implements raft.StableStore. It holds the term of a vote back until
@@ -64,9 +70,6 @@ func (g *guard) SetUint64(key []byte, value uint64) error {
 		}
 		if err != nil {
 			return g.stop(err)
-		}
-		if value > founding {
-			g.voted.Store(true)
 		}
 		return nil
 	default:

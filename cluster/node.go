@@ -115,7 +115,7 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if !has && !alone {
 		n.logger.Info("the store is new: waiting to be recorded by a leader, or to found the cluster with others that are new")
 	}
-	if err := n.startRaft(hlog, !has && alone); err != nil {
+	if err := n.startRaft(hlog, !has && alone && !n.joined()); err != nil {
 		return err
 	}
 	n.logs.running.Store(true)

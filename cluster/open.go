@@ -177,7 +177,7 @@ func (g *guard) whole(snapshot uint64) error {
 		err = fmt.Errorf("%w: there are entries, and no term", ErrCorrupt)
 	}
 	g.begun.Store(found.Last > founding || snapshot > 0)
-	g.voted.Store(b.term > founding)
+	g.voted.Store(b.voteTerm > founding)
 	return err
 }
 

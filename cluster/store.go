@@ -49,7 +49,7 @@ type guard struct {
 	tail *tail // where the log ends, beside the store; nil: not kept
 
 	begun atomic.Bool // an entry beyond the founding one was stored, or found by whole
-	voted atomic.Bool // a term beyond the founding one was stored, or found by whole
+	voted atomic.Bool // a vote in a term beyond the founding one was stored, or found by whole
 }
 
 // The founding of a cluster is one entry and one term, which raft.BootstrapCluster
