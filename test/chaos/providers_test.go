@@ -64,7 +64,11 @@ func TestEveryProvider(t *testing.T) {
 			t.Fatalf("failover %d, %q: %v", i+1, hurts[i%len(hurts)], err)
 		}
 	}
-	list, err := l.Tallies(ctx)
+	var list []lab.Tally
+	err = lab.Until(ctx, carriedWithin, "the log to be read", func(ctx context.Context) (err error) {
+		list, err = l.Tallies(ctx)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
