@@ -123,9 +123,19 @@ func (a *asking) master(ctx context.Context) *pointsmanv1.Master {
 	return m
 }
 
+// ready waits until a switchover would be taken too: the Sentinels tell of a link
+// that was broken in the story before for some seconds more.
 func (a *asking) ready(ctx context.Context) {
 	a.Helper()
 	if err := a.l.WaitReady(ctx); err != nil {
+		a.Fatal(err)
+	}
+	leader := a.node(ctx, true)
+	err := lab.Until(ctx, 30*time.Second, "a dry run to be accepted", func(ctx context.Context) error {
+		_, err := a.ask(ctx, leader, &pointsmanv1.SwitchoverRequest{ValidateOnly: true})
+		return err
+	})
+	if err != nil {
 		a.Fatal(err)
 	}
 }
