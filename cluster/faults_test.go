@@ -250,6 +250,17 @@ func TestVersionGate(t *testing.T) {
 	if err := observable(fsm.PutSpec{}, s, voters); err != nil {
 		t.Errorf("a spec that observes nothing, with an older node: %v", err)
 	}
+	pooled := fsm.PutSpec{Spec: fsm.Spec{Pools: []fsm.PoolSpec{{ID: "work"}}}}
+	if err := poolable(pooled, s, voters); !errors.Is(err, ErrNotReadable) {
+		t.Errorf("a spec with pools, with an older node: %v", err)
+	}
+	if err := poolable(fsm.PutSpec{}, s, voters); err != nil {
+		t.Errorf("a spec without pools, with an older node: %v", err)
+	}
+	announce("n2", fsm.Kinds()...)
+	if err := poolable(pooled, s, append(voters, "n3")); err != nil {
+		t.Errorf("a spec with pools, with a node that was never met: %v", err)
+	}
 }
 
 // TestSnapshotAndLaggingFollower: snapshots are taken by entries, restore after

@@ -73,6 +73,7 @@ func TestCompileProblems(t *testing.T) {
 		{"step without its target", `target: lb-par, ovh`, `ovh`, "target"},
 		{"template of an unknown field", `{{.New}}`, `{{.Nwe}}`, "Nwe"},
 		{"target named like a master", `lb-par`, `cache`, "cache"},
+		{"pools, which are not served yet", "targets:\n", "pools:\n  work: {partitions: 4}\ntargets:\n", "does not serve pools"},
 		{"one object in two steps", `{name: url, on_failure: block, attempts: 3, timeout: 2s, setting: {key: redis/cache/url, value: "redis://{{.New}}"}}`,
 			`{name: two, target: lb-par, ovh_iplb: {frontend: 4711, farms: {"10.0.1.20:6379": 11, "10.0.2.20:6379": 12}}}`, "lb-par/frontend/4711"},
 	} {

@@ -48,17 +48,9 @@ func (v *vault) Load(target fsm.TargetID) ([]byte, uint64, error) {
 	if !ok {
 		return nil, 0, nil
 	}
-	box, err := v.box()
+	data, err := v.open(state.Cluster(), target, held.Value)
 	if err != nil {
 		return nil, 0, err
-	}
-	text, err := base64.StdEncoding.DecodeString(held.Value)
-	if err != nil || len(text) < box.NonceSize() {
-		return nil, 0, fmt.Errorf("%w: what is kept for target %s is damaged", actuators.ErrSealed, target)
-	}
-	data, err := box.Open(nil, text[:box.NonceSize()], text[box.NonceSize():], bound(state.Cluster(), target))
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: what is kept for target %s was sealed with another one", actuators.ErrSealed, target)
 	}
 	return data, held.Revision, nil
 }
@@ -71,16 +63,12 @@ func (v *vault) Store(ctx context.Context, target fsm.TargetID, revision uint64,
 	if o == nil {
 		return 0, actuators.ErrNotKeeper
 	}
-	box, err := v.box()
+	text, err := v.seal(v.node.State().Cluster(), target, data)
 	if err != nil {
 		return 0, err
 	}
-	nonce := make([]byte, box.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
-	text := box.Seal(nonce, nonce, data, bound(v.node.State().Cluster(), target))
-	answer, err := v.node.ProposeInTerm(ctx, o.term, fsm.PutSetting{
-		Key: fsm.SealedKey(target), Value: base64.StdEncoding.EncodeToString(text), IfRevision: &revision,
-	}, cluster.WithActor("target "+string(target)))
+	put := fsm.PutSetting{Key: fsm.SealedKey(target), Value: text, IfRevision: &revision}
+	answer, err := v.node.ProposeInTerm(ctx, o.term, put, cluster.WithActor("target "+string(target)))
 	switch {
 	case errors.Is(err, cluster.ErrTermOver):
 		return 0, fmt.Errorf("%w: %w", actuators.ErrNotKeeper, err)
@@ -90,6 +78,32 @@ func (v *vault) Store(ctx context.Context, target fsm.TargetID, revision uint64,
 		return 0, actuators.ErrReplaced
 	}
 	return answer.Index, answer.Err()
+}
+
+func (v *vault) seal(of fsm.ClusterID, target fsm.TargetID, data []byte) (string, error) {
+	box, err := v.box()
+	if err != nil {
+		return "", err
+	}
+	nonce := make([]byte, box.NonceSize())
+	_, _ = rand.Read(nonce) // never fails: crypto/rand
+	return base64.StdEncoding.EncodeToString(box.Seal(nonce, nonce, data, bound(of, target))), nil
+}
+
+func (v *vault) open(of fsm.ClusterID, target fsm.TargetID, sealed string) ([]byte, error) {
+	box, err := v.box()
+	if err != nil {
+		return nil, err
+	}
+	text, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil || len(text) < box.NonceSize() {
+		return nil, fmt.Errorf("%w: what is kept for target %s is damaged", actuators.ErrSealed, target)
+	}
+	data, err := box.Open(nil, text[:box.NonceSize()], text[box.NonceSize():], bound(of, target))
+	if err != nil {
+		return nil, fmt.Errorf("%w: what is kept for target %s was sealed with another one", actuators.ErrSealed, target)
+	}
+	return data, nil
 }
 
 // box opens and seals. The key is read anew each time.

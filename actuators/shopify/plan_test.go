@@ -43,6 +43,18 @@ func TestCheckTarget(t *testing.T) {
 		"bad secret": {func(t *pb.ShopifyTarget) {
 			t.Token, t.ClientCredentials = "", &pb.ShopifyClientCredentials{ClientId: "a", ClientSecret: "hunter2"}
 		}, "client_credentials.client_secret: want file"},
+		"two logins, one rotates": {func(t *pb.ShopifyTarget) {
+			t.Refresh = &pb.ShopifyRefresh{ClientId: "a", ClientSecret: "env:B", RefreshToken: "env:C"}
+		}, ": want one of"},
+		"bad client that rotates": {func(t *pb.ShopifyTarget) {
+			t.Token, t.Refresh = "", &pb.ShopifyRefresh{ClientId: "a b", ClientSecret: "env:B", RefreshToken: "env:C"}
+		}, "refresh.client_id: letters"},
+		"bad secret that rotates": {func(t *pb.ShopifyTarget) {
+			t.Token, t.Refresh = "", &pb.ShopifyRefresh{ClientId: "a", ClientSecret: "hunter2", RefreshToken: "env:C"}
+		}, "refresh.client_secret: want file"},
+		"refresh token written out": {func(t *pb.ShopifyTarget) {
+			t.Token, t.Refresh = "", &pb.ShopifyRefresh{ClientId: "a", ClientSecret: "env:B", RefreshToken: "shprt_hunter2"}
+		}, "refresh.refresh_token: want file"},
 		"endpoint":            {func(t *pb.ShopifyTarget) { t.Endpoint = "ftp://x" }, "endpoint: http(s)"},
 		"endpoint with key":   {func(t *pb.ShopifyTarget) { t.Endpoint = "https://key:hunter2@x" }, "endpoint: private app"},
 		"endpoint with query": {func(t *pb.ShopifyTarget) { t.Endpoint = "https://x?a=b" }, "endpoint: without query"},

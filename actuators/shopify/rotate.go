@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,7 +53,6 @@ type pair struct {
 	Renew   time.Time `json:"renew,omitzero"` // from then on the leader replaces it
 	Refresh string    `json:"refresh"`
 	Former  string    `json:"former,omitempty"`
-	Asked   int       `json:"asked,omitempty"` // times that Refresh may have been used
 }
 
 // hiddenTokens bounds the tokens that are remembered to be hidden.
@@ -68,10 +68,9 @@ func (r *rotated) hide(tokens ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range tokens {
-		if t == "" {
-			continue
+		if t != "" && !slices.Contains(r.hidden, t) {
+			r.hidden = append(r.hidden, t)
 		}
-		r.hidden = append(r.hidden, t)
 	}
 	if over := len(r.hidden) - hiddenTokens; over > 0 {
 		r.hidden = r.hidden[over:]
@@ -147,7 +146,7 @@ func (r *rotated) replace(ctx context.Context) (string, error) {
 	if taken, young := r.good(p); taken && young {
 		return p.Access, nil
 	}
-	p.Asked++
+	// The same pair once more: the entry says that its refresh token may be used from here on.
 	if revision, err = r.store(ctx, revision, p); err != nil {
 		return "", err
 	}

@@ -37,7 +37,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// LeaseService shares the partitions of pools out among workers. A worker opens
+// LeaseService is not served by this release. It shares the partitions of pools out among workers. A worker opens
 // a session, renews it a few times per ttl, and works on what the answers assign
 // to it. Each grant has a token that only rises; a sink that keeps the highest
 // token it has seen and refuses lower ones is safe from every late worker.
@@ -222,7 +222,7 @@ type LeaseService_WatchLeasesClient = grpc.ServerStreamingClient[WatchLeasesResp
 // All implementations must embed UnimplementedLeaseServiceServer
 // for forward compatibility.
 //
-// LeaseService shares the partitions of pools out among workers. A worker opens
+// LeaseService is not served by this release. It shares the partitions of pools out among workers. A worker opens
 // a session, renews it a few times per ttl, and works on what the answers assign
 // to it. Each grant has a token that only rises; a sink that keeps the highest
 // token it has seen and refuses lower ones is safe from every late worker.

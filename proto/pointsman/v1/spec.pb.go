@@ -252,7 +252,8 @@ type Spec struct {
 	Targets map[string]*Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether a leader moves by itself. In YAML: auto or off. Default auto.
 	LeaderPlacement LeaderPlacement `protobuf:"varint,3,opt,name=leader_placement,json=leaderPlacement,proto3,enum=pointsman.v1.LeaderPlacement" json:"leader_placement,omitempty"`
-	// Pools of partitions by name, which workers share by lease.
+	// Pools of partitions by name, which workers share by lease. This release does
+	// not serve them yet and refuses a spec that has some.
 	Pools         map[string]*PoolSpec `protobuf:"bytes,4,rep,name=pools,proto3" json:"pools,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
