@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,6 +237,37 @@ func TestG4_FencedWithoutAVersionSendsNothing(t *testing.T) {
 		a, _ := o.until(t, "cache/1/do", fsm.Done, time.Minute)
 		if a.Attempts != 2 || len(o.requests()) != 1 || o.requests()[0].version == "" {
 			t.Fatalf("%d attempts, requests %+v", a.Attempts, o.requests())
+		}
+		o.fair(t, first)
+	})
+}
+
+// TestG4_WhyAFencedLookFailedStandsInTheLog: a provider that does not answer
+// the look before the claim is told like one that does not answer the write, and
+// each look counts as an attempt. Nothing is sent without a version.
+func TestG4_WhyAFencedLookFailedStandsInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := ofClass(t, fsm.Fenced)
+		o.turn(func() { o.blindEye = errLost })
+		l := o.lead(t, 1, nil)
+		defer l.stop()
+		l.sees(1)
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			a, _ := o.w.now().Action("cache/1/do")
+			if a.Phase == fsm.Pending && a.Attempts >= 2 && strings.Contains(a.Reason, errLost.Error()) && !a.Doubt {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s after %d attempts, doubt %v: %q", a.Phase, a.Attempts, a.Doubt, a.Reason)
+			}
+		}
+		if n := len(o.requests()); n > 0 {
+			t.Fatalf("%d requests while nothing could be read", n)
+		}
+		o.turn(func() { o.blindEye = nil })
+		o.until(t, "cache/1/do", fsm.Done, time.Minute)
+		if r := o.requests(); len(r) != 1 || r[0].version == "" {
+			t.Fatalf("requests %+v", r)
 		}
 		o.fair(t, first)
 	})

@@ -22,6 +22,7 @@ type try struct {
 	reading *actuators.Reading
 	doubt   bool          // an earlier claim may have written
 	unread  bool          // the look before the write got no answer
+	unseen  error         // nor did the look before the claim, which therefore names no version
 	first   time.Duration // from the claim's log clock until the request that may change the object left
 }
 
@@ -61,7 +62,7 @@ func (t try) inherited(ctx context.Context) {
 	if a.Step.Class != fsm.InLog && a.Step.Class != fsm.Trigger && !planted.Bug(planted.SkipInspect) {
 		seen, tool, err := t.look(ctx, state, a, false)
 		if tool == nil || err != nil {
-			t.unseen(ctx, a, err)
+			t.unanswered(ctx, a, err)
 			return
 		}
 		if seen.Verdict == actuators.Applied || seen.Verdict == actuators.Staged {
@@ -73,9 +74,9 @@ func (t try) inherited(ctx context.Context) {
 	t.claim(ctx, state, a)
 }
 
-// unseen deals with a look that failed before anything of this try was sent:
+// unanswered deals with a look that failed before anything of this try was sent:
 // what no further look can mend is stuck, the rest is tried again.
-func (t try) unseen(ctx context.Context, a fsm.Action, err error) {
+func (t try) unanswered(ctx context.Context, a fsm.Action, err error) {
 	x := actuators.Explain(err)
 	if x.Permanent {
 		t.tools.forget(a.Target.ID)
@@ -96,13 +97,12 @@ func (t try) claim(ctx context.Context, state fsm.State, a fsm.Action) {
 	c := fsm.Claim{Action: a.ID, Term: t.term, Act: t.Executor.span(a.Step), Expired: expired}
 	if a.Step.Class == fsm.Fenced { // the version must be read before the claim and stand in it
 		seen, _, err := t.look(ctx, state, a, false)
-		if err != nil && !actuators.Explain(err).Permanent {
-			t.unseen(ctx, a, err)
-			return
-		}
-		if err == nil { // else the claim is there to be settled as stuck
+		switch {
+		case err == nil:
 			c.Version, t.reading = seen.Version, &seen.Reading
-		}
+		case !actuators.Explain(err).Permanent:
+			t.unseen = err // the claim is there to say so in the log, and to count the attempt
+		} // else it is there to be settled as stuck
 	}
 	crashAt(beforeClaim, a)
 	t.span = startSpan()
@@ -134,6 +134,11 @@ func (t try) perform(ctx context.Context) {
 	}
 	within, cancel := t.within(ctx, t.Executor.span(a.Step)-t.rated(t.span.elapsed()))
 	defer cancel()
+	if t.unseen != nil {
+		t.unread = true
+		t.fail(ctx, a, t.unseen)
+		return
+	}
 	seen, tool, err := t.look(within, state, a, false)
 	if err != nil {
 		t.unread = true

@@ -62,7 +62,7 @@ func (t try) unchanged(a fsm.Action, do func(context.Context)) func(context.Cont
 func (t try) finish(ctx context.Context, state fsm.State, a fsm.Action, covered bool, refreshed fsm.Clock) {
 	seen, _, err := t.look(ctx, state, a, covered)
 	if err != nil {
-		t.unseen(ctx, a, err)
+		t.unanswered(ctx, a, err)
 		return
 	}
 	young := t.Journal.Clock()-a.Changed < fsm.Clock(lagLimit) && string(a.Checkpoint) != counted

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/boot"
 	"github.com/pointsman/pointsman/internal/planted"
 )
 
@@ -60,8 +61,8 @@ type span struct {
 	boot time.Duration
 }
 
-func startSpan() span { return span{mono: time.Now(), boot: bootTime()} }
+func startSpan() span { return span{mono: time.Now(), boot: boot.Time()} }
 
 func (s span) elapsed() time.Duration {
-	return max(time.Since(s.mono), bootTime()-s.boot)
+	return max(time.Since(s.mono), boot.Time()-s.boot)
 }
