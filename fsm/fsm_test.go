@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -249,6 +251,34 @@ func TestPutSetting(t *testing.T) {
 	b.refused(ErrRevision, DeleteSetting{Key: "a/b", IfRevision: &one})
 	b.must(DeleteSetting{Key: "a/b"})
 	b.refused(ErrUnknown, DeleteSetting{Key: "a/b"})
+	b.must(PutSetting{Key: strings.Repeat("k", MaxKeyBytes), Value: "x"})
+	b.refused(ErrLimit, PutSetting{Key: strings.Repeat("k", MaxKeyBytes+1), Value: "x"})
+	b.must(PutSetting{Key: "large", Value: strings.Repeat("v", MaxValueBytes)})
+	b.refused(ErrLimit, PutSetting{Key: "large", Value: strings.Repeat("v", MaxValueBytes+1)})
+}
+
+// TestPutSetting_Limits: beyond a limit of all settings together a new one is
+// refused; what is there can be written still, and what is deleted makes room.
+func TestPutSetting_Limits(t *testing.T) {
+	for name, c := range map[string]struct {
+		value string
+		fit   int // of such values, beside the book's own setting
+	}{
+		"keys":  {"x", MaxSettings - len(newBook(t).state.Settings(""))},
+		"bytes": {strings.Repeat("v", MaxValueBytes), MaxStoredBytes / (MaxValueBytes + len("k/00000"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBook(t)
+			for n := range c.fit {
+				b.must(PutSetting{Key: fmt.Sprintf("k/%05d", n), Value: c.value})
+			}
+			b.refused(ErrLimit, PutSetting{Key: "k/more", Value: c.value})
+			b.must(PutSetting{Key: "k/00000", Value: c.value})
+			b.must(DeleteSetting{Key: "k/00001"})
+			b.must(PutSetting{Key: "k/more", Value: c.value})
+			b.refused(ErrLimit, PutSetting{Key: "k/yet-more", Value: c.value})
+		})
+	}
 }
 
 func TestLife_OnlyHumansRetryAndAbandon(t *testing.T) {

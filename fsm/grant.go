@@ -48,7 +48,7 @@ func (c GrantLeases) apply(s State, e Entry) (State, Answer) {
 		taken = true
 		has[v.ID]++
 		s = s.turn(Lease{
-			Pool: c.Pool, Number: g.Number, Token: token, Session: v.ID, Worker: v.Worker, Zone: v.Zone, Address: pool.Address,
+			Pool: c.Pool, Number: g.Number, Token: token, Session: v.ID, Worker: v.Worker, Zone: v.Zone, Address: pool.Address, TTL: v.TTL,
 		}, Held, "granted", e)
 	}
 	if !taken {

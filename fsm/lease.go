@@ -51,8 +51,9 @@ type Session struct {
 	Pool     PoolID
 	Worker   string
 	Zone     string
-	Capacity int    // most partitions that it takes
-	Key      string // SHA-256, in hex, of what proves that somebody speaks for it
+	Capacity int           // most partitions that it takes
+	Key      string        // SHA-256, in hex, of what proves that somebody speaks for it
+	TTL      time.Duration // of the pool when it was opened: what its worker was told holds, whatever the spec says later
 	Actor    string
 	Clock    Clock
 	Wall     time.Time // display only
@@ -77,18 +78,20 @@ func (l LeaseState) String() string { return name(leaseStateNames[:], uint8(l)) 
 // Owned reports whether a session still has the partition.
 func (l LeaseState) Owned() bool { return l == Held || l == Draining }
 
-// Lease is one partition that was granted at least once.
+// Lease is one partition that was granted at least once, or locked by Restored.
 type Lease struct {
 	Pool    PoolID
 	Number  int
 	State   LeaseState
-	Token   Token     // of the newest grant; it only rises
-	Session SessionID // of that grant
-	Worker  string    // of that session, for people
-	Zone    string    // the same
-	Address Address   // of the pool when it was granted
-	Lapsed  bool      // of a locked one: its worker's belief had run out before; else it was revoked and may still be believed in
-	Reason  string    // for people
+	Token   Token         // of the newest grant; it only rises
+	Session SessionID     // of that grant
+	Worker  string        // of that session, for people
+	Zone    string        // the same
+	Address Address       // of the pool when it was granted
+	TTL     time.Duration // of that session: for so long after an answer its worker may believe in the grant
+	Drain   time.Duration // of a draining one: the pool's when it began to drain
+	Lapsed  bool          // of a locked one: its worker's belief had run out before; else it was revoked and may still be believed in
+	Reason  string        // for people
 	Clock   Clock
 	Wall    time.Time // display only
 	Index   uint64    // of the entry that changed it last
@@ -197,6 +200,17 @@ func (s State) Leases(id PoolID) []Lease {
 	return values(s.leases, []byte(id+"/"))
 }
 
+// Holdings lists what a session has, by number.
+func (s State) Holdings(v Session) (all []Lease) {
+	s.leases.Root().WalkPrefix([]byte(v.Pool+"/"), func(_ []byte, l Lease) bool {
+		if l.Session == v.ID && l.State.Owned() {
+			all = append(all, l)
+		}
+		return false
+	})
+	return all
+}
+
 func leaseKey(id PoolID, number int) []byte { return fmt.Appendf(nil, "%s/%04d", id, number) }
 
 func joinedKey(id PoolID, v SessionID) []byte {
@@ -231,7 +245,11 @@ func (s State) withLease(l Lease) State {
 
 // turn sets a partition's state. It is the one place where that changes.
 func (s State) turn(l Lease, to LeaseState, reason string, e Entry) State {
-	l.State, l.Reason, l.Lapsed = to, cut(reason), false
+	l.State, l.Reason, l.Lapsed, l.Drain = to, cut(reason), false, 0
+	if to == Draining {
+		spec, _ := s.spec.Pool(l.Pool)
+		l.Drain = spec.Drain
+	}
 	l.Clock, l.Wall, l.Index = s.clock, e.Wall, e.Index
 	return s.withLease(l)
 }

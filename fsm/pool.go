@@ -155,3 +155,27 @@ func (s State) unflattened(f Flat) State {
 	}
 	return s
 }
+
+// Restored is the state of a snapshot as a cluster may begin from it again, under
+// a generation above any that it had, so that tokens rise. What was granted after
+// the snapshot nobody knows any more, and its workers may live: every session is
+// ended, and every partition is locked, those that were never granted too.
+// ErrTerm unless the generation is higher.
+func (s State) Restored(generation uint16) (State, error) {
+	if generation <= s.generation {
+		return s, refuse(ErrTerm, "generation %d is not above %d", generation, s.generation)
+	}
+	s.generation = generation
+	e := Entry{Index: s.index, Term: s.term}
+	for _, v := range s.Sessions("") {
+		s = s.withoutSession(v)
+	}
+	for _, spec := range s.spec.Pools {
+		for n := range spec.Partitions {
+			l, _ := s.Lease(spec.ID, n)
+			l.Pool, l.Number, l.TTL = spec.ID, n, max(l.TTL, spec.TTL)
+			s = s.lock(l, false, "the cluster was restored from a snapshot", e)
+		}
+	}
+	return s, nil
+}

@@ -30,7 +30,7 @@ func (c OpenSession) apply(s State, e Entry) (State, Answer) {
 		c.Capacity = MaxPartitions
 	}
 	return s.withSession(Session{
-		ID: SessionID(token), Pool: c.Pool, Worker: c.Worker, Zone: c.Zone, Capacity: c.Capacity, Key: c.Key,
+		ID: SessionID(token), Pool: c.Pool, Worker: c.Worker, Zone: c.Zone, Capacity: c.Capacity, Key: c.Key, TTL: spec.TTL,
 		Actor: e.Actor, Clock: s.clock, Wall: e.Wall, Index: e.Index,
 	}), Answer{Token: token}
 }

@@ -22,7 +22,7 @@ const (
 	MaxFailovers    = 1000             // kept per master; the oldest finished ones go first
 	MaxRefreshes    = 1000             // kept per target
 	MaxSettings     = 10000            // keys
-	MaxKeyBytes     = 512              // of a setting's key
+	MaxKeyBytes     = 512              // of a setting's key; API and spec take 256, a longer one in an old entry stays readable
 	MaxValueBytes   = 64 << 10         // of a setting's value
 	MaxStoredBytes  = 64 << 20         // of all settings' keys and values; a plan's write is never refused for it
 	MaxMembers      = 64               // nodes ever met

@@ -2875,7 +2875,9 @@ type Session struct {
 	// Wall clock of it, nanoseconds since 1970.
 	WallNs int64 `protobuf:"varint,9,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
 	// Raft index of its entry.
-	Index         uint64 `protobuf:"varint,10,opt,name=index,proto3" json:"index,omitempty"`
+	Index uint64 `protobuf:"varint,10,opt,name=index,proto3" json:"index,omitempty"`
+	// Its ttl in nanoseconds.
+	TtlNs         int64 `protobuf:"varint,11,opt,name=ttl_ns,json=ttlNs,proto3" json:"ttl_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2980,6 +2982,13 @@ func (x *Session) GetIndex() uint64 {
 	return 0
 }
 
+func (x *Session) GetTtlNs() int64 {
+	if x != nil {
+		return x.TtlNs
+	}
+	return 0
+}
+
 // Lease is fsm.Lease.
 type Lease struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3008,7 +3017,11 @@ type Lease struct {
 	// Wall clock of it, nanoseconds since 1970.
 	WallNs int64 `protobuf:"varint,12,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
 	// Raft index of the entry that changed it last.
-	Index         uint64 `protobuf:"varint,13,opt,name=index,proto3" json:"index,omitempty"`
+	Index uint64 `protobuf:"varint,13,opt,name=index,proto3" json:"index,omitempty"`
+	// Its session's ttl in nanoseconds.
+	TtlNs int64 `protobuf:"varint,14,opt,name=ttl_ns,json=ttlNs,proto3" json:"ttl_ns,omitempty"`
+	// Of a draining one: its drain time in nanoseconds.
+	DrainNs       int64 `protobuf:"varint,15,opt,name=drain_ns,json=drainNs,proto3" json:"drain_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3130,6 +3143,20 @@ func (x *Lease) GetWallNs() int64 {
 func (x *Lease) GetIndex() uint64 {
 	if x != nil {
 		return x.Index
+	}
+	return 0
+}
+
+func (x *Lease) GetTtlNs() int64 {
+	if x != nil {
+		return x.TtlNs
+	}
+	return 0
+}
+
+func (x *Lease) GetDrainNs() int64 {
+	if x != nil {
+		return x.DrainNs
 	}
 	return 0
 }
@@ -3391,7 +3418,7 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x19\n" +
 	"\bclock_ns\x18\x04 \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\x05 \x01(\x03R\x06wallNs\x12\x14\n" +
-	"\x05index\x18\x06 \x01(\x04R\x05index\"\xe7\x01\n" +
+	"\x05index\x18\x06 \x01(\x04R\x05index\"\xfe\x01\n" +
 	"\aSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x16\n" +
@@ -3403,7 +3430,8 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\bclock_ns\x18\b \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\t \x01(\x03R\x06wallNs\x12\x14\n" +
 	"\x05index\x18\n" +
-	" \x01(\x04R\x05index\"\xb9\x02\n" +
+	" \x01(\x04R\x05index\x12\x15\n" +
+	"\x06ttl_ns\x18\v \x01(\x03R\x05ttlNs\"\xeb\x02\n" +
 	"\x05Lease\x12\x12\n" +
 	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x14\n" +
@@ -3418,7 +3446,9 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	" \x01(\tR\x06reason\x12\x19\n" +
 	"\bclock_ns\x18\v \x01(\x03R\aclockNs\x12\x17\n" +
 	"\awall_ns\x18\f \x01(\x03R\x06wallNs\x12\x14\n" +
-	"\x05index\x18\r \x01(\x04R\x05indexB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x05index\x18\r \x01(\x04R\x05index\x12\x15\n" +
+	"\x06ttl_ns\x18\x0e \x01(\x03R\x05ttlNs\x12\x19\n" +
+	"\bdrain_ns\x18\x0f \x01(\x03R\adrainNsB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_state_proto_rawDescOnce sync.Once

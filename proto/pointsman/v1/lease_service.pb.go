@@ -320,7 +320,10 @@ type RenewRequest struct {
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// What the worker believes to hold: each is either among the assignments of
 	// the answer, or among those refused.
-	Held          []*HeldToken `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
+	Held []*HeldToken `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
+	// How long the worker has been running, by the clock that it counts its leases
+	// by, as this renewal is sent: the leader compares rates. Absent: not told.
+	Uptime        *durationpb.Duration `protobuf:"bytes,4,opt,name=uptime,proto3" json:"uptime,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -372,6 +375,13 @@ func (x *RenewRequest) GetKey() string {
 func (x *RenewRequest) GetHeld() []*HeldToken {
 	if x != nil {
 		return x.Held
+	}
+	return nil
+}
+
+func (x *RenewRequest) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
 	}
 	return nil
 }
@@ -984,7 +994,7 @@ type ListPoolsRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Token of the page, of the response before it.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Which ones: terms joined by AND. Fields: master.
+	// Terms "key=value" that all must hold, split by spaces. Keys: master.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1231,7 +1241,8 @@ type ListLeasesRequest struct {
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Token of the page, of the response before it.
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Which ones: terms joined by AND. Fields: pool, worker, state.
+	// Terms "key=value" that all must hold, split by spaces. Keys: pool, worker,
+	// state.
 	Filter        string `protobuf:"bytes,4,opt,name=filter,proto3" json:"filter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1659,11 +1670,12 @@ const file_pointsman_v1_lease_service_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"L\n" +
 	"\x14CloseSessionResponse\x124\n" +
-	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"|\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"\xb9\x01\n" +
 	"\fRenewRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x1a\n" +
 	"\x03key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x03key\x126\n" +
-	"\x04held\x18\x03 \x03(\v2\x17.pointsman.v1.HeldTokenB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x04held\"\x87\x02\n" +
+	"\x04held\x18\x03 \x03(\v2\x17.pointsman.v1.HeldTokenB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x04held\x12;\n" +
+	"\x06uptime\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06uptime\"\x87\x02\n" +
 	"\rRenewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12:\n" +
 	"\vassignments\x18\x02 \x03(\v2\x18.pointsman.v1.AssignmentR\vassignments\x124\n" +
@@ -1755,15 +1767,15 @@ const file_pointsman_v1_lease_service_proto_rawDesc = "" +
 	"\x05Renew\x12\x1a.pointsman.v1.RenewRequest\x1a\x1b.pointsman.v1.RenewResponse\x12P\n" +
 	"\tKeepAlive\x12\x1e.pointsman.v1.KeepAliveRequest\x1a\x1f.pointsman.v1.KeepAliveResponse(\x010\x01\x12F\n" +
 	"\aRelease\x12\x1c.pointsman.v1.ReleaseRequest\x1a\x1d.pointsman.v1.ReleaseResponse\x12R\n" +
-	"\vRevokeLease\x12 .pointsman.v1.RevokeLeaseRequest\x1a!.pointsman.v1.RevokeLeaseResponse\x12O\n" +
-	"\n" +
-	"CheckToken\x12\x1f.pointsman.v1.CheckTokenRequest\x1a .pointsman.v1.CheckTokenResponse\x12L\n" +
+	"\vRevokeLease\x12 .pointsman.v1.RevokeLeaseRequest\x1a!.pointsman.v1.RevokeLeaseResponse\x12L\n" +
 	"\tListPools\x12\x1e.pointsman.v1.ListPoolsRequest\x1a\x1f.pointsman.v1.ListPoolsResponse\x12F\n" +
 	"\aGetPool\x12\x1c.pointsman.v1.GetPoolRequest\x1a\x1d.pointsman.v1.GetPoolResponse\x12O\n" +
 	"\n" +
 	"ListLeases\x12\x1f.pointsman.v1.ListLeasesRequest\x1a .pointsman.v1.ListLeasesResponse\x12I\n" +
 	"\bGetLease\x12\x1d.pointsman.v1.GetLeaseRequest\x1a\x1e.pointsman.v1.GetLeaseResponse\x12T\n" +
-	"\vWatchLeases\x12 .pointsman.v1.WatchLeasesRequest\x1a!.pointsman.v1.WatchLeasesResponse0\x01B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\vWatchLeases\x12 .pointsman.v1.WatchLeasesRequest\x1a!.pointsman.v1.WatchLeasesResponse0\x01\x12O\n" +
+	"\n" +
+	"CheckToken\x12\x1f.pointsman.v1.CheckTokenRequest\x1a .pointsman.v1.CheckTokenResponseB?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_lease_service_proto_rawDescOnce sync.Once
@@ -1820,64 +1832,65 @@ var file_pointsman_v1_lease_service_proto_depIdxs = []int32{
 	26, // 2: pointsman.v1.OpenSessionResponse.ttl:type_name -> google.protobuf.Duration
 	24, // 3: pointsman.v1.CloseSessionResponse.header:type_name -> pointsman.v1.ResponseHeader
 	27, // 4: pointsman.v1.RenewRequest.held:type_name -> pointsman.v1.HeldToken
-	24, // 5: pointsman.v1.RenewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	28, // 6: pointsman.v1.RenewResponse.assignments:type_name -> pointsman.v1.Assignment
-	29, // 7: pointsman.v1.RenewResponse.refused:type_name -> pointsman.v1.RefusedToken
-	26, // 8: pointsman.v1.RenewResponse.ttl:type_name -> google.protobuf.Duration
-	4,  // 9: pointsman.v1.KeepAliveRequest.renewal:type_name -> pointsman.v1.RenewRequest
-	24, // 10: pointsman.v1.KeepAliveResponse.header:type_name -> pointsman.v1.ResponseHeader
-	5,  // 11: pointsman.v1.KeepAliveResponse.renewal:type_name -> pointsman.v1.RenewResponse
-	27, // 12: pointsman.v1.ReleaseRequest.released:type_name -> pointsman.v1.HeldToken
-	24, // 13: pointsman.v1.ReleaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	24, // 14: pointsman.v1.RevokeLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 15: pointsman.v1.RevokeLeaseResponse.lease:type_name -> pointsman.v1.Lease
-	31, // 16: pointsman.v1.CheckTokenRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 17: pointsman.v1.CheckTokenResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 18: pointsman.v1.CheckTokenResponse.lease:type_name -> pointsman.v1.Lease
-	31, // 19: pointsman.v1.ListPoolsRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 20: pointsman.v1.ListPoolsResponse.header:type_name -> pointsman.v1.ResponseHeader
-	32, // 21: pointsman.v1.ListPoolsResponse.pools:type_name -> pointsman.v1.Pool
-	31, // 22: pointsman.v1.GetPoolRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 23: pointsman.v1.GetPoolResponse.header:type_name -> pointsman.v1.ResponseHeader
-	32, // 24: pointsman.v1.GetPoolResponse.pool:type_name -> pointsman.v1.Pool
-	31, // 25: pointsman.v1.ListLeasesRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 26: pointsman.v1.ListLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 27: pointsman.v1.ListLeasesResponse.leases:type_name -> pointsman.v1.Lease
-	31, // 28: pointsman.v1.GetLeaseRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 29: pointsman.v1.GetLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 30: pointsman.v1.GetLeaseResponse.lease:type_name -> pointsman.v1.Lease
-	24, // 31: pointsman.v1.WatchLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 32: pointsman.v1.WatchLeasesResponse.lease:type_name -> pointsman.v1.Lease
-	33, // 33: pointsman.v1.WatchLeasesResponse.bookmark:type_name -> pointsman.v1.Bookmark
-	0,  // 34: pointsman.v1.LeaseService.OpenSession:input_type -> pointsman.v1.OpenSessionRequest
-	2,  // 35: pointsman.v1.LeaseService.CloseSession:input_type -> pointsman.v1.CloseSessionRequest
-	4,  // 36: pointsman.v1.LeaseService.Renew:input_type -> pointsman.v1.RenewRequest
-	6,  // 37: pointsman.v1.LeaseService.KeepAlive:input_type -> pointsman.v1.KeepAliveRequest
-	8,  // 38: pointsman.v1.LeaseService.Release:input_type -> pointsman.v1.ReleaseRequest
-	10, // 39: pointsman.v1.LeaseService.RevokeLease:input_type -> pointsman.v1.RevokeLeaseRequest
-	12, // 40: pointsman.v1.LeaseService.CheckToken:input_type -> pointsman.v1.CheckTokenRequest
+	26, // 5: pointsman.v1.RenewRequest.uptime:type_name -> google.protobuf.Duration
+	24, // 6: pointsman.v1.RenewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	28, // 7: pointsman.v1.RenewResponse.assignments:type_name -> pointsman.v1.Assignment
+	29, // 8: pointsman.v1.RenewResponse.refused:type_name -> pointsman.v1.RefusedToken
+	26, // 9: pointsman.v1.RenewResponse.ttl:type_name -> google.protobuf.Duration
+	4,  // 10: pointsman.v1.KeepAliveRequest.renewal:type_name -> pointsman.v1.RenewRequest
+	24, // 11: pointsman.v1.KeepAliveResponse.header:type_name -> pointsman.v1.ResponseHeader
+	5,  // 12: pointsman.v1.KeepAliveResponse.renewal:type_name -> pointsman.v1.RenewResponse
+	27, // 13: pointsman.v1.ReleaseRequest.released:type_name -> pointsman.v1.HeldToken
+	24, // 14: pointsman.v1.ReleaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	24, // 15: pointsman.v1.RevokeLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 16: pointsman.v1.RevokeLeaseResponse.lease:type_name -> pointsman.v1.Lease
+	31, // 17: pointsman.v1.CheckTokenRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 18: pointsman.v1.CheckTokenResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 19: pointsman.v1.CheckTokenResponse.lease:type_name -> pointsman.v1.Lease
+	31, // 20: pointsman.v1.ListPoolsRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 21: pointsman.v1.ListPoolsResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 22: pointsman.v1.ListPoolsResponse.pools:type_name -> pointsman.v1.Pool
+	31, // 23: pointsman.v1.GetPoolRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 24: pointsman.v1.GetPoolResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 25: pointsman.v1.GetPoolResponse.pool:type_name -> pointsman.v1.Pool
+	31, // 26: pointsman.v1.ListLeasesRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 27: pointsman.v1.ListLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 28: pointsman.v1.ListLeasesResponse.leases:type_name -> pointsman.v1.Lease
+	31, // 29: pointsman.v1.GetLeaseRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 30: pointsman.v1.GetLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 31: pointsman.v1.GetLeaseResponse.lease:type_name -> pointsman.v1.Lease
+	24, // 32: pointsman.v1.WatchLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 33: pointsman.v1.WatchLeasesResponse.lease:type_name -> pointsman.v1.Lease
+	33, // 34: pointsman.v1.WatchLeasesResponse.bookmark:type_name -> pointsman.v1.Bookmark
+	0,  // 35: pointsman.v1.LeaseService.OpenSession:input_type -> pointsman.v1.OpenSessionRequest
+	2,  // 36: pointsman.v1.LeaseService.CloseSession:input_type -> pointsman.v1.CloseSessionRequest
+	4,  // 37: pointsman.v1.LeaseService.Renew:input_type -> pointsman.v1.RenewRequest
+	6,  // 38: pointsman.v1.LeaseService.KeepAlive:input_type -> pointsman.v1.KeepAliveRequest
+	8,  // 39: pointsman.v1.LeaseService.Release:input_type -> pointsman.v1.ReleaseRequest
+	10, // 40: pointsman.v1.LeaseService.RevokeLease:input_type -> pointsman.v1.RevokeLeaseRequest
 	14, // 41: pointsman.v1.LeaseService.ListPools:input_type -> pointsman.v1.ListPoolsRequest
 	16, // 42: pointsman.v1.LeaseService.GetPool:input_type -> pointsman.v1.GetPoolRequest
 	18, // 43: pointsman.v1.LeaseService.ListLeases:input_type -> pointsman.v1.ListLeasesRequest
 	20, // 44: pointsman.v1.LeaseService.GetLease:input_type -> pointsman.v1.GetLeaseRequest
 	22, // 45: pointsman.v1.LeaseService.WatchLeases:input_type -> pointsman.v1.WatchLeasesRequest
-	1,  // 46: pointsman.v1.LeaseService.OpenSession:output_type -> pointsman.v1.OpenSessionResponse
-	3,  // 47: pointsman.v1.LeaseService.CloseSession:output_type -> pointsman.v1.CloseSessionResponse
-	5,  // 48: pointsman.v1.LeaseService.Renew:output_type -> pointsman.v1.RenewResponse
-	7,  // 49: pointsman.v1.LeaseService.KeepAlive:output_type -> pointsman.v1.KeepAliveResponse
-	9,  // 50: pointsman.v1.LeaseService.Release:output_type -> pointsman.v1.ReleaseResponse
-	11, // 51: pointsman.v1.LeaseService.RevokeLease:output_type -> pointsman.v1.RevokeLeaseResponse
-	13, // 52: pointsman.v1.LeaseService.CheckToken:output_type -> pointsman.v1.CheckTokenResponse
+	12, // 46: pointsman.v1.LeaseService.CheckToken:input_type -> pointsman.v1.CheckTokenRequest
+	1,  // 47: pointsman.v1.LeaseService.OpenSession:output_type -> pointsman.v1.OpenSessionResponse
+	3,  // 48: pointsman.v1.LeaseService.CloseSession:output_type -> pointsman.v1.CloseSessionResponse
+	5,  // 49: pointsman.v1.LeaseService.Renew:output_type -> pointsman.v1.RenewResponse
+	7,  // 50: pointsman.v1.LeaseService.KeepAlive:output_type -> pointsman.v1.KeepAliveResponse
+	9,  // 51: pointsman.v1.LeaseService.Release:output_type -> pointsman.v1.ReleaseResponse
+	11, // 52: pointsman.v1.LeaseService.RevokeLease:output_type -> pointsman.v1.RevokeLeaseResponse
 	15, // 53: pointsman.v1.LeaseService.ListPools:output_type -> pointsman.v1.ListPoolsResponse
 	17, // 54: pointsman.v1.LeaseService.GetPool:output_type -> pointsman.v1.GetPoolResponse
 	19, // 55: pointsman.v1.LeaseService.ListLeases:output_type -> pointsman.v1.ListLeasesResponse
 	21, // 56: pointsman.v1.LeaseService.GetLease:output_type -> pointsman.v1.GetLeaseResponse
 	23, // 57: pointsman.v1.LeaseService.WatchLeases:output_type -> pointsman.v1.WatchLeasesResponse
-	46, // [46:58] is the sub-list for method output_type
-	34, // [34:46] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	13, // 58: pointsman.v1.LeaseService.CheckToken:output_type -> pointsman.v1.CheckTokenResponse
+	47, // [47:59] is the sub-list for method output_type
+	35, // [35:47] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_lease_service_proto_init() }

@@ -25,20 +25,20 @@ const (
 	LeaseService_KeepAlive_FullMethodName    = "/pointsman.v1.LeaseService/KeepAlive"
 	LeaseService_Release_FullMethodName      = "/pointsman.v1.LeaseService/Release"
 	LeaseService_RevokeLease_FullMethodName  = "/pointsman.v1.LeaseService/RevokeLease"
-	LeaseService_CheckToken_FullMethodName   = "/pointsman.v1.LeaseService/CheckToken"
 	LeaseService_ListPools_FullMethodName    = "/pointsman.v1.LeaseService/ListPools"
 	LeaseService_GetPool_FullMethodName      = "/pointsman.v1.LeaseService/GetPool"
 	LeaseService_ListLeases_FullMethodName   = "/pointsman.v1.LeaseService/ListLeases"
 	LeaseService_GetLease_FullMethodName     = "/pointsman.v1.LeaseService/GetLease"
 	LeaseService_WatchLeases_FullMethodName  = "/pointsman.v1.LeaseService/WatchLeases"
+	LeaseService_CheckToken_FullMethodName   = "/pointsman.v1.LeaseService/CheckToken"
 )
 
 // LeaseServiceClient is the client API for LeaseService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// LeaseService is not served by this release. It shares the partitions of pools out among workers. A worker opens
-// a session, renews it a few times per ttl, and works on what the answers assign
+// LeaseService shares the partitions of pools out among workers. A worker opens a
+// session, renews it a few times per ttl, and works on what the answers assign
 // to it. Each grant has a token that only rises; a sink that keeps the highest
 // token it has seen and refuses lower ones is safe from every late worker.
 type LeaseServiceClient interface {
@@ -63,9 +63,6 @@ type LeaseServiceClient interface {
 	// RevokeLease takes a partition from its holder: a person asks. By default the
 	// holder is asked to finish and release it.
 	RevokeLease(ctx context.Context, in *RevokeLeaseRequest, opts ...grpc.CallOption) (*RevokeLeaseResponse, error)
-	// CheckToken says whether a token is that of the current holder: for a sink
-	// that cannot compare tokens itself. ABORTED with LEASE_FENCED when it is not.
-	CheckToken(ctx context.Context, in *CheckTokenRequest, opts ...grpc.CallOption) (*CheckTokenResponse, error)
 	// ListPools lists the pools by name.
 	ListPools(ctx context.Context, in *ListPoolsRequest, opts ...grpc.CallOption) (*ListPoolsResponse, error)
 	// GetPool answers one pool; NOT_FOUND when it is not declared.
@@ -76,6 +73,9 @@ type LeaseServiceClient interface {
 	GetLease(ctx context.Context, in *GetLeaseRequest, opts ...grpc.CallOption) (*GetLeaseResponse, error)
 	// WatchLeases sends each partition that was ever granted, then each change.
 	WatchLeases(ctx context.Context, in *WatchLeasesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchLeasesResponse], error)
+	// CheckToken says whether a token is that of the current holder: for a sink
+	// that cannot compare tokens itself. ABORTED with LEASE_FENCED when it is not.
+	CheckToken(ctx context.Context, in *CheckTokenRequest, opts ...grpc.CallOption) (*CheckTokenResponse, error)
 }
 
 type leaseServiceClient struct {
@@ -149,16 +149,6 @@ func (c *leaseServiceClient) RevokeLease(ctx context.Context, in *RevokeLeaseReq
 	return out, nil
 }
 
-func (c *leaseServiceClient) CheckToken(ctx context.Context, in *CheckTokenRequest, opts ...grpc.CallOption) (*CheckTokenResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(CheckTokenResponse)
-	err := c.cc.Invoke(ctx, LeaseService_CheckToken_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 func (c *leaseServiceClient) ListPools(ctx context.Context, in *ListPoolsRequest, opts ...grpc.CallOption) (*ListPoolsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPoolsResponse)
@@ -218,12 +208,22 @@ func (c *leaseServiceClient) WatchLeases(ctx context.Context, in *WatchLeasesReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type LeaseService_WatchLeasesClient = grpc.ServerStreamingClient[WatchLeasesResponse]
 
+func (c *leaseServiceClient) CheckToken(ctx context.Context, in *CheckTokenRequest, opts ...grpc.CallOption) (*CheckTokenResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckTokenResponse)
+	err := c.cc.Invoke(ctx, LeaseService_CheckToken_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LeaseServiceServer is the server API for LeaseService service.
 // All implementations must embed UnimplementedLeaseServiceServer
 // for forward compatibility.
 //
-// LeaseService is not served by this release. It shares the partitions of pools out among workers. A worker opens
-// a session, renews it a few times per ttl, and works on what the answers assign
+// LeaseService shares the partitions of pools out among workers. A worker opens a
+// session, renews it a few times per ttl, and works on what the answers assign
 // to it. Each grant has a token that only rises; a sink that keeps the highest
 // token it has seen and refuses lower ones is safe from every late worker.
 type LeaseServiceServer interface {
@@ -248,9 +248,6 @@ type LeaseServiceServer interface {
 	// RevokeLease takes a partition from its holder: a person asks. By default the
 	// holder is asked to finish and release it.
 	RevokeLease(context.Context, *RevokeLeaseRequest) (*RevokeLeaseResponse, error)
-	// CheckToken says whether a token is that of the current holder: for a sink
-	// that cannot compare tokens itself. ABORTED with LEASE_FENCED when it is not.
-	CheckToken(context.Context, *CheckTokenRequest) (*CheckTokenResponse, error)
 	// ListPools lists the pools by name.
 	ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error)
 	// GetPool answers one pool; NOT_FOUND when it is not declared.
@@ -261,6 +258,9 @@ type LeaseServiceServer interface {
 	GetLease(context.Context, *GetLeaseRequest) (*GetLeaseResponse, error)
 	// WatchLeases sends each partition that was ever granted, then each change.
 	WatchLeases(*WatchLeasesRequest, grpc.ServerStreamingServer[WatchLeasesResponse]) error
+	// CheckToken says whether a token is that of the current holder: for a sink
+	// that cannot compare tokens itself. ABORTED with LEASE_FENCED when it is not.
+	CheckToken(context.Context, *CheckTokenRequest) (*CheckTokenResponse, error)
 	mustEmbedUnimplementedLeaseServiceServer()
 }
 
@@ -289,9 +289,6 @@ func (UnimplementedLeaseServiceServer) Release(context.Context, *ReleaseRequest)
 func (UnimplementedLeaseServiceServer) RevokeLease(context.Context, *RevokeLeaseRequest) (*RevokeLeaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeLease not implemented")
 }
-func (UnimplementedLeaseServiceServer) CheckToken(context.Context, *CheckTokenRequest) (*CheckTokenResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method CheckToken not implemented")
-}
 func (UnimplementedLeaseServiceServer) ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPools not implemented")
 }
@@ -306,6 +303,9 @@ func (UnimplementedLeaseServiceServer) GetLease(context.Context, *GetLeaseReques
 }
 func (UnimplementedLeaseServiceServer) WatchLeases(*WatchLeasesRequest, grpc.ServerStreamingServer[WatchLeasesResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchLeases not implemented")
+}
+func (UnimplementedLeaseServiceServer) CheckToken(context.Context, *CheckTokenRequest) (*CheckTokenResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckToken not implemented")
 }
 func (UnimplementedLeaseServiceServer) mustEmbedUnimplementedLeaseServiceServer() {}
 func (UnimplementedLeaseServiceServer) testEmbeddedByValue()                      {}
@@ -425,24 +425,6 @@ func _LeaseService_RevokeLease_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
-func _LeaseService_CheckToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CheckTokenRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(LeaseServiceServer).CheckToken(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: LeaseService_CheckToken_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(LeaseServiceServer).CheckToken(ctx, req.(*CheckTokenRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 func _LeaseService_ListPools_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListPoolsRequest)
 	if err := dec(in); err != nil {
@@ -526,6 +508,24 @@ func _LeaseService_WatchLeases_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type LeaseService_WatchLeasesServer = grpc.ServerStreamingServer[WatchLeasesResponse]
 
+func _LeaseService_CheckToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckTokenRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LeaseServiceServer).CheckToken(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LeaseService_CheckToken_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LeaseServiceServer).CheckToken(ctx, req.(*CheckTokenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LeaseService_ServiceDesc is the grpc.ServiceDesc for LeaseService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -554,10 +554,6 @@ var LeaseService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _LeaseService_RevokeLease_Handler,
 		},
 		{
-			MethodName: "CheckToken",
-			Handler:    _LeaseService_CheckToken_Handler,
-		},
-		{
 			MethodName: "ListPools",
 			Handler:    _LeaseService_ListPools_Handler,
 		},
@@ -572,6 +568,10 @@ var LeaseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetLease",
 			Handler:    _LeaseService_GetLease_Handler,
+		},
+		{
+			MethodName: "CheckToken",
+			Handler:    _LeaseService_CheckToken_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

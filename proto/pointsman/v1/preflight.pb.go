@@ -31,7 +31,8 @@ type Preflight struct {
 	// Revision that was checked; 0 for a spec that is not applied.
 	SpecRevision uint64 `protobuf:"varint,2,opt,name=spec_revision,json=specRevision,proto3" json:"spec_revision,omitempty"`
 	// Time since it ended. At most about 10 minutes for the applied spec; longer
-	// only while a failover runs or the rate of a target has no room.
+	// only while actions younger than 30 s are carried out or the rate of a target
+	// has no room. An action that is stuck, or takes longer, does not hold it back.
 	Age *durationpb.Duration `protobuf:"bytes,3,opt,name=age,proto3" json:"age,omitempty"`
 	// How long it took.
 	Took          *durationpb.Duration `protobuf:"bytes,4,opt,name=took,proto3" json:"took,omitempty"`

@@ -252,8 +252,7 @@ type Spec struct {
 	Targets map[string]*Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether a leader moves by itself. In YAML: auto or off. Default auto.
 	LeaderPlacement LeaderPlacement `protobuf:"varint,3,opt,name=leader_placement,json=leaderPlacement,proto3,enum=pointsman.v1.LeaderPlacement" json:"leader_placement,omitempty"`
-	// Pools of partitions by name, which workers share by lease. This release does
-	// not serve them yet and refuses a spec that has some.
+	// Pools of partitions by name, which workers share by lease.
 	Pools         map[string]*PoolSpec `protobuf:"bytes,4,rep,name=pools,proto3" json:"pools,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -329,10 +328,10 @@ type PoolSpec struct {
 	// before, the partitions beyond it must be free.
 	Partitions uint32 `protobuf:"varint,2,opt,name=partitions,proto3" json:"partitions,omitempty"`
 	// How long a worker may work on without an answer to a renewal, from 2s to 1h.
-	// Default 15s.
+	// Default 15s. A change counts for sessions that are opened from then on.
 	Ttl *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// How long a worker may take to finish when a partition is to move, at most 1h.
-	// Default 10s.
+	// Default 10s. A change counts for moves that begin from then on.
 	Drain *durationpb.Duration `protobuf:"bytes,4,opt,name=drain,proto3" json:"drain,omitempty"`
 	// How long a partition stays locked after it was lost by a worker that did not
 	// say that it stopped: as long as its longest call that cannot be cancelled.

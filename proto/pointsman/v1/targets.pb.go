@@ -1598,9 +1598,10 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\n" +
 	"FarmsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x82\a\n" +
-	"\rShopifyTarget\x12\xc6\x01\n" +
-	"\x04shop\x18\x01 \x01(\tB\xb1\x01\xbaH\xad\x01\xba\x01\xa6\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xf3\b\n" +
+	"\rShopifyTarget\x12\xb7\x03\n" +
+	"\x04shop\x18\x01 \x01(\tB\xa2\x03\xbaH\x9e\x03\xba\x01\xed\x01\n" +
+	"\vprivate_app\x12\xc8\x01a key and a password in the address are those of a private app, which Shopify no longer makes: make a custom app in the shop or the Dev Dashboard and name its access token, or its client id and secret\x1a\x13!this.contains('@')\xba\x01\xa6\x01\n" +
 	"\tmyshopify\x12\\must be the shop's permanent name, NAME.myshopify.com, without scheme, path, key or password\x1a;this.matches('^[a-z0-9][a-z0-9-]{0,99}[.]myshopify[.]com$')\xc8\x01\x01R\x04shop\x12\x95\x01\n" +
 	"\vapi_version\x18\x02 \x01(\tBt\xbaHq\xba\x01k\n" +
 	"\x0fshopify_version\x12,must be a quarterly version, such as 2026-10\x1a*this.matches('^20[0-9]{2}-(01|04|07|10)$')\xc8\x01\x01R\n" +

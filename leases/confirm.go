@@ -1,0 +1,117 @@
+package leases
+
+import (
+	"context"
+	"crypto/subtle"
+	"math"
+	"time"
+
+	"github.com/pointsman/pointsman/fsm"
+)
+
+// confirm answers everybody who waits out of one barrier that is proposed after
+// they came.
+func (o *office) confirm(ctx context.Context) error {
+	batch := o.take()
+	o.asked = time.Now()
+	if len(batch) == 0 {
+		return nil
+	}
+	s, err := o.Journal.Confirm(ctx, o.term)
+	o.meters.barriers.Inc()
+	now := time.Now()
+	if err != nil {
+		for _, w := range batch {
+			w.answer <- outcome{err: ErrNotLeading}
+		}
+		return err
+	}
+	o.look(s, now)
+	holdings := map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease{}
+	for _, w := range batch {
+		answer, err := o.judge(s, w, holdings, now)
+		o.meters.delay.Observe(now.Sub(w.at).Seconds())
+		w.answer <- outcome{answer, err}
+	}
+	return nil
+}
+
+// judge holds one renewal against the state. Holdings are gathered once per pool
+// and batch.
+func (o *office) judge(s fsm.State, r *waiter, holdings map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease, now time.Time) (Confirmed, error) {
+	v, ok := s.Session(r.Session)
+	if !ok || subtle.ConstantTimeCompare([]byte(v.Key), []byte(r.Key)) != 1 {
+		return Confirmed{}, ErrNoSession
+	}
+	o.heard[v.ID] = now
+	o.compare(v, r)
+	if !o.greeted[v.ID] {
+		o.greeted[v.ID] = true
+		o.dirty[v.Pool] = true
+	}
+	if holdings[v.Pool] == nil {
+		holdings[v.Pool] = holdingsOf(s, v.Pool)
+	}
+	c := Confirmed{State: s, Session: v}
+	for _, l := range holdings[v.Pool][v.ID] {
+		c.Assigned = append(c.Assigned, Assigned{Lease: l, ValidFor: o.validFor(l, now)})
+	}
+	for _, item := range r.Held {
+		l, known := s.Lease(v.Pool, item.Number)
+		if !known || l.Token != item.Token || l.Session != v.ID || !l.State.Owned() {
+			c.Refused = append(c.Refused, Refused{item, l})
+			o.meters.fenced.Inc()
+		}
+	}
+	return c, nil
+}
+
+func holdingsOf(s fsm.State, id fsm.PoolID) map[fsm.SessionID][]fsm.Lease {
+	all := map[fsm.SessionID][]fsm.Lease{}
+	for _, l := range s.Leases(id) {
+		if l.State.Owned() {
+			all[l.Session] = append(all[l.Session], l)
+		}
+	}
+	return all
+}
+
+// validFor is how long the worker may work on: of a draining partition never
+// beyond its drain time, which this leader counts from when it saw it first.
+func (o *office) validFor(l fsm.Lease, now time.Time) time.Duration {
+	if l.State != fsm.Draining {
+		return l.TTL
+	}
+	left := o.seen[place{l.Pool, l.Number}].since.Add(l.Drain).Sub(now)
+	return min(l.TTL, max(left, 0))
+}
+
+// reading is a worker's clock beside the leader's.
+type reading struct {
+	at     time.Time
+	uptime time.Duration
+}
+
+// compare tells how much faster or slower a worker's clock runs than the
+// leader's. A worker that was paused before it sent, or a renewal that was long on
+// the wire, looks like a clock that is off, by its length over rateSpan; so nothing
+// is decided by it.
+func (o *office) compare(v fsm.Session, w *waiter) {
+	mark, ok := o.clocks[v.ID]
+	span := w.at.Sub(mark.at)
+	switch {
+	case w.Uptime <= 0:
+		return
+	case !ok || w.Uptime < mark.uptime: // another process
+		o.clocks[v.ID] = reading{w.at, w.Uptime}
+		return
+	case span < rateSpan:
+		return
+	}
+	o.clocks[v.ID] = reading{w.at, w.Uptime}
+	skew := (w.Uptime-mark.uptime).Seconds()/span.Seconds() - 1
+	o.meters.skew.Observe(math.Abs(skew))
+	if math.Abs(skew)*100 > skewPercent {
+		o.Logger.Warn("clock of a worker runs at another rate", "pool", string(v.Pool), "worker", v.Worker, "skew", skew, "span", span)
+	}
+}

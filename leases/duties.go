@@ -1,0 +1,158 @@
+package leases
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/leases/assign"
+)
+
+// act proposes everything that is due. An error means that the term is over.
+func (o *office) act(ctx context.Context, s fsm.State, now time.Time) error {
+	commands := o.expiries(s, now)
+	commands = append(commands, o.moves(s, now)...)
+	if now.Sub(o.planned) >= planAgain {
+		o.planned = now
+		for _, p := range s.Pools() {
+			o.dirty[p.ID] = true
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(o.dirty)) {
+		commands = append(commands, o.plan(s, id, now)...)
+	}
+	clear(o.dirty)
+	for _, c := range commands {
+		answer, err := o.Journal.ProposeAs(ctx, o.term, c)
+		if err != nil {
+			return fmt.Errorf("propose %s: %w", c.Kind(), err)
+		}
+		if err := answer.Err(); err != nil { // the state has moved on since; the next look sees how
+			o.Logger.Debug("lease command refused", "kind", c.Kind().String(), "term", uint64(o.term), "error", err)
+			continue
+		}
+		o.meters.did(c)
+	}
+	return nil
+}
+
+// late is a span as the leader counts it that a worker counts too.
+func (o *office) late(d time.Duration) time.Duration {
+	return d + d*skewPercent/100 + o.Grace
+}
+
+// expiries ends the sessions that were not heard of for their ttl.
+func (o *office) expiries(s fsm.State, now time.Time) []fsm.Command {
+	c := fsm.CloseSessions{Term: o.term, How: fsm.LeftBehind}
+	for id, at := range o.heard {
+		v, ok := s.Session(id)
+		if ok && now.Sub(at) >= o.late(v.TTL) && len(c.Sessions) < fsm.MaxLeaseItems {
+			c.Sessions = append(c.Sessions, id)
+		}
+	}
+	if len(c.Sessions) == 0 {
+		return nil
+	}
+	slices.Sort(c.Sessions)
+	return []fsm.Command{c}
+}
+
+// moves locks what has drained too long and frees what was locked long enough.
+func (o *office) moves(s fsm.State, now time.Time) (commands []fsm.Command) {
+	type lot struct {
+		pool fsm.PoolID
+		move fsm.LeaseMove
+	}
+	lots := map[lot][]fsm.LeaseItem{}
+	for at, v := range o.seen {
+		spec, ok := s.Spec().Pool(at.pool)
+		if !ok {
+			continue
+		}
+		move, span := o.next(spec, v)
+		if l := (lot{at.pool, move}); now.Sub(v.since) >= span && len(lots[l]) < fsm.MaxLeaseItems {
+			lots[l] = append(lots[l], fsm.LeaseItem{Number: at.number, Token: v.token})
+		}
+	}
+	for l, items := range lots {
+		slices.SortFunc(items, func(a, b fsm.LeaseItem) int { return a.Number - b.Number })
+		reason := "drain time is over"
+		if l.move == fsm.MoveUnlock {
+			reason = "lock is over"
+		}
+		commands = append(commands, fsm.MoveLeases{Term: o.term, Pool: l.pool, Move: l.move, Items: items, Reason: reason})
+	}
+	return commands
+}
+
+// next is what becomes of a partition that drains or is locked, and how long
+// after this leader saw it first. While it drains no answer promises more than
+// the rest of the drain time or a ttl, so clock rates differ over a ttl only.
+func (o *office) next(spec fsm.PoolSpec, v sighting) (fsm.LeaseMove, time.Duration) {
+	switch {
+	case v.state == fsm.Draining:
+		return fsm.MoveLapse, max(v.drain-v.ttl, 0) + o.late(v.ttl)
+	case v.lapsed:
+		return fsm.MoveUnlock, spec.LockDelay
+	default:
+		return fsm.MoveUnlock, max(spec.LockDelay, o.late(v.ttl))
+	}
+}
+
+// plan grants what is free, and drains what should be another's.
+func (o *office) plan(s fsm.State, id fsm.PoolID, now time.Time) (commands []fsm.Command) {
+	spec, ok := s.Spec().Pool(id)
+	if !ok || s.Grantable(id) != nil {
+		return nil
+	}
+	pool, workers, sessions := o.scene(s, spec, now)
+	grants := fsm.GrantLeases{Term: o.term, Pool: id}
+	drains := fsm.MoveLeases{Term: o.term, Pool: id, Move: fsm.MoveDrain, Reason: "evens out the load"}
+	for _, m := range assign.Plan(pool, workers) {
+		if m.Grant() {
+			grants.Grants = append(grants.Grants, fsm.Grant{Number: m.Partition, Session: sessions[m.To]})
+		} else if l, ok := s.Lease(id, m.Partition); ok {
+			drains.Items = append(drains.Items, fsm.LeaseItem{Number: m.Partition, Token: l.Token})
+		}
+	}
+	if len(grants.Grants) > 0 {
+		commands = append(commands, grants)
+	}
+	if len(drains.Items) > 0 {
+		commands = append(commands, drains)
+	}
+	return commands
+}
+
+// scene is a pool as package assign wants it. A worker is known by its name, and
+// by its session too where two of a name are there. One that has been silent for
+// half its ttl, or was never heard of, is given nothing.
+func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Pool, []assign.Worker, map[string]fsm.SessionID) {
+	pool := assign.Pool{Partitions: spec.Partitions, Held: map[int]string{}, Draining: map[int]string{}, Locked: map[int]bool{}, Moves: spec.Moves}
+	names, sessions := map[fsm.SessionID]string{}, map[string]fsm.SessionID{}
+	var workers []assign.Worker
+	for _, v := range s.Sessions(spec.ID) {
+		name := v.Worker
+		if _, taken := sessions[name]; taken {
+			name = fmt.Sprintf("%s#%d", v.Worker, v.ID)
+		}
+		names[v.ID], sessions[name] = name, v.ID
+		if o.greeted[v.ID] && now.Sub(o.heard[v.ID]) < v.TTL/2 {
+			workers = append(workers, assign.Worker{ID: name, Zone: v.Zone, Capacity: v.Capacity})
+		}
+	}
+	for _, l := range s.Leases(spec.ID) {
+		switch l.State {
+		case fsm.Held:
+			pool.Held[l.Number] = names[l.Session]
+		case fsm.Draining:
+			pool.Draining[l.Number] = names[l.Session]
+		case fsm.Locked:
+			pool.Locked[l.Number] = true
+		}
+	}
+	return pool, workers, sessions
+}
