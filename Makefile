@@ -19,7 +19,7 @@ VCS := $(shell git status --short >/dev/null 2>&1 || echo -buildvcs=false)
 BUILD := $(GO) build $(VCS) -trimpath -ldflags '-s -w -X main.release=$(VERSION)'
 
 # Bounds on time: a test that hangs names its goroutines before CI gives up.
-TIMEOUT ?= 10m
+TIMEOUT ?= 20m
 RACE_TIMEOUT ?= 20m
 SIM_TIMEOUT ?= 6h
 ARGS ?=
@@ -36,13 +36,16 @@ PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
 IMAGE := proto/image.binpb
 
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
-# fault to play (empty: all in turn), the leaders that are killed to measure a
-# takeover, the time after which no run begins (0: none), and the file that
-# takes the table: MATRIX=docs/guarantees.md puts it between its marks there.
+# fault to play (empty: all in turn), the providers that each playground has
+# besides OVH (drawn: by the seed; none; fence is one before the cutover), the leaders that are killed to measure a
+# takeover, the failovers under which sixteen workers count, the time after which
+# no run begins (0: none), and the file that takes the table: MATRIX=docs/guarantees.md puts it between its marks there.
 RUNS ?= 30
 SEED ?= 0
 FAULT ?=
+ALSO ?= drawn
 KILLS ?= 0
+MOVES ?= 20
 FOR ?= 0
 MATRIX ?= bin/chaos-matrix.md
 CHAOS_TIMEOUT ?= 6h
@@ -74,9 +77,9 @@ sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 
 	$(GO) test $(VCS) -c -o bin/sim.test ./test/sim
 	cd test/sim && ../../bin/sim.test -test.run '^TestSim$$' -test.timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)
 
-chaos: need-go need-redis ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" KILLS=60 MATRIX=FILE)
+chaos: need-go need-redis need-haproxy ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" ALSO=http,haproxy KILLS=60 MOVES=20 MATRIX=FILE)
 	@mkdir -p bin
-	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads)$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.matrix=$(abspath $(MATRIX))
+	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads$(if $(filter-out 0,$(MOVES)),|LeaseWorkers|LeaseCounter))$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.also="$(ALSO)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.moves=$(MOVES) -chaos.matrix=$(abspath $(MATRIX))
 
 mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
 	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'

@@ -204,6 +204,7 @@ type Config struct {
 	Fitness   Fitness
 	Preflight Preflight
 	Switcher  Switcher
+	Leases    Leaser
 	Compile   Compile
 	Dial      []grpc.DialOption    // to other nodes; without: no transport security
 	Registry  *prometheus.Registry // without: a new one
@@ -274,6 +275,8 @@ func (c Config) Validate() error {
 		return errors.New("api config: no Switcher")
 	case c.Preflight == nil:
 		return errors.New("api config: no Preflight")
+	case c.Leases == nil:
+		return errors.New("api config: no Leases")
 	case c.Compile == nil:
 		return errors.New("api config: no Compile")
 	}

@@ -79,7 +79,7 @@ func (p *peers) close() {
 func leaderOnly(method string) bool {
 	switch method {
 	case pointsmanv1.ClusterService_TransferLeadership_FullMethodName, pointsmanv1.SpecService_CheckSpec_FullMethodName,
-		pointsmanv1.MasterService_Switchover_FullMethodName:
+		pointsmanv1.MasterService_Switchover_FullMethodName, pointsmanv1.LeaseService_Renew_FullMethodName:
 		return true
 	}
 	return false

@@ -137,6 +137,7 @@ func (g *jsonGateway) routes(conn *grpc.ClientConn) (*runtime.ServeMux, error) {
 		registerer(gatewayv1.RegisterSettingServiceHandlerClient, pointsmanv1.NewSettingServiceClient),
 		registerer(gatewayv1.RegisterSpecServiceHandlerClient, pointsmanv1.NewSpecServiceClient),
 		registerer(gatewayv1.RegisterClusterServiceHandlerClient, pointsmanv1.NewClusterServiceClient),
+		registerer(gatewayv1.RegisterLeaseServiceHandlerClient, pointsmanv1.NewLeaseServiceClient),
 	} {
 		if err := register(context.Background(), mux, checked); err != nil {
 			return nil, err

@@ -63,7 +63,7 @@ func TestEveryMethodHasARule(t *testing.T) {
 	known := 0
 	for m := range methods() {
 		known++
-		if m.Parent().Name() == "LeaseService" { // not served yet
+		if m.IsStreamingClient() { // HTTP has no such thing; KeepAlive is Renew as a stream
 			continue
 		}
 		if id := string(m.Parent().Name()) + "_" + string(m.Name()); !ruled[id] {

@@ -34,7 +34,8 @@ type Server struct {
 	specs     specCache
 	kept      keptStates
 
-	streams atomic.Int64 // watches under way
+	streams    atomic.Int64 // watches under way
+	keepAlives atomic.Int64 // streams of workers
 
 	mu      sync.Mutex
 	closed  bool           // under mu
@@ -92,6 +93,7 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	pointsmanv1.RegisterSettingServiceServer(r, settingService{Server: s})
 	pointsmanv1.RegisterSpecServiceServer(r, specService{Server: s})
 	pointsmanv1.RegisterClusterServiceServer(r, clusterService{Server: s})
+	pointsmanv1.RegisterLeaseServiceServer(r, leaseService{Server: s})
 	healthpb.RegisterHealthServer(r, s.health)
 }
 

@@ -52,6 +52,8 @@ type node struct {
 	switched error // of Switchover
 	reports  []*pointsmanv1.ReportViewRequest
 	proposed []fsm.CommandID
+	subs     map[chan struct{}]fsm.SessionID
+	between  func() // is called by Subscribe
 	server   *Server
 	grpc     *grpc.Server
 }
@@ -82,7 +84,7 @@ func (w *tape) addNode(id fsm.NodeID, limits Limits) {
 	w.ids = append(w.ids, id)
 	w.mu.Unlock()
 	server, err := New(Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: compile, Preflight: n, Limits: limits,
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Leases: n, Compile: compile, Preflight: n, Limits: limits,
 		Dial: w.dialOptions(), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -145,6 +147,7 @@ func (w *tape) spread() {
 			n.state = w.state
 			close(n.changed)
 			n.changed = make(chan struct{})
+			n.nudge()
 		}
 	}
 }
@@ -165,6 +168,7 @@ func (w *tape) setLead(id fsm.NodeID) {
 	w.term++
 	for _, n := range w.nodes {
 		n.server.SetLeading(n.id == id)
+		n.nudge()
 	}
 }
 

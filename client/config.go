@@ -55,7 +55,11 @@ func serviceConfig(health string) string {
 				pointsmanv1.FailoverService_WatchFailovers_FullMethodName,
 				pointsmanv1.ActionService_WatchActions_FullMethodName,
 				pointsmanv1.SettingService_WatchSettings_FullMethodName,
+				pointsmanv1.LeaseService_WatchLeases_FullMethodName,
 			), WaitForReady: wait, Retry: retry},
+			// A stream of renewals has no deadline and is not repeated: who renews
+			// counts from before it sent, and asks anew.
+			{Names: names(pointsmanv1.LeaseService_KeepAlive_FullMethodName), WaitForReady: wait},
 			{Names: names(pointsmanv1.ClusterService_VerifyNode_FullMethodName), WaitForReady: wait, Timeout: seconds(verifyTime)},
 		},
 	}

@@ -3,6 +3,7 @@ package coordinator_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -101,7 +102,8 @@ func keystone(w http.ResponseWriter, r *http.Request, n int, url string) bool {
 	return true
 }
 
-// badCrowd gives a spec six targets on a bad day and one on a good one, all in one stage.
+// badCrowd gives a spec a target of each kind that has a credential, with a
+// provider or a program on a bad day, and one on a good one, all in one stage.
 func badCrowd(t *testing.T, s *sights, spec *pointsmanv1.Spec) (bad map[string]*parrot, good *hook) {
 	t.Helper()
 	dir := t.TempDir()
@@ -115,12 +117,16 @@ func badCrowd(t *testing.T, s *sights, spec *pointsmanv1.Spec) (bad map[string]*
 	bad = map[string]*parrot{
 		"lb": newParrot(t, "canary-lb-key", "canary-lb-secret", "canary-lb-consumer"), "ip": newParrot(t, "canary-ip-key", "canary-ip-secret", "canary-ip-consumer"),
 		"node": newParrot(t, "canary-node-token"), "listener": newParrot(t, "canary-octavia-secret"),
-		"shop": newParrot(t, "canaryshoptoken"), "deaf": newParrot(t, "canary-http-secret-0123"),
+		"shop": newParrot(t, "canaryshoptoken"), "grant": newParrot(t, "canary-client-secret"), "deaf": newParrot(t, "canary-http-secret-0123"),
 	}
 	bad["lb"].login, bad["ip"].login, bad["listener"].login = ovhTime, ovhTime, keystone
 	conf := func(name string) string {
 		url := bad[name].URL
 		return file(name+".conf", fmt.Sprintf("[%s]\napplication_key=canary-%s-key\napplication_secret=canary-%[2]s-secret\nconsumer_key=canary-%[2]s-consumer\n", url, name))
+	}
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"denied to $API_TOKEN\"; echo \"$API_TOKEN\" >&2; exit 2\n"), 0o700); err != nil {
+		t.Fatal(err)
 	}
 	good = &hook{keys: map[string]string{}}
 	server := httptest.NewServer(good)
@@ -143,6 +149,13 @@ func badCrowd(t *testing.T, s *sights, spec *pointsmanv1.Spec) (bad map[string]*
 		"shop": {Kind: &pointsmanv1.Target_Shopify{Shopify: &pointsmanv1.ShopifyTarget{
 			Shop: "example.myshopify.com", ApiVersion: "2026-10", Endpoint: bad["shop"].URL, Token: file("shop", "canaryshoptoken"),
 		}}},
+		"grant": {Kind: &pointsmanv1.Target_Shopify{Shopify: &pointsmanv1.ShopifyTarget{
+			Shop: "other.myshopify.com", ApiVersion: "2026-10", Endpoint: bad["grant"].URL,
+			ClientCredentials: &pointsmanv1.ShopifyClientCredentials{ClientId: "app", ClientSecret: file("grant", "canary-client-secret")},
+		}}},
+		"script": {Kind: &pointsmanv1.Target_Command{Command: &pointsmanv1.CommandTarget{
+			Program: program, Secrets: map[string]string{"API_TOKEN": file("script", "canary-script-token")},
+		}}},
 		"deaf": {Kind: &pointsmanv1.Target_Http{Http: &pointsmanv1.HttpTarget{Url: bad["deaf"].URL, Secret: file("deaf", "canary-http-secret-0123"), Allow: loopback}}},
 		"good": {Kind: &pointsmanv1.Target_Http{Http: &pointsmanv1.HttpTarget{Url: server.URL, Secret: file("good", "0123456789abcdef-good"), Allow: loopback}}},
 	}
@@ -154,6 +167,8 @@ func badCrowd(t *testing.T, s *sights, spec *pointsmanv1.Spec) (bad map[string]*
 		}}},
 		{Name: "listener", Kind: &pointsmanv1.Step_Octavia{Octavia: &pointsmanv1.OctaviaStep{Listener: uuid + "2", Pools: map[string]string{a: uuid + "3", b: uuid + "4"}}}},
 		{Name: "shop", Kind: &pointsmanv1.Step_ShopifyMetafields{ShopifyMetafields: &pointsmanv1.ShopifyMetafieldsStep{Namespace: "pointsman", Values: map[string]string{"url": "{{.New}}"}}}},
+		{Name: "grant", Kind: &pointsmanv1.Step_ShopifyMetafields{ShopifyMetafields: &pointsmanv1.ShopifyMetafieldsStep{Namespace: "pointsman", Values: map[string]string{"url": "{{.New}}"}}}},
+		{Name: "script", Kind: &pointsmanv1.Step_Command{Command: &pointsmanv1.CommandStep{Repeat: pointsmanv1.Repeat_REPEAT_KEYED}}},
 		{Name: "deaf", Kind: &pointsmanv1.Step_Http{Http: &pointsmanv1.HttpStep{}}},
 		{Name: "good", Kind: &pointsmanv1.Step_Http{Http: &pointsmanv1.HttpStep{}}},
 	}
@@ -177,10 +192,10 @@ func (o *output) Write(b []byte) (int, error) {
 	return o.text.Write(b)
 }
 
-// TestBadDays_NoSecretAndOthersGoOn gives six targets a provider each that says their
-// credentials back, in every form that an answer has. The seventh's action is
+// TestBadDays_NoSecretAndOthersGoOn gives each kind of target a provider that says its
+// credentials back, in every form that an answer has. The good one's action is
 // done as on any day; and no credential is in a log line, in what the API or the
-// metrics answer, or in anything on disk.
+// metrics answer, or in anything on disk, a snapshot of each node included.
 func TestBadDays_NoSecretAndOthersGoOn(t *testing.T) {
 	logs := &output{}
 	s := newSights(t)
@@ -189,6 +204,7 @@ func TestBadDays_NoSecretAndOthersGoOn(t *testing.T) {
 		for name, kind := range kinds() {
 			all[name] = kind
 		}
+		o.Node.Snapshot = &pointsmanv1.Snapshot{Entries: 16}
 		o.Kinds, o.Logger = all, slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	spec := s.spec()
@@ -213,8 +229,8 @@ func TestBadDays_NoSecretAndOthersGoOn(t *testing.T) {
 				stuck++
 			}
 		}
-		if err == nil && stuck != len(bad) {
-			err = fmt.Errorf("%d of %d are stuck: %v", stuck, len(bad), said.GetActions())
+		if err == nil && stuck != len(bad)+1 {
+			err = fmt.Errorf("%d of %d are stuck: %v", stuck, len(bad)+1, said.GetActions())
 		}
 		return err
 	})
@@ -224,6 +240,14 @@ func TestBadDays_NoSecretAndOthersGoOn(t *testing.T) {
 		}
 	}
 	tr.showAll(shown, spec)
+	eventually(t, "a snapshot on every node", func(context.Context) error {
+		for _, f := range tr.files {
+			if taken, err := filepath.Glob(filepath.Join(f.GetDataDir(), "snapshots", "*", "state.bin")); err != nil || len(taken) == 0 {
+				return fmt.Errorf("%s has none: %w", f.GetId(), errors.Join(err, errors.New("not yet")))
+			}
+		}
+		return nil
+	})
 	for i := range tr.nodes {
 		tr.stop(i)
 	}

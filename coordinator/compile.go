@@ -31,9 +31,7 @@ func Compile(spec *pointsmanv1.Spec, kinds actuators.Kinds) (fsm.Spec, []config.
 	for i, m := range spec.GetMasters() {
 		c.master(fmt.Sprintf("masters[%d]", i), m)
 	}
-	if len(spec.GetPools()) > 0 {
-		c.wrong("pools", "this release does not serve pools yet")
-	}
+	c.pools()
 	source, err := proto.MarshalOptions{Deterministic: true}.Marshal(spec)
 	if err != nil {
 		c.wrong("", "cannot be encoded: %v", err)

@@ -4,15 +4,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/command"
 	"github.com/pointsman/pointsman/actuators/httpcall"
+	"github.com/pointsman/pointsman/actuators/leases"
 	"github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/coordinator"
 	"github.com/pointsman/pointsman/coordinator/config"
+	"github.com/pointsman/pointsman/deploy/samples"
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -35,7 +38,7 @@ targets:
 func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{})
 	return actuators.Kinds{
-		command.Name: command.New(command.Config{}), httpcall.Name: httpcall.New(httpcall.Config{}), ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{},
+		command.Name: command.New(command.Config{}), httpcall.Name: httpcall.New(httpcall.Config{}), ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{}, leases.Name: leases.Kind{},
 		shopify.Name: shop, shopify.TargetName: shop,
 	}
 }
@@ -73,7 +76,10 @@ func TestCompileProblems(t *testing.T) {
 		{"step without its target", `target: lb-par, ovh`, `ovh`, "target"},
 		{"template of an unknown field", `{{.New}}`, `{{.Nwe}}`, "Nwe"},
 		{"target named like a master", `lb-par`, `cache`, "cache"},
-		{"pools, which are not served yet", "targets:\n", "pools:\n  work: {partitions: 4}\ntargets:\n", "does not serve pools"},
+		{"pool of an unknown master", "targets:\n", "pools:\n  work: {partitions: 4, master: cahce}\ntargets:\n", "cahce"},
+		{"pool that nothing moves", "targets:\n", "pools:\n  work: {partitions: 4, master: cache}\ntargets:\n", "no step `leases` of the plan of cache"},
+		{"step that moves a pool of no master", "targets:\n", "          - {name: workers, leases: {pool: lock}}\npools:\n  lock: {partitions: 1}\ntargets:\n", "has no master"},
+		{"step that moves a pool that is not", "{name: url, ", "{name: workers, leases: {pool: jobs}}\n          - {name: url, ", "jobs"},
 		{"one object in two steps", `{name: url, on_failure: block, attempts: 3, timeout: 2s, setting: {key: redis/cache/url, value: "redis://{{.New}}"}}`,
 			`{name: two, target: lb-par, ovh_iplb: {frontend: 4711, farms: {"10.0.1.20:6379": 11, "10.0.2.20:6379": 12}}}`, "lb-par/frontend/4711"},
 	} {
@@ -92,5 +98,24 @@ func TestCompileProblems(t *testing.T) {
 				t.Fatalf("no problem names %q", c.want)
 			}
 		})
+	}
+}
+
+// TestSampleOfWorkers: the spec with pools to start from compiles as it stands.
+func TestSampleOfWorkers(t *testing.T) {
+	spec, _, err := config.ParseSpec("workers.yaml", []byte(samples.Workers()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, problems := coordinator.Compile(spec, kinds())
+	if len(problems) > 0 || len(got.Pools) != 2 {
+		t.Fatalf("%d pools, %v", len(got.Pools), problems)
+	}
+	lock, work := got.Pools[0], got.Pools[1]
+	if lock.TTL != 30*time.Second || lock.Drain != coordinator.DefaultDrain || lock.LockDelay != coordinator.DefaultLockDelay || lock.Moves != coordinator.DefaultMoves || lock.Master != "" {
+		t.Errorf("lock %+v", lock)
+	}
+	if work.Partitions != 64 || work.TTL != 15*time.Second || work.Drain != 10*time.Second || work.LockDelay != 5*time.Second || work.Master != "cache" || work.Immediate {
+		t.Errorf("pool %+v", work)
 	}
 }

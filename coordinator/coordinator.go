@@ -18,6 +18,7 @@ import (
 	"github.com/pointsman/pointsman/cluster"
 	"github.com/pointsman/pointsman/executor"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/leases"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 	"github.com/pointsman/pointsman/sentinel"
 )
@@ -42,6 +43,7 @@ type Coordinator struct {
 	node      *cluster.Node
 	watcher   *sentinel.Watcher
 	executor  *executor.Executor
+	leases    *leases.Engine
 	sights    *sights
 	peers     *peers
 	prober    *prober
@@ -145,6 +147,7 @@ func (c *Coordinator) assemble() (err error) {
 	conf.Journal, conf.Kinds, conf.Logger, conf.Metrics = c.node, c.Kinds, c.Logger, c.registry
 	conf.Confirm = func(a fsm.Action) string { return c.paths.confirm(a) }
 	c.executor = executor.New(conf)
+	c.leases = leases.New(leases.Config{Journal: c.node, Logger: c.Logger, Metrics: c.registry})
 	c.peers, c.prober = newPeers(c.node), newProber(c)
 	c.paths = newPaths(c)
 	c.sights, c.placer, c.preflight = newSights(c), newPlacer(c), newPreflight(c)
@@ -152,7 +155,7 @@ func (c *Coordinator) assemble() (err error) {
 	c.node.SetSuccessors(c.placer.successors)
 	adapted := adapter{c}
 	c.api, err = api.New(api.Config{
-		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Compile: adapted.compile, Preflight: c.preflight,
+		Log: adapted, Sights: c.sights, Gates: c.executor, Operator: adapted, Fitness: c.placer, Switcher: newSwitcher(c), Leases: Leaser(c.leases), Compile: adapted.compile, Preflight: c.preflight,
 		Registry: c.registry, Logger: c.Logger,
 	})
 	return errors.Join(err, c.registerKinds())

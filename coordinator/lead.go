@@ -30,6 +30,7 @@ func (c *Coordinator) lead(ctx context.Context, term fsm.Term) error {
 	defer beside.Wait()
 	beside.Go(func() { c.placer.run(ctx) })
 	beside.Go(func() { c.preflight.run(ctx) })
+	beside.Go(func() { c.keepLeases(ctx, term) })
 	return c.executor.Run(ctx, term)
 }
 

@@ -64,11 +64,21 @@ func (p *preflight) run(ctx context.Context) {
 			}
 		}
 		wait := min(preflightRetry, p.c.Pace.Preflight)
-		if len(state.Open()) == 0 || due { // what a failover needs comes first
+		if due || !underWay(state.Open(), p.c.node.Clock()) { // what a failover needs comes first
 			wait = p.fly(ctx, state)
 		}
 		timer.Reset(wait)
 	}
+}
+
+// underWay reports whether one of the open actions is really being carried out.
+// One that is stuck, or older than a failover may take, does not keep the leader
+// from looking: it can stand for days, and a right that is lost meanwhile, at
+// whatever target, must be known before the next failover.
+func underWay(open []fsm.Action, now fsm.Clock) bool {
+	return slices.ContainsFunc(open, func(a fsm.Action) bool {
+		return a.Phase != fsm.Stuck && now-a.Created <= fsm.Clock(executor.LateAfter)
+	})
 }
 
 // fly makes one preflight and says when the next one is due.

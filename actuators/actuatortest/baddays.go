@@ -1,6 +1,7 @@
 package actuatortest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,12 +21,16 @@ type Bad struct {
 	// Open makes the outside world and the kind, whose connections go where
 	// through says. The target's URL has the scheme.
 	Open func(t *testing.T, scheme string, through func(Dial) Dial) World
-	Sort func(r *http.Request, body []byte) Sort
-	ID   string // header of the provider's ids; empty: it gives none
+	Sort func(r *http.Request, body []byte) Sort // nil: it speaks no HTTP, and More has all of its own days
+	ID   string                                  // header of the provider's ids; empty: it gives none
 	// Cases say what the days are here; each that a kind must say itself is there.
 	Cases map[Day]Case
-	More  []More      // days that other kinds do not have
-	Heal  func(World) // undoes what Do did; nil: nothing to undo
+	More  []More                  // days that other kinds do not have
+	Asked func(World) []time.Time // when the world was asked; nil: when it was connected to
+	// What one look and its deed may ask for, and all of the last minute; 0: 10 and maxLastly.
+	Round  float64
+	Lastly int
+	Heal   func(World) // undoes what Do did; nil: nothing to undo
 }
 
 // Case is a bad day of one kind.
@@ -60,7 +65,7 @@ const (
 // itself or, where it is stuck, after a human's retry.
 func RunBadDays(t *testing.T, b Bad) {
 	for _, d := range b.days() {
-		c, said := b.Cases[d.Day]
+		c, said := b.caseOf(d.Day)
 		if c.None != "" {
 			continue
 		}
@@ -74,9 +79,23 @@ func RunBadDays(t *testing.T, b Bad) {
 	t.Run("docs", func(t *testing.T) { section(t, b.Kind, b.table()) })
 }
 
+// caseOf is what the kind says of a day; said: that it has a word of its own.
+func (b Bad) caseOf(d Day) (c Case, said bool) {
+	for _, m := range b.More {
+		if m.Day == d {
+			return m.Case, true
+		}
+	}
+	c, said = b.Cases[d]
+	return c, said
+}
+
 // days are all of the kind's; what it says of its own ones is in their rows.
 func (b Bad) days() []day {
-	all := append(network(), answers()...)
+	all := network()
+	if b.Sort != nil {
+		all = append(all, answers()...)
+	}
 	for _, m := range b.More {
 		all = append(all, day{Day: m.Day, Want: m.Want, spoil: spoil{
 			of: m.Of, also: m.Also, answer: m.Answer, change: m.Change, after: m.After,
@@ -109,7 +128,9 @@ func newTrial(t *testing.T, b Bad, d day, c Case) *trial {
 		r.relay = newRelay(t, up, b.Sort, b.ID)
 		return r.relay.Dial
 	})
-	r.relay.secret = r.world.Secrets[0]
+	if len(r.world.Secrets) > 0 {
+		r.relay.secret = r.world.Secrets[0]
+	}
 	if c.Answer != nil || c.Change != nil {
 		r.spoil.answer, r.spoil.change = c.Answer, c.Change
 	}
@@ -182,7 +203,7 @@ func (r *trial) ride(most time.Duration) (*Ride, End) {
 			}
 		}()
 	}
-	w := &Ride{T: r, Tool: tool, To: r.world.B, Pace: r.pace, Round: 10, Tick: 1, Secrets: r.world.Secrets, Work: work(fsm.Action{
+	w := &Ride{T: r, Tool: tool, To: r.world.B, Pace: r.pace, Round: cmp.Or(r.Round, 10), Tick: 1, Secrets: r.world.Secrets, Work: work(fsm.Action{
 		ID: id.Action("step"), For: id, Phase: fsm.Claimed, Step: r.step, Target: r.world.Target, Value: v.Value, Wanted: v.Wanted,
 		Token: fsm.TokenOf(0, 1), Term: 1, Attempts: 1,
 	}, false)}
@@ -247,6 +268,9 @@ func (r *trial) judge(w *Ride, e End) {
 func (r *trial) cheap(e End) {
 	r.Helper()
 	seen := r.relay.traffic()
+	if r.Asked != nil {
+		seen.asked = r.Asked(r.world)
+	}
 	if len(seen.asked) == 0 {
 		r.Error("nothing was asked: the day struck nothing")
 	}
@@ -259,7 +283,7 @@ func (r *trial) cheap(e End) {
 			lastly++
 		}
 	}
-	if e == Open && lastly > maxLastly {
+	if e == Open && lastly > cmp.Or(r.Lastly, maxLastly) {
 		r.Errorf("%d requests in the last minute: a hot loop", lastly)
 	}
 	const most = 4 << 20 // of a body whose bound is 1 MiB, and what is on the way

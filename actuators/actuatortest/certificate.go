@@ -18,8 +18,9 @@ type certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 // one asked for, and an end, may be given.
 func signedByItself(name string, ends time.Duration) certificate {
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		if name == "" {
-			name = hello.ServerName
+		shown := name
+		if shown == "" {
+			shown = hello.ServerName
 		}
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -27,7 +28,7 @@ func signedByItself(name string, ends time.Duration) certificate {
 		}
 		now := time.Now()
 		form := &x509.Certificate{
-			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+			SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: shown}, DNSNames: []string{shown},
 			NotBefore: now.Add(-48 * time.Hour), NotAfter: now.Add(ends), KeyUsage: x509.KeyUsageDigitalSignature,
 		}
 		der, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)

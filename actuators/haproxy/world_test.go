@@ -37,9 +37,10 @@ type process struct {
 	op    int // srv_op_state
 	admin int // srv_admin_state
 	vars  map[string]string
-	says  string // instead of any answer, until it is empty
-	other string // admin state of the backend's other server
-	lone  bool   // the backend has no other server
+	says  string                                        // instead of any answer, until it is empty
+	bad   func(write bool, answer func() string) string // what becomes of an answer; nil: nothing. flood and silence have a meaning
+	other string                                        // admin state of the backend's other server
+	lone  bool                                          // the backend has no other server
 	seen  actuatortest.Requests
 	fault actuatortest.Fault
 	hold  bool
@@ -107,6 +108,15 @@ func (p *process) serve(conn net.Conn) {
 		return
 	}
 	answer, silent := p.arrive(strings.TrimSpace(line))
+	switch answer {
+	case flood:
+		for chunk := strings.Repeat(" ", 32<<10); err == nil; {
+			_, err = conn.Write([]byte(chunk))
+		}
+		return
+	case silence:
+		silent = true
+	}
 	if silent {
 		_, _ = r.ReadByte() // until the sender leaves
 		return
@@ -121,6 +131,13 @@ func (p *process) arrive(line string) (answer string, silent bool) {
 	p.lines = append(p.lines, line)
 	if p.says != "" {
 		return p.says, false
+	}
+	if p.bad != nil {
+		write := strings.Contains(line, "set ")
+		if write {
+			p.seen.Mutating++
+		}
+		return p.bad(write, func() string { return p.run(line) }), false
 	}
 	if !strings.Contains(line, "set ") {
 		if p.fault == actuatortest.FailRead {
@@ -170,6 +187,12 @@ func (p *process) run(line string) string {
 	return out.String()
 }
 
+// Answers of a bad day: more and more, and none for as long as somebody waits.
+const (
+	flood   = "flood"
+	silence = "silence"
+)
+
 const (
 	unknown = "Unknown command: '%s', but maybe one of the following ones is a better match:\n  quit : disconnect\n"
 	denied  = "Permission denied\n"
@@ -181,8 +204,10 @@ func (p *process) command(w []string) string {
 	switch {
 	case variable && p.old:
 		return fmt.Sprintf(unknown, w[0])
-	case variable && p.level == "user", verb == "set server" && p.level != "admin":
+	case variable && p.level == "user", (verb == "set server" || w[0] == "experimental-mode") && p.level != "admin":
 		return denied
+	case verb == "set var" && p.level != "admin":
+		return "This command is restricted to experimental mode only.\n"
 	}
 	switch verb {
 	case "show servers":

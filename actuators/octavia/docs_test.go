@@ -31,23 +31,21 @@ func TestDocumentedSample(t *testing.T) {
 	if len(blocks) != 2 {
 		t.Fatalf("%d samples", len(blocks))
 	}
-	target, step, ok := strings.Cut(blocks[0], "# and in a plan:\n")
-	if !ok {
-		t.Fatal("no step in the sample")
-	}
 	var spec struct {
+		Masters []struct {
+			Plan []struct {
+				Steps []map[string]any `yaml:"steps"`
+			} `yaml:"plan"`
+		} `yaml:"masters"`
 		Targets map[string]map[string]any `yaml:"targets"`
 	}
-	var plan []map[string]any
-	for text, into := range map[string]any{target: &spec, step: &plan} {
-		if err := yaml.Unmarshal([]byte(text), into); err != nil {
-			t.Fatal(err)
-		}
+	if err := yaml.Unmarshal([]byte(blocks[0]), &spec); err != nil {
+		t.Fatal(err)
 	}
 	var targetMsg pb.OctaviaTarget
 	var stepMsg pb.OctaviaStep
 	read(t, spec.Targets["lb-par"][Name], &targetMsg)
-	read(t, plan[0][Name], &stepMsg)
+	read(t, spec.Masters[0].Plan[0].Steps[0][Name], &stepMsg)
 	kind := New(Config{})
 	problems := kind.CheckTarget(&targetMsg)
 	_, more := kind.Plan(actuators.StepInput{

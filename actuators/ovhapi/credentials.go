@@ -178,7 +178,7 @@ func CheckAccess(endpoint, credentials string) (problems []actuators.Problem) {
 		problems = append(problems, actuators.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
 	if base, ok := BaseURL(endpoint); !ok {
-		add("endpoint", "%q is neither a region of OVH, such as ovh-eu, nor a URL", endpoint)
+		add("endpoint", "neither a region of OVH, such as ovh-eu, nor a URL") // not quoted: a password may stand in it
 	} else if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		add("endpoint", "not an http(s) URL")
 	} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -194,7 +194,7 @@ func CheckAccess(endpoint, credentials string) (problems []actuators.Problem) {
 func (c Config) Open(endpoint, reference string, budget actuators.Budget) (*Client, error) {
 	base, ok := BaseURL(endpoint)
 	if !ok {
-		return nil, fmt.Errorf("unknown endpoint %q", endpoint)
+		return nil, errors.New("endpoint: neither a region of OVH nor a URL")
 	}
 	creds, err := c.Resolve(reference, endpoint)
 	if err != nil {

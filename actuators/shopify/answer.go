@@ -41,7 +41,7 @@ func unauthorized(err error) bool {
 func (c *client) understand(r call, resp *wire.Answer) (said, error) {
 	var a answer
 	malformed := json.Unmarshal(resp.Body, &a)
-	s := said{ids: nonempty(c.quote(resp.ID))}
+	s := said{ids: nonempty(c.quote(resp.ID)), cost: a.Extensions.Cost}
 	if at := resp.Header.Get("X-Shopify-Api-Version"); at != "" {
 		c.answered(at)
 		if at != c.version {
@@ -92,6 +92,7 @@ func (c *client) refuse(r call, resp *wire.Answer, a answer) error {
 	case status == http.StatusPaymentRequired, status == http.StatusLocked: // the whole shop, not this deed
 		out.Err = fmt.Errorf("the shop is frozen or locked, nothing is carried out there; asked again every %s: %w", FrozenDelay, e)
 		out.After = max(out.After, FrozenDelay)
+		c.leave(out.Err, out.After)
 	case status == http.StatusUnauthorized:
 		out.Permanent = true
 		out.Err = fmt.Errorf("%w (the token is not valid: expired, revoked, or the app was removed from the shop)", e)
@@ -126,6 +127,7 @@ func (c *client) explain(r call, resp *wire.Answer, a answer, list errorList) er
 		out.Doubt = false
 		out.Err = fmt.Errorf("the shop is not active, nothing is carried out there; asked again every %s: %w", FrozenDelay, text)
 		out.After = max(out.After, FrozenDelay)
+		c.leave(out.Err, out.After)
 	case len(a.Data) == 0 && list.all(rejected): // the query was not taken, so nothing was executed
 		out.Doubt, out.Permanent = false, true
 		out.Err = fmt.Errorf("%w (Shopify does not take this query: does the API version fit this release?)", text)

@@ -11,26 +11,39 @@ import (
 
 var _ actuators.Checker = (*actuator)(nil)
 
-// maxVersions bounds the API versions that a problem names.
-const maxVersions = 8
+const (
+	// maxVersions bounds the API versions that a problem names.
+	maxVersions = 8
+	// lowShare is the part of the points, one in so many, below which they are low.
+	lowShare = 10
+)
 
-// Check implements actuators.Checker: the versions that the shop's API serves. One
+type apiVersion struct {
+	Handle    string `json:"handle"`
+	Supported bool   `json:"supported"`
+}
+
+// Check implements actuators.Checker: the versions that the shop's API serves, and
+// what is left of the app's points there, which others of the app use too. A version
 // that is no longer served is answered by another one, without a word but a
 // header. Which scope app-data metafields need is not published, and Shopify has
 // no call that tells what a write would be refused for.
 func (a *actuator) Check(ctx context.Context, _ actuators.Subject) ([]string, error) {
 	var data struct {
-		Versions []struct {
-			Handle    string `json:"handle"`
-			Supported bool   `json:"supported"`
-		} `json:"publicApiVersions"`
+		Versions []apiVersion `json:"publicApiVersions"`
 	}
 	asked := call{name: "read API versions", query: "query PointsmanVersions { publicApiVersions { handle supported } }", out: &data}
-	if _, err := a.client.do(ctx, asked); err != nil {
+	s, err := a.client.do(ctx, asked)
+	if err != nil {
 		return nil, err
 	}
+	return append(s.cost.low(), a.versions(data.Versions)...), nil
+}
+
+// versions says what is wrong with the version that is asked for.
+func (a *actuator) versions(all []apiVersion) []string {
 	var served []string
-	for _, v := range data.Versions {
+	for _, v := range all {
 		if v.Supported {
 			served = append(served, v.Handle)
 		}
@@ -38,11 +51,11 @@ func (a *actuator) Check(ctx context.Context, _ actuators.Subject) ([]string, er
 	slices.Sort(served)
 	switch {
 	case len(served) == 0: // not told
-		return nil, nil
+		return nil
 	case !slices.Contains(served, a.client.version):
-		return []string{fmt.Sprintf("Shopify does not serve API version %s; it serves %s", a.client.version, a.client.quote(strings.Join(served[:min(len(served), maxVersions)], ", ")))}, nil
+		return []string{fmt.Sprintf("Shopify does not serve API version %s; it serves %s", a.client.version, a.client.quote(strings.Join(served[:min(len(served), maxVersions)], ", ")))}
 	case served[0] == a.client.version && len(served) > 1:
-		return []string{fmt.Sprintf("API version %s is the oldest that Shopify serves, and ends with the quarter; it serves %s too", a.client.version, a.client.quote(served[len(served)-1]))}, nil
+		return []string{fmt.Sprintf("API version %s is the oldest that Shopify serves, and ends with the quarter; it serves %s too", a.client.version, a.client.quote(served[len(served)-1]))}
 	}
-	return nil, nil
+	return nil
 }

@@ -33,6 +33,33 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckPoints: an app whose points others of it use up is told before a
+// failover needs them.
+func TestCheckPoints(t *testing.T) {
+	for name, c := range map[string]struct {
+		cost string // throttleStatus of the answer
+		want string
+	}{
+		"plenty":   {`{"maximumAvailable":2000,"currentlyAvailable":1999,"restoreRate":100}`, ""},
+		"enough":   {`{"maximumAvailable":2000,"currentlyAvailable":200,"restoreRate":100}`, ""},
+		"low":      {`{"maximumAvailable":2000,"currentlyAvailable":199,"restoreRate":100}`, "199 of the app's 2000 points"},
+		"none":     {`{"maximumAvailable":2000,"currentlyAvailable":0,"restoreRate":100}`, "0 of the app's 2000 points"},
+		"not told": {`null`, ""},
+		"nonsense": {`{"maximumAvailable":-1,"currentlyAvailable":-5}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, static, func(r *rig) {
+				r.add(cloud.Fault{Body: `{"data":{"publicApiVersions":[]},"extensions":{"cost":{"requestedQueryCost":1,"throttleStatus":` + c.cost + `}}}`, Status: 200})
+				got, err := r.tool.(actuators.Checker).Check(context.Background(), actuators.Subject{Step: r.plan})
+				r.must(err)
+				if (c.want == "") != (len(got) == 0) || !strings.Contains(strings.Join(got, "; "), c.want) {
+					t.Errorf("%q, want %q", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 // TestCheckNotAsked: an answer that tells nothing is none that something is missing.
 func TestCheckNotAsked(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pointsman/pointsman/actuators"
 	"github.com/pointsman/pointsman/actuators/wire"
@@ -17,6 +19,28 @@ type client struct {
 	login    login
 	answered func(version string) // told which version has answered
 	readCost atomic.Int64         // points that the last read took; 0: not known
+
+	mu     sync.Mutex
+	shut   error     // what the shop said when it was frozen, locked or closed; under mu
+	closed time.Time // until when it is left alone; under mu
+}
+
+// leave has every call of this target wait: it is the shop that is shut, not
+// one of its objects.
+func (c *client) leave(why error, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut, c.closed = why, time.Now().Add(d)
+}
+
+// left is the reason not to call now; nil: there is none.
+func (c *client) left(r call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := time.Until(c.closed); d > 0 {
+		return &actuators.Error{Err: fmt.Errorf("%s: not sent: %w", r.name, c.shut), After: d}
+	}
+	return nil
 }
 
 // call is one request.
@@ -32,12 +56,16 @@ type call struct {
 type said struct {
 	ids     []string
 	warning string
+	cost    cost
 }
 
 // do sends a call. A refusal because of a token that may be too old drops it; a
 // read is then sent once more, a write is left to its next attempt, so that no
 // Act sends two.
 func (c *client) do(ctx context.Context, r call) (said, error) {
+	if err := c.left(r); err != nil {
+		return said{}, err
+	}
 	first, err := c.once(ctx, r, !r.mutates)
 	if !unauthorized(err) || !c.login.forget() {
 		return first, err

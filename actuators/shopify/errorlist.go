@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -134,6 +135,16 @@ type cost struct {
 		Available float64 `json:"currentlyAvailable"`
 		Restore   float64 `json:"restoreRate"` // points per second
 	} `json:"throttleStatus"`
+}
+
+// low is the problem of an app whose points in this shop are nearly used up;
+// none where the answer does not tell them.
+func (c cost) low() []string {
+	t := c.Throttle
+	if t.Most <= 0 || t.Available >= t.Most/lowShare {
+		return nil
+	}
+	return []string{fmt.Sprintf("%.0f of the app's %.0f points in this shop are left (%.0f come back a second): something else of the app uses them up, and a step waits for what it needs", t.Available, t.Most, t.Restore)}
 }
 
 // wait is when the request would pass; 0: not known. before is the cost of what

@@ -202,6 +202,37 @@ func TestWaits(t *testing.T) {
 	}
 }
 
+// TestShutShopIsLeftAlone: what one call has heard of the whole shop, all calls
+// of the target heed; then one asks again.
+func TestShutShopIsLeftAlone(t *testing.T) {
+	for _, f := range []cloud.Fault{{Status: 402}, {Status: 423}, {Do: cloud.DoError, Code: "SHOP_INACTIVE"}} {
+		inBubble(t, static, func(r *rig) {
+			f.Count = 2
+			r.add(f)
+			_, err := r.see(r.work(1, addressB))
+			if err == nil {
+				t.Fatal("the shop answered")
+			}
+			heard := len(r.sim.Journal(0).Calls)
+			time.Sleep(time.Minute)
+			_, err = r.see(r.work(2, addressA))
+			if x := actuators.Explain(err); err == nil || x.Permanent || x.Doubt || x.After != shopify.FrozenDelay-time.Minute || !strings.Contains(err.Error(), "nothing is carried out there") {
+				t.Errorf("%+v: %v, after %s", f, err, x.After)
+			}
+			if n := len(r.sim.Journal(0).Calls); n != heard {
+				t.Errorf("%+v: asked %d times while it was shut", f, n-heard)
+			}
+			time.Sleep(shopify.FrozenDelay)
+			if _, err = r.see(r.work(2, addressA)); err == nil {
+				t.Errorf("%+v: not asked again", f)
+			}
+			time.Sleep(shopify.FrozenDelay + time.Second)
+			_, err = r.see(r.work(2, addressA))
+			r.must(err)
+		})
+	}
+}
+
 func TestSending(t *testing.T) {
 	inBubble(t, granted, func(r *rig) {
 		left := 0

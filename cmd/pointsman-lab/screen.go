@@ -162,7 +162,12 @@ func (s *screen) places(a lab.Addresses, leader string) {
 	}
 	if a.Providers.HTTP != "" {
 		line("http", a.Providers.HTTP)
+	}
+	if a.Providers.Command != "" {
 		line("command", a.Providers.Command)
+	}
+	if b := a.Providers.HAProxy; b != nil {
+		line("haproxy", fmt.Sprintf("%s, clients at %s", b.Runtime, b.Socket))
 	}
 	line("spec", a.Spec)
 }

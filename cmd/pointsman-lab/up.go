@@ -22,7 +22,7 @@ line of JSON; a line for the shell with POINTSMAN_ENDPOINTS follows.`,
 		RunE: func(c *cobra.Command, _ []string) error { return up(c, *o, asJSON) },
 	}
 	c.Flags().BoolVar(&o.Shopify, "shopify", false, "a simulated Shopify shop besides, which a second stage tells where the master is")
-	c.Flags().BoolVar(&o.All, "all", false, "the shop, an endpoint (http) and a script (command) besides, each told by the second stage")
+	c.Flags().BoolVar(&o.All, "all", false, "the shop, an endpoint (http), a script (command), the machine's HAProxy and a pool of workers (webhooks) besides, each told by the second stage")
 	c.Flags().BoolVar(&asJSON, "json", false, "the addresses as one line of JSON")
 	return c
 }
@@ -38,6 +38,9 @@ func up(c *cobra.Command, o lab.Options, asJSON bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
+	for _, why := range l.Missing {
+		s.say("left out: %s", why)
+	}
 	a, leader := l.Addresses(ctx)
 	if asJSON {
 		if err := json.NewEncoder(c.OutOrStdout()).Encode(a); err != nil {

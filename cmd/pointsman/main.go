@@ -11,6 +11,7 @@ import (
 	program "github.com/pointsman/pointsman/actuators/command"
 	"github.com/pointsman/pointsman/actuators/haproxy"
 	"github.com/pointsman/pointsman/actuators/httpcall"
+	"github.com/pointsman/pointsman/actuators/leases"
 	"github.com/pointsman/pointsman/actuators/linode"
 	"github.com/pointsman/pointsman/actuators/octavia"
 	"github.com/pointsman/pointsman/actuators/ovh"
@@ -29,6 +30,7 @@ func kinds() actuators.Kinds {
 	return actuators.Kinds{
 		"command":             program.New(program.Config{}),
 		haproxy.Name:          haproxy.New(haproxy.Config{TLS: config.ClientTLS}),
+		leases.Name:           leases.Kind{},
 		"http":                httpcall.New(httpcall.Config{}),
 		"linode_nodebalancer": linode.New(linode.Config{}),
 		octavia.Name:          octavia.New(octavia.Config{}),

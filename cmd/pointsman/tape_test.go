@@ -17,6 +17,7 @@ import (
 	"github.com/pointsman/pointsman/api"
 	"github.com/pointsman/pointsman/coordinator"
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/leases"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
@@ -48,6 +49,8 @@ type node struct {
 	salt    string // what is wrong with it: its state, its disk
 	server  *api.Server
 	grpc    *grpc.Server
+	leases  *leases.Engine
+	over    func() // ends its count of leases; nil: it counts none
 }
 
 // startCluster starts nodes n1, n2, ...; n1 leads.
@@ -96,10 +99,12 @@ func (w *tape) add(ts *testscript.TestScript, id fsm.NodeID) error {
 		return err
 	}
 	n := &node{tape: w, id: id, address: l.Addr().String(), changed: make(chan struct{})}
+	n.leases = leases.New(leases.Config{Journal: n})
+	ts.Defer(n.endTerm)
 	w.ids = append(w.ids, id)
 	w.nodes[id] = n
 	n.server, err = api.New(api.Config{
-		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Compile: n.compile, Preflight: n, Logger: slog.New(slog.DiscardHandler),
+		Log: n, Sights: n, Gates: n, Operator: n, Fitness: n, Switcher: n, Leases: coordinator.Leaser(n.leases), Compile: n.compile, Preflight: n, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -160,11 +165,18 @@ func (w *tape) observe(o fsm.Observe) error {
 
 func (w *tape) setLead(id fsm.NodeID) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.lead = id
 	w.term++
+	term := w.term
 	for _, n := range w.nodes {
 		n.server.SetLeading(n.id == id)
+	}
+	w.mu.Unlock()
+	for _, n := range w.nodes {
+		n.endTerm()
+		if n.id == id {
+			n.beginTerm(term)
+		}
 	}
 }
 

@@ -74,8 +74,8 @@ func refused(f found) string {
 		return ErrNotReference.Error()
 	case f.node.Kind == yaml.ScalarNode && f.node.Tag == "!!null":
 		return wanted(f) + ", is empty"
-	case f.node.Kind == yaml.ScalarNode:
-		return fmt.Sprintf("%s, is %q", wanted(f), f.node.Value)
+	case f.node.Kind == yaml.ScalarNode && quote(f.node.Value) != "":
+		return wanted(f) + ", is " + quote(f.node.Value)
 	}
 	return wanted(f)
 }

@@ -229,6 +229,38 @@ func TestLiteralSecretIsNotShown(t *testing.T) {
 	}
 }
 
+// A password inside an address is refused, and shows in no message; the reason does.
+func TestPasswordInAnAddressIsNotShown(t *testing.T) {
+	const secret = "hunter2"
+	shop := func(name string) string {
+		return "targets:\n  shop: {shopify: {shop: \"" + name + "\", api_version: 2026-10, token: env:TOKEN}}\n"
+	}
+	hook := func(url string) string {
+		return "targets:\n  hook: {http: {url: \"" + url + "\", secret: env:SECRET}}\n"
+	}
+	for name, c := range map[string]struct{ source, reason string }{
+		"shop":           {shop("https://key:hunter2@x.myshopify.com"), "which Shopify no longer makes"},
+		"bare shop":      {shop("key:hunter2@x.myshopify.com"), "which Shopify no longer makes"},
+		"hook":           {hook("https://user:hunter2@example.com/hook"), "without user, query and fragment"},
+		"hook's query":   {hook("https://example.com/hook?token=hunter2"), "without user, query and fragment"},
+		"hook's part":    {hook("https://example.com/hook#hunter2"), "without user, query and fragment"},
+		"wrong type":     {"targets:\n  hook: {rate: \"https://user:hunter2@example.com\"}\n", "rate: "},
+		"linode":         {"targets:\n  nb: {linode_nodebalancer: {nodebalancer: 1, token: env:T, endpoint: \"ftp://user:hunter2@example.com\"}}\n", "must be an http(s) URL"},
+		"ovh":            {"targets:\n  lb: {ovh_iplb: {service: ip-1, credentials: env:T, endpoint: \"ftp://user:hunter2@example.com\"}}\n", "must be ovh-eu"},
+		"Sentinels":      {edit(t, "10.0.1.10:26379", "\"user:hunter2@10.0.1.10:26379\""), "must be host:port"},
+		"Sentinel twice": {edit(t, "10.0.2.10:26379, 10.0.3.10:26379", "\"u:hunter2@h:1\", \"u:hunter2@h:1\""), "used twice"},
+	} {
+		_, _, err := ParseSpec("s", []byte(c.source))
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		if strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestLoadSpec(t *testing.T) {
 	dir := t.TempDir()
 	if _, _, err := LoadSpec(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {

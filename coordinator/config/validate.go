@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -106,14 +107,15 @@ func resolve(desc protoreflect.MessageDescriptor, path *validatepb.FieldPath) (p
 	return fd, nil
 }
 
-// show renders a refused value; nothing for lists, maps, messages and secrets.
+// show renders a refused value; nothing for lists, maps, messages and secrets,
+// nor for a text that may have one inside.
 func show(fd protoreflect.FieldDescriptor, v *protovalidate.Violation) string {
 	if fd == nil || isSecret(fd) || !v.FieldValue.IsValid() {
 		return ""
 	}
 	switch value := v.FieldValue.Interface().(type) {
 	case string:
-		return fmt.Sprintf("%q", value)
+		return quote(value)
 	case bool, int32, int64, uint32, uint64:
 		return fmt.Sprint(value)
 	case protoreflect.Message:
@@ -122,6 +124,16 @@ func show(fd protoreflect.FieldDescriptor, v *protovalidate.Violation) string {
 		}
 	}
 	return ""
+}
+
+// quote is a text for people; empty when a secret may be in it: a user and a
+// password stand before an @, and a URL's query or fragment may hold a token.
+func quote(text string) string {
+	_, rest, url := strings.Cut(text, "://")
+	if strings.Contains(text, "@") || url && strings.ContainsAny(rest, "?#") {
+		return ""
+	}
+	return fmt.Sprintf("%q", text)
 }
 
 // isSecret reports whether a field takes a reference to a secret.
@@ -146,10 +158,8 @@ func duplicates(path string, list protoreflect.List, names []string) []Problem {
 			first[value.Interface()] = path
 			return
 		}
-		problems = append(problems, Problem{
-			Path:    path,
-			Message: fmt.Sprintf("%q is used twice, first as %s", value.String(), before),
-		})
+		what := cmp.Or(quote(value.String()), "it")
+		problems = append(problems, Problem{Path: path, Message: fmt.Sprintf("%s is used twice, first as %s", what, before)})
 	})
 	return problems
 }

@@ -10,6 +10,9 @@ var node string
 //go:embed spec.yaml
 var spec string
 
+//go:embed workers.yaml
+var workers string
+
 //go:embed redis.conf
 var redisConf string
 
@@ -28,6 +31,9 @@ func Node() string { return node }
 
 // Spec is the cluster-wide configuration.
 func Spec() string { return spec }
+
+// Workers is a spec with pools of workers.
+func Workers() string { return workers }
 
 // Redis is the configuration of a Redis node that may become master.
 func Redis() string { return redisConf }

@@ -75,6 +75,22 @@ func openIDs(ctx context.Context, s *remote.Session) []string {
 	return ids(resp.GetActions())
 }
 
+func poolIDs(ctx context.Context, s *remote.Session) []string {
+	resp, _ := s.Pools(ctx, "", completeLimit)
+	return ids(resp.GetPools())
+}
+
+func leaseIDs(ctx context.Context, s *remote.Session) []string {
+	resp, _ := s.Leases(ctx, "", completeLimit)
+	return ids(resp.GetLeases())
+}
+
+// heldIDs are those that somebody could be asked to give back.
+func heldIDs(ctx context.Context, s *remote.Session) []string {
+	resp, _ := s.Leases(ctx, "state=held", completeLimit)
+	return ids(resp.GetLeases())
+}
+
 func settingKeys(ctx context.Context, s *remote.Session) []string {
 	resp, _ := s.Settings(ctx, "", completeLimit)
 	var keys []string
@@ -115,7 +131,7 @@ func zoneIDs(ctx context.Context, s *remote.Session) []string {
 func (a *App) kindNames() []string { return slices.Sorted(maps.Keys(a.Kinds)) }
 
 type identified interface {
-	*pointsmanv1.Node | *pointsmanv1.Master | *pointsmanv1.Failover | *pointsmanv1.Action
+	*pointsmanv1.Node | *pointsmanv1.Master | *pointsmanv1.Failover | *pointsmanv1.Action | *pointsmanv1.Pool | *pointsmanv1.Lease
 	GetId() string
 }
 

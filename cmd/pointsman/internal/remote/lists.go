@@ -74,6 +74,24 @@ func (s *Session) Settings(ctx context.Context, prefix string, limit int) (*poin
 		})
 }
 
+// Pools lists pools by name; a limit of 0 means all.
+func (s *Session) Pools(ctx context.Context, filter string, limit int) (*pointsmanv1.ListPoolsResponse, error) {
+	c := pointsmanv1.NewLeaseServiceClient(s.Conn())
+	return Pages(limit, func(r *pointsmanv1.ListPoolsResponse) int { return len(r.GetPools()) },
+		func(token string, size int32) (*pointsmanv1.ListPoolsResponse, error) {
+			return c.ListPools(ctx, &pointsmanv1.ListPoolsRequest{Read: s.Read(), PageSize: size, PageToken: token, Filter: filter})
+		})
+}
+
+// Leases lists partitions by pool and number; a limit of 0 means all.
+func (s *Session) Leases(ctx context.Context, filter string, limit int) (*pointsmanv1.ListLeasesResponse, error) {
+	c := pointsmanv1.NewLeaseServiceClient(s.Conn())
+	return Pages(limit, func(r *pointsmanv1.ListLeasesResponse) int { return len(r.GetLeases()) },
+		func(token string, size int32) (*pointsmanv1.ListLeasesResponse, error) {
+			return c.ListLeases(ctx, &pointsmanv1.ListLeasesRequest{Read: s.Read(), PageSize: size, PageToken: token, Filter: filter})
+		})
+}
+
 // Revisions lists the revisions of the spec that are kept, the newest first; a
 // limit of 0 means all.
 func (s *Session) Revisions(ctx context.Context, limit int) (*pointsmanv1.ListSpecRevisionsResponse, error) {
