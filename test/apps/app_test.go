@@ -23,6 +23,7 @@ type app struct {
 
 	mu    sync.Mutex
 	lines []line
+	group int // of its processes while it runs
 }
 
 type line struct {
@@ -47,6 +48,9 @@ func (a *app) run(ctx context.Context) {
 			a.say("cannot start: " + err.Error())
 			return
 		}
+		a.mu.Lock()
+		a.group = cmd.Process.Pid
+		a.mu.Unlock()
 		for s := bufio.NewScanner(out); s.Scan(); {
 			a.say(s.Text())
 		}
@@ -59,6 +63,16 @@ func (a *app) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(pageEvery):
 		}
+	}
+}
+
+// signal reaches all its processes.
+func (a *app) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := syscall.Kill(-a.group, s); err != nil {
+		t.Fatalf("signal %s: %v", a.name, err)
 	}
 }
 

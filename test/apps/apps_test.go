@@ -25,7 +25,7 @@ const (
 // master by itself. The state says so before anything is promoted.
 func TestSamplesThroughAFailover(t *testing.T) {
 	interpreters(t)
-	pointsman, sample := build(t)
+	pointsman, sample := build(t, samples+"/notice.go")
 	ctx, cancel := context.WithTimeout(t.Context(), runWithin)
 	defer cancel()
 	l, err := lab.Start(ctx, lab.Options{Pointsman: pointsman, Quiet: true})

@@ -24,14 +24,14 @@ func interpreters(t *testing.T) {
 	t.Skipf("THE SAMPLES FOR APPS ARE NOT TESTED: %s", out)
 }
 
-// build compiles the program and the Go sample.
-func build(t *testing.T) (pointsman, sample string) {
+// build compiles the program and a Go sample.
+func build(t *testing.T, file string) (pointsman, sample string) {
 	t.Helper()
 	dir := t.TempDir()
-	pointsman, sample = filepath.Join(dir, "pointsman"), filepath.Join(dir, "notice")
+	pointsman, sample = filepath.Join(dir, "pointsman"), filepath.Join(dir, "sample")
 	for path, what := range map[string]string{
 		pointsman: "github.com/pointsman/pointsman/cmd/pointsman",
-		sample:    filepath.Join(samples, "notice.go"),
+		sample:    file,
 	} {
 		out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", path, what).CombinedOutput()
 		if err != nil {

@@ -163,7 +163,7 @@ func TestParse(t *testing.T) {
 	if err != nil || len(c.parts) != 2 || c.reads != time.Second || c.switches != 30 {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, bad := range [][]string{{"-parts", "nothing"}, {"-switches", "0"}, {"surplus"}, {"-days", "x"}, {"-fences", "0"}} {
+	for _, bad := range [][]string{{"-parts", "nothing"}, {"-switches", "0"}, {"surplus"}, {"-days", "x"}, {"-fences", "0"}, {"-leases", "0"}} {
 		if _, err := parse(bad, io.Discard); err == nil {
 			t.Errorf("%q is taken", bad)
 		}

@@ -13,6 +13,7 @@
 //	watchers   how long until a thousand of them are told of a change
 //	fence      acknowledged writes that an old master loses, by what guards it; real
 //	           HAProxy in front, and its role check beside
+//	leases     hand-overs, keepalives, and what a hundred thousand leases take
 //
 // What keeps the comparison honest:
 //

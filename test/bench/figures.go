@@ -16,6 +16,7 @@ type figures struct {
 	Reads    []reads    `json:"reads,omitempty"`
 	Watchers told       `json:"watchers"`
 	Fences   []losses   `json:"fences,omitempty"`
+	Leases   *leased    `json:"leases,omitempty"`
 }
 
 // ofDay is what one side made of a day, each time that it was played.
@@ -66,6 +67,7 @@ func (f *figures) markdown(w io.Writer) {
 	f.dayTable(w)
 	f.readTable(w)
 	f.fenceTable(w)
+	f.leaseTable(w)
 	if t := f.Watchers; t.Watchers > 0 {
 		row(w, "")
 		row(w, "watchers", "changes", "the put itself, ms", "told, ms", "the last of them told, ms")
@@ -139,6 +141,24 @@ func (f *figures) readTable(w io.Writer) {
 	for _, r := range f.Reads {
 		row(w, r.Level, r.Where, fmt.Sprint(r.Clients), fmt.Sprintf("%.0f", r.Rate), fmt.Sprintf("%.2f", r.Latency.Median), fmt.Sprintf("%.2f", r.P99), fmt.Sprintf("%.1f", r.Latency.Max))
 	}
+}
+
+func (f *figures) leaseTable(w io.Writer) {
+	l := f.Leases
+	if l == nil {
+		return
+	}
+	row(w, "")
+	row(w, "leases", "")
+	row(w, "---", "---")
+	row(w, fmt.Sprintf("hand-over of a lease (ttl %.0f ms, no lock delay), its worker told to stop, ms (n = %d)", l.TTL, l.Graceful.N), l.Graceful.text())
+	row(w, fmt.Sprintf("its worker silent right after a renewal, ms (n = %d)", l.Silent.N), l.Silent.text())
+	row(w, fmt.Sprintf("keepalives a second, %d sessions with one under way each", l.Beats.Sessions), fmt.Sprintf("%.0f", l.Beats.Rate))
+	row(w, "their answers, ms", fmt.Sprintf("%s, p99 %.1f", l.Beats.Delay.text(), l.Beats.P99))
+	row(w, "keepalives per CPU second of the three nodes", fmt.Sprintf("%.0f", l.Beats.PerCPU))
+	row(w, fmt.Sprintf("%d leases held: resident memory of the largest node, MiB", l.Mass.Leases), fmt.Sprintf("%.0f", l.Mass.RSS))
+	row(w, "all of them granted within, s", fmt.Sprintf("%.1f", l.Mass.Granted))
+	row(w, "log entries a second while all are renewed", fmt.Sprintf("%.1f", l.Mass.Entries))
 }
 
 func (s spread) text() string {

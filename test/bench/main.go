@@ -30,6 +30,9 @@ type config struct {
 	reads     time.Duration // span of each measurement of reads
 	watchers  int
 	changes   int
+	hands     int    // hand-overs of a lease, each way
+	beats     int    // sessions that renew at once
+	leases    int    // held at once
 	fences    int    // times that each event of the part fence is played under each guard
 	json      string // file; empty: none
 }
@@ -41,9 +44,12 @@ const (
 	partReads    = "reads"
 	partWatchers = "watchers"
 	partFence    = "fence"
+	partLeases   = "leases"
 )
 
-func parts() []string { return []string{partSwitches, partDays, partReads, partWatchers, partFence} }
+func parts() []string {
+	return []string{partSwitches, partDays, partReads, partWatchers, partFence, partLeases}
+}
 
 func parse(args []string, out io.Writer) (c config, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -58,6 +64,9 @@ func parse(args []string, out io.Writer) (c config, err error) {
 	f.IntVar(&c.watchers, "watchers", 1000, "watchers of one setting")
 	f.IntVar(&c.changes, "changes", 30, "changes that they are told of")
 	f.IntVar(&c.fences, "fences", 3, "times that each event of the part fence is played")
+	f.IntVar(&c.hands, "hands", 10, "hand-overs of a lease, each way")
+	f.IntVar(&c.beats, "beats", 3000, "sessions that renew at once")
+	f.IntVar(&c.leases, "leases", 100000, "leases held at once")
 	f.StringVar(&c.json, "json", "", "file for all figures as JSON")
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -68,7 +77,7 @@ func parse(args []string, out io.Writer) (c config, err error) {
 			return c, fmt.Errorf("part %q: want one of %q", p, parts())
 		}
 	}
-	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || f.NArg() > 0 {
+	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || c.hands < 1 || c.beats < 1 || c.leases < 1 || f.NArg() > 0 {
 		return c, fmt.Errorf("want positive numbers and no arguments, have %q", args)
 	}
 	return c, nil
@@ -137,9 +146,25 @@ func (b *bench) measure(ctx context.Context, f *figures) (err error) {
 		}
 	}
 	if slices.Contains(b.parts, partFence) {
-		f.Fences, err = b.fences(ctx, o, b.config.fences)
+		if f.Fences, err = b.fences(ctx, o, b.config.fences); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, partLeases) {
+		f.Leases, err = b.onLeases(ctx, o)
 	}
 	return err
+}
+
+// onLeases has a cluster of its own: many leases leave a log and a state behind.
+func (b *bench) onLeases(ctx context.Context, o lab.Options) (_ *leased, err error) {
+	c, err := newCluster(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	l, err := b.move(ctx, c, leaseOptions{hands: b.hands, beats: b.beats, span: b.config.reads, leases: b.leases})
+	return &l, err
 }
 
 func (b *bench) onStage(ctx context.Context, o lab.Options) (list []switches, err error) {

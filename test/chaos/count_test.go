@@ -68,6 +68,9 @@ func (r *run) count(ctx context.Context) (t tally, err error) {
 	if err := r.proved(ctx, &t); err != nil {
 		return t, err
 	}
+	if err := r.provedBesides(ctx, &t); err != nil {
+		return t, err
+	}
 	if _, err := r.l.Nodes.Verify(ctx); err != nil {
 		t.violate("log: %v", err)
 	}
@@ -129,7 +132,7 @@ func set(list []*pointsmanv1.Failover, to string, epoch uint64) (at time.Time) {
 func (r *run) swung(list []*pointsmanv1.Failover, to string, epoch uint64) bool {
 	for _, f := range list {
 		for _, a := range f.Actions {
-			if f.To == to && f.SentinelEpoch == epoch && a.Kind != "setting" && a.State == pointsmanv1.ActionState_ACTION_STATE_DONE {
+			if f.To == to && f.SentinelEpoch == epoch && a.Kind == balancing && a.State == pointsmanv1.ActionState_ACTION_STATE_DONE {
 				return true
 			}
 		}
@@ -140,7 +143,7 @@ func (r *run) swung(list []*pointsmanv1.Failover, to string, epoch uint64) bool 
 // falseSuccess: when done was logged, traffic went where the action wanted it.
 func (r *run) falseSuccess(t *tally, f *pointsmanv1.Failover) {
 	for _, a := range f.Actions {
-		if a.State != pointsmanv1.ActionState_ACTION_STATE_DONE || a.Kind == "setting" {
+		if a.State != pointsmanv1.ActionState_ACTION_STATE_DONE || a.Kind != balancing {
 			continue
 		}
 		at := a.SettledTime.AsTime()
@@ -191,7 +194,7 @@ func (r *run) standing(ctx context.Context, t *tally) error {
 		if at, next := r.l.Cloud.Applied(), r.l.Cloud.Staged(); at != master || next != master || is != due {
 			return fmt.Errorf("the sentinels name %s, traffic goes to %s, staged is %s, the setting is %q and should be %q", master, at, next, is, due)
 		}
-		return nil
+		return r.standingBesides(ctx, master)
 	})
 	if err == nil {
 		r.say("traffic %s, staged %s", r.l.Cloud.Applied(), r.l.Cloud.Staged())

@@ -28,8 +28,21 @@
 // TestPausedLeaderReads: a leader is stopped and replaced, and read through when
 // it wakes.
 //
-// TestEveryProvider: one spec with OVH, a shop, an endpoint and a script, faults at
-// each of them, and what each carried out counted against the log.
+// Every other playground also has a shop, an endpoint (http), a script (command)
+// and a real HAProxy, or some of them (-chaos.also): a third of their deeds fails
+// once in each run, each counts what it carried out against the log, and in the
+// end each has to hold the master. In namespaces only script and HAProxy. Half of
+// all playgrounds have a fence before the cutover.
+//
+// TestEveryProvider: one spec with OVH and all of those, faults at each of them in
+// ten failovers.
+//
+// TestLeaseWorkers: workers that hold leases of three real coordinators: the leader
+// is killed, a worker is stopped and woken, one is cut from the leader, quorum is
+// lost.
+//
+// TestLeaseCounter: sixteen workers, some of them processes, count in a fenced
+// Redis through failovers, deaths and pauses. The count is exact.
 //
 // With the tag failpoints: the leader dies at every named point between Observe
 // and Settle, and is stopped at some over a newer failover; one effect must

@@ -6,11 +6,11 @@ import (
 )
 
 type options struct {
-	runs, pauses, kills *int
-	seed                *uint64
-	fault, matrix       *string
-	story               *bool
-	span                *time.Duration
+	runs, pauses, kills, moves *int
+	seed                       *uint64
+	fault, matrix, also        *string
+	story                      *bool
+	span                       *time.Duration
 }
 
 // flags are read by the tests; this is the one place that go test gives for them.
@@ -18,11 +18,13 @@ var flags = options{
 	runs:   flag.Int("chaos.runs", 0, "runs to play; 0: the small selection"),
 	seed:   flag.Uint64("chaos.seed", 0, "seed of the first run; 0: one of this moment"),
 	fault:  flag.String("chaos.fault", "", "play this fault only"),
+	also:   flag.String("chaos.also", alsoDrawn, "kinds that each playground carries besides, such as http,haproxy, and fence for a fence before the cutover; or none; drawn: by the seed"),
 	matrix: flag.String("chaos.matrix", "", "file that takes the table, between its marks if it has them"),
 	story:  flag.Bool("chaos.story", false, "print the story of a good run too"),
 	span:   flag.Duration("chaos.for", 0, "begin no run after so long; 0: no bound"),
 	pauses: flag.Int("chaos.pauses", 6, "pauses of the pause-read test"),
 	kills:  flag.Int("chaos.kills", 1, "leaders that the takeover test kills"),
+	moves:  flag.Int("chaos.moves", 2, "failovers of the lease counter test"),
 }
 
 // runWithin bounds one run with its healing.

@@ -19,7 +19,10 @@ const (
 	hangBytes   = 512 << 20 // above the disk floor; sparse
 	leadsWithin = 15 * time.Second
 	toolWithin  = 20 * time.Second
+	endsWithin  = 20 * time.Second // after the disk is well
 )
+
+var errStillRuns = errors.New("it still runs")
 
 // tool runs a program of the system.
 func tool(ctx context.Context, command ...string) error {
@@ -85,14 +88,26 @@ func (r *run) hung(ctx context.Context, victim *lab.Node, leads bool) error {
 		return err
 	}
 	r.say("the disk is well after %.1f s", time.Since(froze).Seconds())
-	if err := rest(ctx, time.Second); err != nil {
+	if leads {
+		if err := r.ended(ctx, victim); err != nil {
+			return fmt.Errorf("%s led, and its disk hung for %.1f s: %w", victim.ID(), time.Since(froze).Seconds(), err)
+		}
+	} else if err := rest(ctx, time.Second); err != nil {
 		return err
 	}
 	r.say("%s runs: %t", victim.ID(), victim.PID() != 0)
-	if leads && victim.PID() != 0 {
-		return fmt.Errorf("%s led, its disk hung for %.1f s, and it has not ended itself", victim.ID(), time.Since(froze).Seconds())
-	}
 	return errors.Join(r.revived(ctx), r.carried(ctx, s))
+}
+
+// ended waits until a node that had to end itself is gone: what it still had to
+// write, it could not before.
+func (r *run) ended(ctx context.Context, victim *lab.Node) error {
+	return lab.Until(ctx, endsWithin, "its own end", func(context.Context) error {
+		if victim.PID() != 0 {
+			return errStillRuns
+		}
+		return nil
+	})
 }
 
 // deposed waits until another leads.

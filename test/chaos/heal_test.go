@@ -20,7 +20,7 @@ func (r *run) heal(ctx context.Context) error {
 	r.say("heal")
 	r.l.Cloud.Sim.ClearFaults()
 	r.l.Cloud.Sim.ReleaseHeld()
-	if err := r.l.Cloud.Sim.SetKnobs(ovh.DefaultKnobs()); err != nil {
+	if err := errors.Join(r.l.Cloud.Sim.SetKnobs(ovh.DefaultKnobs()), r.l.Mend()); err != nil {
 		return err
 	}
 	if r.net != nil {

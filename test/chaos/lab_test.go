@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pointsman/pointsman/coordinator/config"
 	"github.com/pointsman/pointsman/test/clouds/lab"
 )
 
@@ -127,9 +128,9 @@ func report(t *testing.T, text []byte) {
 }
 
 // up starts the playground and returns its addresses once it is ready.
-func up(t *testing.T, programs string) (*stage, lab.Addresses) {
+func up(t *testing.T, programs string, also ...string) (*stage, lab.Addresses) {
 	t.Helper()
-	s := newStage(t, programs, "up", "--json")
+	s := newStage(t, programs, append([]string{"up", "--json"}, also...)...)
 	s.cmd.Stdout = nil
 	pipe, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -160,9 +161,20 @@ func up(t *testing.T, programs string) (*stage, lab.Addresses) {
 	return s, a
 }
 
-// An interrupt ends the playground and everything in it.
+// An interrupt ends the playground and everything in it, all providers too.
 func interrupted(t *testing.T, programs string) {
-	s, a := up(t, programs)
+	s, a := up(t, programs, "--all")
+	spec, _, err := config.LoadSpec(a.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, step := range spec.GetMasters()[0].GetPlan()[1].GetSteps() {
+		told = append(told, step.GetName())
+	}
+	if want := []string{"shopify", "hook", "script", "haproxy"}; len(told) < len(want) || !slices.Equal(told[:len(want)], want) {
+		t.Errorf("steps %q, want %q and others\n%s", told, want, s.talk.String())
+	}
 	if len(a.Coordinators) != 3 || len(a.Redis) != 3 || len(a.Sentinels) != 3 {
 		t.Fatalf("addresses %+v", a)
 	}

@@ -45,8 +45,9 @@ type run struct {
 	sight *sight
 	begin time.Time
 
-	net    *network // nil: coordinators on loopback
-	points string   // folder in which crash points are armed; empty: none in this build
+	also   []lab.Kind // providers of this playground besides OVH
+	net    *network   // nil: coordinators on loopback
+	points string     // folder in which crash points are armed; empty: none in this build
 
 	base      base
 	mark      int64         // in the provider's journal
@@ -63,6 +64,7 @@ type base struct {
 	number     uint64 // of the newest failover
 	promotions int
 	proof      ovh.Proof
+	besides    map[string]lab.Tally // of the further providers
 }
 
 // shot is one failover as the lab makes and sees it.

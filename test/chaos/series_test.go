@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,8 +24,10 @@ type series struct {
 	version string // of the source that is played
 
 	on       ground
-	l        *lab.Lab // nil: none
-	net      *network // nil: on loopback
+	grounds  int        // playgrounds so far
+	also     []lab.Kind // what this one has besides OVH
+	l        *lab.Lab   // nil: none
+	net      *network   // nil: on loopback
 	sight    *sight
 	points   string            // folder in which crash points are armed
 	programs map[string]string // by build tag
@@ -38,10 +41,10 @@ type series struct {
 func (s *series) play(f fault, seed uint64) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), runWithin)
 	defer cancel()
-	if err := s.ready(ctx, f.on); err != nil {
+	if err := s.ready(ctx, f.on, seed); err != nil {
 		s.t.Fatal(err)
 	}
-	r := &run{seed: seed, fault: f, rng: rand.New(rand.NewPCG(seed, 1)), l: s.l, net: s.net, points: s.points, sight: s.sight, begin: time.Now()}
+	r := &run{seed: seed, fault: f, rng: rand.New(rand.NewPCG(seed, 1)), l: s.l, also: providersOf(s.also), net: s.net, points: s.points, sight: s.sight, begin: time.Now()}
 	t := r.run(ctx)
 	name := f.name
 	if r.outlasted > 0 {
@@ -53,7 +56,7 @@ func (s *series) play(f fault, seed uint64) {
 		s.t.Logf("%s, seed %d\n%s\nthe provider's writes:\n%s", name, seed, r.told(), writes(s.l, r.mark))
 	}
 	if err := t.error(); err != nil {
-		again := fmt.Sprintf("go test ./test/chaos -run '^TestChaos$' -v -chaos.story -chaos.fault=%q -chaos.seed=%d", f.name, seed)
+		again := fmt.Sprintf("go test ./test/chaos -run '^TestChaos$' -v -chaos.story -chaos.fault=%q -chaos.seed=%d -chaos.also=%s", f.name, seed, alsoText(s.also))
 		s.failed = append(s.failed, fmt.Sprintf("%s (seed %d): %v", name, seed, err))
 		s.t.Errorf("%s, seed %d: %v\nplay it again: %s", name, seed, err, again)
 		for _, n := range s.l.Nodes.List() {
@@ -103,6 +106,10 @@ func (r *run) run(ctx context.Context) (t tally) {
 		t.violate("before the fault: %v", err)
 		return t
 	}
+	if err := r.hurt(); err != nil {
+		t.violate("before the fault: %v", err)
+		return t
+	}
 	played := r.fault.play(ctx, r)
 	if err := errors.Join(played, r.heal(ctx)); err != nil {
 		t.violate("%v", err)
@@ -122,18 +129,25 @@ func (r *run) note(ctx context.Context) (err error) {
 		return err
 	}
 	r.base.number, r.base.promotions, r.mark = m.Number, len(r.l.Recorder.Promotions()), r.l.Cloud.Mark()
-	r.base.proof, err = r.l.Prove(ctx)
+	if r.base.proof, err = r.l.Prove(ctx); err != nil {
+		return err
+	}
+	r.base.besides, err = r.besides(ctx)
 	return err
 }
 
 // ready is a playground of the ground on which a failover can be made.
-func (s *series) ready(ctx context.Context, on ground) (err error) {
+func (s *series) ready(ctx context.Context, on ground, seed uint64) (err error) {
 	if s.l != nil && s.on == on {
 		return nil
 	}
 	s.close()
 	s.on, s.points = on, ""
-	o, tags := lab.Options{Hold: hold}, ""
+	if s.also, err = alsoOn(on, s.grounds, seed); err != nil {
+		return err
+	}
+	s.grounds++
+	o, tags := lab.Options{Hold: hold, Besides: providersOf(s.also), Fence: slices.Contains(s.also, alsoFence)}, ""
 	switch on {
 	case points:
 		s.points, tags = s.t.TempDir(), "failpoints"

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"cmp"
 	"go/ast"
 	"strconv"
 	"strings"
@@ -21,24 +22,26 @@ type room struct {
 func plan() []room {
 	below := []string{"internal/planted"}
 	ground := append([]string{"fsm", "proto"}, below...)
-	middle := append([]string{"actuators", "client", "internal/near"}, ground...)
+	middle := append([]string{"actuators", "client", "internal/near", "internal/boot"}, ground...)
 	upper := append([]string{"sentinel", "cluster", "executor", "leases", "api", "webhook"}, middle...)
 	roof := append([]string{"coordinator", "actuators/*", "deploy"}, upper...)
 	return []room{
 		// 0
 		{name: "internal/planted", only: []string{}},
 		{name: "internal/near", only: []string{}},
+		{name: "internal/boot", only: []string{"golang.org/x/sys/unix"}},
 		// 1
 		{name: "fsm", may: below, only: []string{"github.com/hashicorp/go-immutable-radix/v2"}},
 		{name: "proto"},
 		{name: "sentinel", may: below},
 		{name: "deploy"},
+		{name: "deploy/samples/leases", may: []string{"client"}}, // a user's own program
 		// 2
 		{name: "cluster", may: ground},
 		{name: "actuators", may: ground},
 		{name: "actuators/wire", may: append([]string{"actuators"}, ground...)},
 		{name: "actuators/ovhapi", may: append([]string{"actuators", "actuators/wire"}, ground...)},
-		{name: "client", may: ground},
+		{name: "client", may: append([]string{"internal/boot"}, ground...)},
 		// 3
 		{name: "actuators", family: true, may: append([]string{"actuators/wire", "actuators/ovhapi"}, middle...)},
 		{name: "executor", may: middle},
@@ -123,7 +126,7 @@ func (t *Tree) arrow(f file, r room, name string, spec *ast.ImportSpec) string {
 	}
 	dir, ours := t.own(path)
 	if !ours {
-		return r.foreign(f, path)
+		return cmp.Or(r.foreign(f, path), outside(f, path))
 	}
 	_, target, ok := home(dir)
 	switch {

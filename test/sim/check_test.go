@@ -42,6 +42,7 @@ func (r *run) check() {
 	r.sided(state, log)
 	r.askings(state, log)
 	r.states(state, log)
+	r.leased(log)
 	if r.right > convergeWithin && !r.anyEdited() && !r.refused() {
 		r.fail("convergence", "traffic went where it belongs %s after the last fault, at most %s", r.right, convergeWithin)
 	}
@@ -86,7 +87,7 @@ func (r *run) tokens(log []decided) {
 	last := fsm.Token(0)
 	for _, d := range log {
 		granted := d.answer.Claims
-		if d.answer.Token != 0 {
+		if _, opened := d.Command.(fsm.OpenSession); d.answer.Token != 0 && !opened { // a repeat of that gets its first answer
 			granted = append(granted, fsm.Granted{Token: d.answer.Token})
 		}
 		for _, g := range granted {

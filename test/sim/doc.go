@@ -38,7 +38,20 @@
 // Beside the load balancer, a part of the seeds has a shop, and one or two of a
 // Linode NodeBalancer, an Octavia, OVH failover IPs and an endpoint of the http
 // bridge (sides_test.go), each with its own unknowns drawn, its requests lost,
-// late, doubled or refused.
+// late, doubled or refused. A quarter has an HAProxy (lines_test.go), which may
+// restart once and forget what it was told, a quarter programs of the kind
+// command (script_test.go): what a process does is a function here, and the API
+// that it calls a host; and a quarter a fence (fence_test.go), whose old masters
+// answer, are stopped for a while or come back as masters, with the replication
+// ids that Redis gives them and connections that a change of role ends.
+//
+// A quarter has a pool of leases (pool_test.go): the leader's count of workers,
+// the real API over gRPC on the run's network, and workers of package
+// client/leases that are killed, stopped, cut off, paused between a look at their
+// lease and what they send, or whose writes come late to a sink that compares
+// tokens. Tokens only rise, nothing is granted while a failover moves the pool, no
+// two workers believe in one partition at a time (clocks agree here), and what the
+// cluster answers about tokens is linearizable with the log (porcupine).
 //
 // What judges (check_test.go, metrics_test.go, sidechecks_test.go,
 // asks_test.go), by name: mutations per action, duplicates, lost, false success,

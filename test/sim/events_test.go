@@ -188,7 +188,7 @@ func (r *run) hold(id, peer string, in, out bool) (open func()) {
 		peers = nodeIDs()
 	}
 	if peer == "all" {
-		peers = append(peers, provider)
+		peers = append(append(peers, provider), r.sideHosts()...)
 	}
 	set := func(by int) {
 		for _, other := range peers {
@@ -326,6 +326,7 @@ func (r *run) bury(p *process) {
 		over, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = p.node.Close(over)
+		p.stopCounter()
 		p.work.Wait()
 		if back < 0 {
 			r.mu.Lock()

@@ -13,19 +13,20 @@ import (
 
 // figures are what runs add up to: numbers are summed, spans are the longest.
 type figures struct {
-	Runs, Failed                                         int
-	Failovers, Actions, Done, Superseded, Stuck, Retried int
-	Claims, TakenOver, InDoubt, Terms, Crashes           int
-	Changes, Refreshes, Repeats, Twice, OutOfOrder       int
-	Outlasted, Stale, Duplicates                         int // runs in which a request outlasted the window, and what came of it
-	Foreign, Apart, Lagging, NoQuorum                    int // runs with somebody else's edit, clocks apart, reads that lag, a lost quorum
-	Differs                                              int // masters left at another address by a late rebase
-	Loads, Installs, Emptied                             int // starts from a snapshot, snapshots installed, starts refused with an empty store
-	Hashes                                               int // states compared
-	Shops, ShopChanges, ShopRefused                      int // runs with a shop, writes that it took, writes that its digests refused
-	Linodes, Octavias, IPs, Hooks                        int // runs with one of these besides
-	Asked, AskedLed                                      int // switchovers that humans asked for, and those that led to a failover
-	SideChanges, SideLate                                int // changes there, and requests that outlasted their window
+	Runs, Failed                                                      int
+	Failovers, Actions, Done, Superseded, Stuck, Retried              int
+	Claims, TakenOver, InDoubt, Terms, Crashes                        int
+	Changes, Refreshes, Repeats, Twice, OutOfOrder                    int
+	Outlasted, Stale, Duplicates                                      int // runs in which a request outlasted the window, and what came of it
+	Foreign, Apart, Lagging, NoQuorum                                 int // runs with somebody else's edit, clocks apart, reads that lag, a lost quorum
+	Differs                                                           int // masters left at another address by a late rebase
+	Loads, Installs, Emptied                                          int // starts from a snapshot, snapshots installed, starts refused with an empty store
+	Hashes                                                            int // states compared
+	Shops, ShopChanges, ShopRefused                                   int // runs with a shop, writes that it took, writes that its digests refused
+	Linodes, Octavias, IPs, Hooks, Balancers, Scripts, Fences, Fenced int
+	Pools, Grants, Commits, FencedOff, Checks                         int // runs with workers, grants to them, their writes, those that the sink refused, tokens asked about // runs with one of these besides
+	Asked, AskedLed                                                   int // switchovers that humans asked for, and those that led to a failover
+	SideChanges, SideLate                                             int // changes there, and requests that outlasted their window
 
 	Slowest, SlowestRight, SlowestCalm, LongestDoubt, SlowestMend time.Duration
 }
@@ -66,7 +67,8 @@ func (t *total) String() string {
 		"%d changes at the provider, %d refreshes, %d repeats, %d requests delivered twice, %d out of order; "+
 		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them, longest until mended %s), %d with foreign edits, %d with clocks apart, %d with reads that lag; "+
 		"%d runs with a shop, %d writes taken and %d refused there by their digests; "+
-		"%d runs with a Linode, %d with an Octavia, %d with failover IPs, %d with a bridge, %d changes there and %d requests that outlasted the window; "+
+		"%d runs with a Linode, %d with an Octavia, %d with failover IPs, %d with a bridge, %d with an HAProxy, %d with programs, %d with a fence (%d old masters fenced), %d changes there and %d requests that outlasted the window; "+
+		"%d runs with a pool of leases, %d grants, %d writes under them, %d refused by their tokens, %d answers about tokens; "+
 		"%d switchovers asked for, %d of them led to a failover; "+
 		"%d masters left elsewhere by a late rebase; slowest from a calm switch to its entry %s, from the last fault to right %s and to settled %s",
 		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Retried, f.Claims, f.TakenOver, f.InDoubt, short(f.LongestDoubt),
@@ -74,7 +76,8 @@ func (t *total) String() string {
 		f.Changes, f.Refreshes, f.Repeats, f.Twice, f.OutOfOrder,
 		f.Outlasted, f.Stale, f.Duplicates, short(f.SlowestMend), f.Foreign, f.Apart, f.Lagging,
 		f.Shops, f.ShopChanges, f.ShopRefused,
-		f.Linodes, f.Octavias, f.IPs, f.Hooks, f.SideChanges, f.SideLate, f.Asked, f.AskedLed,
+		f.Linodes, f.Octavias, f.IPs, f.Hooks, f.Balancers, f.Scripts, f.Fences, f.Fenced, f.SideChanges, f.SideLate,
+		f.Pools, f.Grants, f.Commits, f.FencedOff, f.Checks, f.Asked, f.AskedLed,
 		f.Differs, short(f.SlowestCalm), short(f.SlowestRight), short(f.Slowest))
 }
 
@@ -102,7 +105,7 @@ func (r *run) count(state fsm.State, log []decided, deeds []deed, p ovh.Proof) {
 	}
 	f.Outlasted, f.Foreign, f.Apart = one(r.outlasted(deeds)), one(r.anyEdited()), one(len(r.plan.Clocks) > 0)
 	for _, s := range r.plan.Sides {
-		*map[string]*int{"linode": &f.Linodes, "octavia": &f.Octavias, "ip": &f.IPs, "hook": &f.Hooks}[s.Name]++
+		*map[string]*int{"linode": &f.Linodes, "octavia": &f.Octavias, "ip": &f.IPs, "hook": &f.Hooks, balancerHost: &f.Balancers, scriptHost: &f.Scripts, fenceName: &f.Fences}[s.Name]++
 	}
 	f.Lagging, f.NoQuorum = one(r.plan.ReadLag > 0), one(len(r.quorums) > 0)
 }

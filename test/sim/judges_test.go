@@ -16,7 +16,7 @@ func TestSideJudge(t *testing.T) {
 	claim := func(n fsm.Number, seconds int) *grant {
 		id := of(n)
 		return &grant{
-			action: fsm.Action{ID: id.Action("linode"), For: id, Step: fsm.Step{Name: "linode"}}, act: 5 * time.Second,
+			action: fsm.Action{ID: id.Action("linode"), For: id, Step: fsm.Step{Name: "linode", Target: "linode"}}, act: 5 * time.Second,
 			by: entry{at: at(seconds), author: &process{}},
 		}
 	}
@@ -86,4 +86,41 @@ func checksOf(r *run) (names []string) {
 		names = append(names, f.Check)
 	}
 	return names
+}
+
+// TestFenceJudge: the judge of fenced nodes sees a transaction that nobody
+// claimed, and one on the master.
+func TestFenceJudge(t *testing.T) {
+	began, id := time.Now(), fsm.FailoverID{Master: "cache", Number: 1}
+	claim := &grant{
+		action: fsm.Action{ID: id.Action("fence~1"), For: id, Version: "aa", Step: fsm.Step{Name: "fence~1", Target: fenceName}},
+		by:     entry{at: began, author: &process{}},
+	}
+	find := func(asked fsm.FailoverID) (fsm.Failover, bool) {
+		return fsm.Failover{ID: id, From: "a", To: "b"}, asked == id
+	}
+	good := fencing{master: "cache", node: "a", to: "b", replid: "aa", at: began.Add(time.Second)}
+	for name, c := range map[string]struct {
+		change func(*fencing)
+		want   []string
+	}{
+		"as it should be":  {change: func(*fencing) {}},
+		"of another life":  {change: func(f *fencing) { f.replid = "bb" }, want: []string{"fence orphans"}},
+		"to another":       {change: func(f *fencing) { f.to = "c" }, want: []string{"fence orphans"}},
+		"another node":     {change: func(f *fencing) { f.node = "c" }, want: []string{"fence orphans"}},
+		"before its claim": {change: func(f *fencing) { f.at = began.Add(-time.Second) }, want: []string{"fence orphans"}},
+		"on the master":    {change: func(f *fencing) { f.truth = true }, want: []string{"fence of the master"}},
+	} {
+		r := &run{plan: &plan{}, story: newStory(), figures: &figures{}}
+		w := good
+		c.change(&w)
+		r.fencings([]fencing{w}, find, []*grant{claim})
+		var got []string
+		for _, f := range r.fails {
+			got = append(got, f.Check)
+		}
+		if !slices.Equal(got, c.want) || r.figures.Fenced != 1 {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
 }

@@ -250,11 +250,11 @@ func (s *stream) lose()          { s.change(func() { s.chunks, s.lost = nil, tru
 
 func (s *stream) write(p []byte) (n int, err error) {
 	s.hub.mu.Lock()
-	delay := s.hub.latency + s.hub.link(s.from, s.to).delay
+	delay, told := s.hub.latency+s.hub.link(s.from, s.to).delay, s.hub.link(s.to, s.from).blocks == 0
 	s.hub.mu.Unlock()
 	s.change(func() {
 		switch {
-		case s.lost:
+		case s.lost, s.err != nil && !told: // the word that the other end is gone has not come through
 			n = len(p)
 		case s.err != nil:
 			err = syscall.EPIPE

@@ -27,6 +27,7 @@ type plan struct {
 	Knobs           ovh.Knobs
 	Shop            *shopPlan  `json:",omitempty"`
 	Sides           []sidePlan `json:",omitempty"`
+	Pool            *poolPlan  `json:",omitempty"`
 	Events          []event
 	Fuse            *fuse
 }
@@ -85,6 +86,7 @@ func draw(seed uint64) *plan {
 	d.unsettled()
 	d.shop()
 	d.sides()
+	d.lines()
 	d.clocks()
 	end := d.switches()
 	for range d.r.IntN(6) {
@@ -94,6 +96,7 @@ func draw(seed uint64) *plan {
 		d.rare()
 	}
 	d.asks(end)
+	d.pool(end)
 	slices.SortStableFunc(p.Events, func(a, b event) int { return cmp.Compare(a.At, b.At) })
 	return p
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/pointsman/pointsman/actuators"
+	actleases "github.com/pointsman/pointsman/actuators/leases"
 	actovh "github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	actshop "github.com/pointsman/pointsman/actuators/shopify"
@@ -35,6 +36,7 @@ type process struct {
 	node     *cluster.Node
 	executor *executor.Executor
 	sights   *sights
+	counter  *counter // nil: the run has no pool
 	cancel   context.CancelCauseFunc
 	work     sync.WaitGroup
 	up       atomic.Bool // started: crash points count
@@ -74,6 +76,10 @@ func (r *run) begin(id string) (*process, error) {
 	e.ClockRate = p.clock.rate
 	e.Journal, e.Kinds, e.Logger = r.bug.journal(&desk{Node: p.node, p: p}), r.bug.kinds(p.kinds()), r.story.logger(id)
 	p.executor, p.sights = executor.New(e), newSights(p)
+	if err := p.serveLeases(); err != nil {
+		p.end.kill(reset)
+		return nil, err
+	}
 	p.node.SetHandover(p.handOver)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	p.cancel = cancel
@@ -110,7 +116,7 @@ func (p *process) kinds() actuators.Kinds {
 	dial.Dial = dialer(p.end, provider)
 	shop := actshop.New(actshop.Config{Dial: dialer(p.end, shopHost), Getenv: func(string) string { return shopToken }})
 	kinds := sideKinds(p)
-	maps.Copy(kinds, actuators.Kinds{actovh.Name: actovh.New(dial), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop})
+	maps.Copy(kinds, actuators.Kinds{actovh.Name: actovh.New(dial), setting.Name: setting.Kind{}, actleases.Name: actleases.Kind{}, actshop.Name: shop, actshop.TargetName: shop})
 	return kinds
 }
 

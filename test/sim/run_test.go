@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -45,6 +46,7 @@ type run struct {
 	shop       *shopify.Sim // nil: none
 	shopServer *http.Server
 	sides      []*side
+	crew       *crew // nil: no pool
 	ledger     *ledger
 	fuse       *fuse
 	sees       map[string]*atomic.Bool
@@ -171,7 +173,7 @@ func (r *run) startProvider() error {
 	if err := r.startShop(); err != nil {
 		return err
 	}
-	return r.startSides()
+	return errors.Join(r.startSides(), r.startCrew())
 }
 
 func dialer(e *endpoint, host string) func(context.Context, string, string) (net.Conn, error) {
@@ -194,6 +196,9 @@ func (r *run) play() {
 	if err := r.declare(); err != nil {
 		r.fail("harness", "spec: %v", err)
 		return
+	}
+	if r.crew != nil {
+		r.crew.begin(began)
 	}
 	var events sync.WaitGroup
 	over := make(chan struct{})
@@ -289,6 +294,9 @@ func (r *run) close() {
 	r.mu.Lock()
 	r.ending = true
 	r.mu.Unlock()
+	if r.crew != nil {
+		r.crew.dismiss()
+	}
 	for _, p := range r.all() {
 		p.crash(reset)
 	}
@@ -372,7 +380,7 @@ func (r *run) unquiet() (why []string) {
 	if r.edge.coming() > 0 {
 		why = append(why, "a second delivery is under way")
 	}
-	return append(append(why, r.shopComing()...), r.sidesComing()...)
+	return append(append(append(why, r.shopComing()...), r.sidesComing()...), r.crewComing(state)...)
 }
 
 func (r *run) gone(id string) bool {

@@ -17,6 +17,7 @@ type redis struct {
 	mu      sync.Mutex
 	masters map[string]*master
 	changed chan struct{}
+	fences  *fences // nil: nobody fences; it hears of each promotion
 }
 
 type master struct {
@@ -81,6 +82,9 @@ func (r *redis) change(id string, f func(m *master)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f(r.masters[id])
+	if r.fences != nil {
+		r.fences.follow(id, r.masters[id].promoted)
+	}
 	close(r.changed)
 	r.changed = make(chan struct{})
 }

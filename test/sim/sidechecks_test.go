@@ -15,8 +15,18 @@ import (
 // only when the value stood; and in the end every object is where its master is.
 func (r *run) sided(state fsm.State, log []decided) {
 	claims, spoilt := grants(log), map[string][]time.Time{}
+	r.fenced(state, claims)
 	for _, s := range r.sides {
+		if s.fences != nil {
+			continue
+		}
 		r.sideWrites(state, s, claims, spoilt)
+		for _, m := range r.plan.Masters {
+			if s.forgot != nil {
+				key := s.name + "/" + m.ID
+				spoilt[key] = append(spoilt[key], s.forgot(m.ID)...)
+			}
+		}
 	}
 	for _, d := range log {
 		c, ok := d.Command.(fsm.Settle)
@@ -45,7 +55,7 @@ func (r *run) spoiltBefore(d decided, at []time.Time) bool {
 }
 
 // sideObject is the key of an action's object in run.sideValues.
-func sideObject(a fsm.Action) string { return a.Step.Name + "/" + string(a.For.Master) }
+func sideObject(a fsm.Action) string { return string(a.Step.Target) + "/" + string(a.For.Master) }
 
 // sideWrites judges the writes of one side, and notes when one landed that had
 // outlasted its window.
@@ -53,7 +63,7 @@ func (r *run) sideWrites(state fsm.State, s *side, claims []*grant, spoilt map[s
 	highest, spoiled := map[fsm.MasterID]fsm.Number{}, map[fsm.MasterID]bool{}
 	changes, actions := map[fsm.FailoverID]int{}, map[fsm.FailoverID]map[fsm.ActionID]bool{}
 	for _, g := range claims {
-		if g.action.Step.Name != s.name {
+		if g.action.Step.Target != fsm.TargetID(s.name) {
 			continue
 		}
 		if actions[g.action.For] == nil {
@@ -74,7 +84,7 @@ func (r *run) sideWrites(state fsm.State, s *side, claims []*grant, spoilt map[s
 			continue
 		}
 		id := w.of.Master
-		spoiled[id] = spoiled[id] || late
+		spoiled[id] = spoiled[id] || late || s.forgot != nil && slices.ContainsFunc(s.forgot(string(id)), w.effect.After)
 		if late {
 			r.figures.SideLate++
 			spoilt[s.name+"/"+string(id)] = append(spoilt[s.name+"/"+string(id)], w.landed())
@@ -98,7 +108,7 @@ func (r *run) sideWrites(state fsm.State, s *side, claims []*grant, spoilt map[s
 func newestTo(state fsm.State, s *side, w sideWrite, claims []*grant) (n fsm.Number) {
 	for _, g := range claims {
 		f, ok := state.Failover(g.action.For)
-		if ok && g.action.Step.Name == s.name && f.ID.Master == w.of.Master && f.To == w.to && !g.by.at.After(w.came) {
+		if ok && g.action.Step.Target == fsm.TargetID(s.name) && f.ID.Master == w.of.Master && f.To == w.to && !g.by.at.After(w.came) {
 			n = max(n, f.ID.Number)
 		}
 	}
@@ -109,7 +119,7 @@ func newestTo(state fsm.State, s *side, w sideWrite, claims []*grant) (n fsm.Num
 // came, and says whether the write outlasted that claim's window.
 func (r *run) sideLate(s *side, w sideWrite, claims []*grant) (late, owned bool) {
 	for _, g := range claims {
-		if g.action.Step.Name != s.name || g.action.For != w.of || g.by.at.After(w.came) {
+		if g.action.Step.Target != fsm.TargetID(s.name) || g.action.For != w.of || g.by.at.After(w.came) {
 			continue
 		}
 		owned = true
@@ -123,6 +133,9 @@ func (r *run) sideLate(s *side, w sideWrite, claims []*grant) (late, owned bool)
 func (r *run) sidesWrong(state fsm.State) (list []failure) {
 	for _, s := range r.sides {
 		for i, m := range r.plan.Masters {
+			if s.fences != nil {
+				continue
+			}
 			a, ok := newestAction(state, m, s.name)
 			if !ok {
 				continue

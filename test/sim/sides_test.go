@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -23,13 +24,19 @@ type side struct {
 	name    string // of its step, its target and its host
 	target  string // its line in the spec
 	step    func(i int, m masterPlan) string
-	handler http.Handler
+	handler http.Handler // or
+	line    liner
 	value   func(i int, m masterPlan) fsm.Address // where the object of the i-th master is; empty: at no candidate
 	writes  func() []sideWrite                    // those that were carried out, in order
 	close   func()
 
+	forgot func(master string) []time.Time // when it lost its objects by itself; nil: it never does
+	calm   func()                          // it does not any more
+
+	fences *fences // instead of value and writes: it is judged by rules of its own
+
 	edge   *sideEdge
-	server *http.Server
+	server io.Closer
 }
 
 // sideWrite is a write that a side carried out.
@@ -98,6 +105,22 @@ func (d drawer) sides() {
 	}
 }
 
+// lines draws an HAProxy, the world of a node's programs and a fence, each for a
+// part of the seeds and from a stream of its own too.
+func (d drawer) lines() {
+	for i, name := range []string{balancerHost, scriptHost, fenceName} {
+		d.r = rand.New(rand.NewPCG(d.p.Seed, 0x6c696e6573+uint64(i)))
+		if d.chance(75) {
+			continue
+		}
+		s := sidePlan{Name: name, Draw: d.r.Uint64()}
+		for range d.r.IntN(6) {
+			s.Faults = append(s.Faults, d.sideFault())
+		}
+		d.p.Sides = append(d.p.Sides, s)
+	}
+}
+
 func (d drawer) sideFault() sideFault {
 	f := sideFault{
 		Write: d.chance(70), Skip: d.r.IntN(8), Count: pick(d.r, 1, 1, 2, 4),
@@ -137,11 +160,8 @@ func (e *sideEdge) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		e.next.ServeHTTP(got, again)
 		return got
 	}
-	f, struck := e.strike(q.Method != http.MethodGet)
-	if struck {
-		defer e.over()
-	}
-	switch f.Do {
+	got, do := pass(e, q.Method != http.MethodGet, carry)
+	switch do {
 	case sideRefuses:
 		http.Error(w, "<html>bad gateway</html>", http.StatusBadGateway)
 		return
@@ -149,8 +169,28 @@ func (e *sideEdge) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "", http.StatusTooManyRequests)
 		return
-	case sideLoses:
+	case sideFails:
+		http.Error(w, "<html>time-out</html>", http.StatusGatewayTimeout)
+		return
+	case sideLoses, sideCuts:
 		panic(http.ErrAbortHandler)
+	}
+	for name, values := range got.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(got.Code)
+	_, _ = w.Write(got.Body.Bytes())
+}
+
+// pass carries a request out as its fault says, and gives what it came to.
+func pass[T any](e *sideEdge, write bool, carry func() T) (got T, do sideDeed) {
+	f, struck := e.strike(write)
+	if struck {
+		defer e.over()
+	}
+	switch f.Do {
+	case sideRefuses, sideBusy, sideLoses:
+		return got, f.Do
 	case sideLate:
 		came := time.Now()
 		time.Sleep(f.For)
@@ -158,23 +198,14 @@ func (e *sideEdge) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		e.held[time.Now()] = came
 		e.mu.Unlock()
 	}
-	got := carry()
+	got = carry()
 	switch f.Do {
-	case sideFails:
-		http.Error(w, "<html>time-out</html>", http.StatusGatewayTimeout)
-		return
-	case sideCuts:
-		panic(http.ErrAbortHandler)
 	case sideSlow:
 		time.Sleep(f.For)
 	case sideTwice:
 		e.again(func() { carry() }, f.For)
 	}
-	for name, values := range got.Header() {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(got.Code)
-	_, _ = w.Write(got.Body.Bytes())
+	return got, f.Do
 }
 
 // again carries a request out once more; nobody gets its answer.
@@ -247,8 +278,12 @@ func (r *run) startSides() error {
 			return fmt.Errorf("side %s: %w", plan.Name, err)
 		}
 		r.sides = append(r.sides, s)
+		if s.name == fenceName {
+			s.fences = newFences(r, plan.Draw)
+			r.redis.fences = s.fences
+		}
 		s.edge = &sideEdge{run: r, next: s.handler, faults: slices.Clone(plan.Faults), held: map[time.Time]time.Time{}}
-		if s.server, err = r.serve(s.name, s.edge); err != nil {
+		if s.server, err = r.serveSide(s); err != nil {
 			return err
 		}
 	}
@@ -270,7 +305,27 @@ func (r *run) healSides() {
 		s.edge.mu.Lock()
 		s.edge.faults = nil
 		s.edge.mu.Unlock()
+		if s.calm != nil {
+			s.calm()
+		}
 	}
+}
+
+// sideHosts are the hosts at which they answer.
+func (r *run) sideHosts() (list []string) {
+	for _, s := range r.sides {
+		if s.fences == nil {
+			list = append(list, s.name)
+			continue
+		}
+		for _, m := range r.plan.Masters {
+			for _, address := range m.Candidates {
+				host, _, _ := net.SplitHostPort(address)
+				list = append(list, host)
+			}
+		}
+	}
+	return list
 }
 
 // sidesComing lists what is still on its way at them.
@@ -288,6 +343,9 @@ func (r *run) sideValues() map[string]fsm.Address {
 	out := map[string]fsm.Address{}
 	for _, s := range r.sides {
 		for i, m := range r.plan.Masters {
+			if s.fences != nil {
+				continue
+			}
 			out[s.name+"/"+m.ID] = s.value(i, m)
 		}
 	}
@@ -301,9 +359,16 @@ func inOrder[C any](calls []C, order func(C) int64) []C {
 	return calls
 }
 
-// sideSteps and sideTargets are their part of the spec.
-func (p *plan) sideSteps(t testing.TB, i int, m masterPlan) (text string) {
+// sideSteps and sideTargets are their part of the spec; a fence has a stage of
+// its own, before the cutover.
+func (p *plan) sideSteps(t testing.TB, i int, m masterPlan, fence bool) (text string) {
 	for _, s := range p.Sides {
+		if fence != (s.Name == fenceName) {
+			continue
+		}
+		if fence {
+			text = "      - stage: fence\n        steps:\n"
+		}
 		text += fmt.Sprintf("          - {name: %s, target: %s, timeout: %s, %s}\n", s.Name, s.Name, p.Act, p.side(t, s).step(i, m))
 	}
 	return text

@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -13,10 +15,13 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/actuators"
+	actcommand "github.com/pointsman/pointsman/actuators/command"
+	acthaproxy "github.com/pointsman/pointsman/actuators/haproxy"
 	acthook "github.com/pointsman/pointsman/actuators/httpcall"
 	actlinode "github.com/pointsman/pointsman/actuators/linode"
 	actoctavia "github.com/pointsman/pointsman/actuators/octavia"
 	actip "github.com/pointsman/pointsman/actuators/ovhip"
+	actfence "github.com/pointsman/pointsman/actuators/redisfence"
 	"github.com/pointsman/pointsman/fsm"
 	"github.com/pointsman/pointsman/test/clouds/linode"
 	"github.com/pointsman/pointsman/test/clouds/octavia"
@@ -42,6 +47,12 @@ func newSide(s sidePlan, p *plan) (*side, error) {
 		return ipSide(r, p)
 	case "hook":
 		return hookSide(r, p), nil
+	case balancerHost:
+		return balancerSide(r, p), nil
+	case scriptHost:
+		return scriptSide(r, p), nil
+	case fenceName:
+		return fenceSide(p), nil
 	}
 	return nil, fmt.Errorf("%q: %w", s.Name, errNoSide)
 }
@@ -53,6 +64,9 @@ func sideKinds(p *process) actuators.Kinds {
 	var linodes actlinode.Config
 	var pools actoctavia.Config
 	var hooks acthook.Config
+	var balancers acthaproxy.Config
+	var fences actfence.Config
+	scripts := actcommand.Config{May: func(string) error { return nil }}
 	if p != nil {
 		env := func(name string) string {
 			return map[string]string{
@@ -63,10 +77,15 @@ func sideKinds(p *process) actuators.Kinds {
 		ip = actip.Config{Dial: dialer(p.end, "ip"), Getenv: env}
 		linodes = actlinode.Config{Dial: dialer(p.end, "linode"), Getenv: env}
 		pools = actoctavia.Config{Dial: dialer(p.end, "octavia"), Getenv: env}
+		balancers = acthaproxy.Config{Dial: dialer(p.end, balancerHost)}
+		scripts.Run = p.program
+		fences.Dial = func(ctx context.Context, _, address string) (net.Conn, error) { return p.end.Dial(ctx, address) }
 		hooks = acthook.Config{Dial: dialer(p.end, "hook"), Getenv: env}
 	}
 	return actuators.Kinds{
 		actip.Name: actip.New(ip), actlinode.Name: actlinode.New(linodes), actoctavia.Name: actoctavia.New(pools), acthook.Name: acthook.New(hooks),
+		acthaproxy.Name: acthaproxy.New(balancers), actcommand.Name: actcommand.New(scripts),
+		actfence.Name: actfence.New(fences),
 	}
 }
 

@@ -180,7 +180,10 @@ func (p *process) lead(ctx context.Context, term fsm.Term) error {
 	p.tell("leads term %d", term)
 	p.sights.setOffice(&office{ctx: ctx, term: term})
 	defer p.sights.setOffice(nil)
+	var counts sync.WaitGroup
+	counts.Go(func() { p.count(ctx, term) })
 	err := p.executor.Run(ctx, term)
+	counts.Wait()
 	p.tell("term %d is over: %v", term, context.Cause(ctx))
 	return err
 }

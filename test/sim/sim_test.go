@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/pointsman/pointsman/actuators"
+	actleases "github.com/pointsman/pointsman/actuators/leases"
 	actovh "github.com/pointsman/pointsman/actuators/ovh"
 	"github.com/pointsman/pointsman/actuators/setting"
 	actshop "github.com/pointsman/pointsman/actuators/shopify"
@@ -53,21 +54,24 @@ func compile(t testing.TB, p *plan) fsm.Spec {
 			policy = ", foreign: stuck"
 		}
 		fmt.Fprintf(&b, "  - id: %s\n    sentinel: {name: %s, addresses: [\"10.9.0.1:26379\"]}\n    candidates: [%s]\n    plan:\n", m.ID, m.ID, strings.Join(candidates, ", "))
+		b.WriteString(p.sideSteps(t, i, m, true))
 		fmt.Fprintf(&b, "      - stage: cutover\n        steps:\n          - {name: lb, target: lb-par, timeout: %s, ovh_iplb: {frontend: %d, farms: {%s}%s}}\n", p.Act, m.Frontend, strings.Join(farms, ", "), policy)
 		fmt.Fprintf(&b, "      - stage: announce\n        steps:\n          - {name: url, setting: {key: redis/%s/url, value: \"redis://{{.New}}\"}}\n", m.ID)
 		b.WriteString(p.shopStep(m))
-		b.WriteString(p.sideSteps(t, i, m))
+		b.WriteString(p.sideSteps(t, i, m, false))
+		b.WriteString(p.poolStep(m))
 	}
 	fmt.Fprintf(&b, "targets:\n  lb-par: {hold: %s, rate: %d, ovh_iplb: {endpoint: %q, service: %s, credentials: \"env:OVH\"}}\n", p.Hold, p.Rate, apiURL, service)
 	b.WriteString(p.shopTarget())
 	b.WriteString(p.sideTargets(t))
+	b.WriteString(p.poolSpec())
 	spec, _, err := config.ParseSpec("spec.yaml", []byte(b.String()))
 	if err != nil {
 		t.Fatalf("spec of seed %d: %v\n%s", p.Seed, err, b.String())
 	}
 	shop := actshop.New(actshop.Config{})
 	kinds := sideKinds(nil)
-	maps.Copy(kinds, actuators.Kinds{actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}, actshop.Name: shop, actshop.TargetName: shop})
+	maps.Copy(kinds, actuators.Kinds{actovh.Name: actovh.New(actovh.Config{}), setting.Name: setting.Kind{}, actleases.Name: actleases.Kind{}, actshop.Name: shop, actshop.TargetName: shop})
 	made, problems := coordinator.Compile(spec, kinds)
 	if len(problems) > 0 {
 		t.Fatalf("spec of seed %d: %v", p.Seed, problems)

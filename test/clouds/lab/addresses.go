@@ -31,8 +31,15 @@ type Coordinator struct {
 type Providers struct {
 	OVH     Provided   `json:"ovh"`
 	Shopify *ShopPlace `json:"shopify,omitempty"` // with Options.Shopify
-	HTTP    string     `json:"http,omitempty"`    // with Options.All: URL of the endpoint
-	Command string     `json:"command,omitempty"` // the same: path of the script
+	HTTP    string     `json:"http,omitempty"`    // URL of the endpoint
+	Command string     `json:"command,omitempty"` // path of the script
+	HAProxy *Proxied   `json:"haproxy,omitempty"`
+}
+
+// Proxied is HAProxy in front of the Redis master.
+type Proxied struct {
+	Runtime string `json:"runtime"` // unix:/PATH of the runtime API, as the spec names it
+	Socket  string `json:"socket"`  // path at which clients of Redis connect
 }
 
 // Provided is one simulated service.
@@ -61,8 +68,14 @@ func (l *Lab) Addresses(ctx context.Context) (a Addresses, leader string) {
 	if l.Shop != nil {
 		a.Providers.Shopify = &ShopPlace{URL: l.Shop.URL, Token: l.Shop.Token}
 	}
-	if o := l.Others; o != nil {
-		a.Providers.HTTP, a.Providers.Command = o.Hook.URL, o.Script.Program
+	if h := l.Others.Hook; h != nil {
+		a.Providers.HTTP = h.URL
+	}
+	if s := l.Others.Script; s != nil {
+		a.Providers.Command = s.Program
+	}
+	if b := l.Others.HAProxy; b != nil {
+		a.Providers.HAProxy = &Proxied{Runtime: b.Runtime, Socket: b.Socket}
 	}
 	if n, err := l.Nodes.Leader(ctx); err == nil {
 		leader = n.id

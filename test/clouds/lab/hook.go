@@ -38,17 +38,6 @@ type Hook struct {
 	faults []Hurt
 }
 
-// Hurt is what goes wrong with the next deed at a provider of the lab.
-type Hurt string
-
-// The faults.
-const (
-	HurtNone   Hurt = ""       // nothing
-	HurtBefore Hurt = "before" // it is refused in words that do not say for good
-	HurtAfter  Hurt = "after"  // it is carried out, and the answer says otherwise
-	HurtLost   Hurt = "lost"   // it is carried out, and there is no answer
-)
-
 // hookSecretFile is in the lab's folder.
 const hookSecretFile = "hook.secret"
 
@@ -85,6 +74,12 @@ func (h *Hook) Break(list ...Hurt) {
 	h.faults = append(h.faults, list...)
 }
 
+func (h *Hook) mend() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = nil
+}
+
 // Deeds are the events that it carried out, in order, and how many requests were
 // not signed by who knows the secret.
 func (h *Hook) Deeds() (list []Deed, forged int) {
@@ -100,22 +95,52 @@ func (h *Hook) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if q.Method == http.MethodHead {
 		return // the probe of the target, which is not signed
 	}
-	if !h.signed(q.Header, body) {
+	hurt := HurtNone
+	if q.Method == http.MethodPost && h.signed(q.Header, body) {
+		hurt = h.hurt()
+	}
+	switch hurt {
+	case HurtBefore:
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return
+	case HurtCut:
+		panic(http.ErrAbortHandler)
+	case HurtDelay:
+		time.Sleep(hurtDelay)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case !h.signed(q.Header, body):
 		h.forged++
 		http.Error(w, "signature", http.StatusUnauthorized)
-		return
-	}
-	if q.Method != http.MethodPost {
+	case q.Method != http.MethodPost:
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]string{"value": h.value, "marker": h.marker})
-		return
+	default:
+		h.post(w, q.Header.Get("Idempotency-Key"), body, hurt)
 	}
-	h.post(w, q.Header.Get("Idempotency-Key"), body)
+}
+
+func (h *Hook) hurt() Hurt {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.faults) == 0 {
+		return HurtNone
+	}
+	next := h.faults[0]
+	h.faults = h.faults[1:]
+	return next
+}
+
+// holds is the value that stands.
+func (h *Hook) holds() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.value
 }
 
 func (h *Hook) signed(head http.Header, body []byte) bool {
@@ -125,15 +150,7 @@ func (h *Hook) signed(head http.Header, body []byte) bool {
 }
 
 // post carries an event out. The caller holds mu.
-func (h *Hook) post(w http.ResponseWriter, key string, body []byte) {
-	hurt := HurtNone
-	if len(h.faults) > 0 {
-		hurt, h.faults = h.faults[0], h.faults[1:]
-	}
-	if hurt == HurtBefore {
-		http.Error(w, "not now", http.StatusServiceUnavailable)
-		return
-	}
+func (h *Hook) post(w http.ResponseWriter, key string, body []byte, hurt Hurt) {
 	var e struct {
 		Action, Marker, Value string
 		Number                uint64

@@ -22,12 +22,13 @@ type Lab struct {
 	Redis    *redis.Lab
 	Recorder *redis.Recorder
 	Cloud    *Cloud
-	Shop     *Shop   // nil without Options.Shopify
-	Others   *Others // nil without Options.All
+	Shop     *Shop // nil without Options.Shopify
+	Others   Others
 	Nodes    *Nodes
 	Watch    *Watch
-	Writer   *Writer // nil with Options.Quiet
-	Spec     string  // path of the spec as applied
+	Writer   *Writer  // nil with Options.Quiet
+	Spec     string   // path of the spec as applied
+	Missing  []string // what Options.All left out, and what to install for it
 
 	opt      Options
 	dir      string
@@ -117,7 +118,7 @@ func (l *Lab) processes(ctx context.Context, s sampled) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return l.cloud(s)
+	return l.cloud(ctx, s)
 }
 
 func (l *Lab) startRedis(ctx context.Context, name string) error {
@@ -136,7 +137,7 @@ func (l *Lab) startRedis(ctx context.Context, name string) error {
 	return err
 }
 
-func (l *Lab) cloud(s sampled) (err error) {
+func (l *Lab) cloud(ctx context.Context, s sampled) (err error) {
 	nodes, sentinels := addresses(l.Redis.Redis()), addresses(l.Redis.Sentinels())
 	if l.Cloud, err = startCloud(s, nodes); err != nil {
 		return err
@@ -158,32 +159,26 @@ func (l *Lab) cloud(s sampled) (err error) {
 	if err != nil {
 		return err
 	}
-	list, err := l.besides()
+	list, err := l.besides(ctx, nodes[0])
 	if err != nil {
 		return err
 	}
-	if text, err = announce(text, list); err != nil {
+	if text, err = announce(text, append(list, steps(l.opt.Pools)...)); err != nil {
 		return err
 	}
+	if l.opt.All {
+		if text, err = share(text); err != nil {
+			return err
+		}
+	}
+	if l.opt.Fence {
+		if text, err = fence(text); err != nil {
+			return err
+		}
+	}
+	text = declare(text, l.master, l.opt.Pools)
 	l.Spec = filepath.Join(l.dir, "spec.yaml")
 	return os.WriteFile(l.Spec, []byte(text), 0o600)
-}
-
-// besides starts the providers beside the load balancer.
-func (l *Lab) besides() (list []addition, err error) {
-	if l.opt.Shopify {
-		if l.Shop, err = startShop(l.dir); err != nil {
-			return nil, fmt.Errorf("start the simulated shop: %w", err)
-		}
-		list = append(list, l.Shop.addition(l.opt.Rate))
-	}
-	if l.opt.All {
-		if l.Others, err = startOthers(l.dir); err != nil {
-			return nil, err
-		}
-		list = append(list, l.Others.Hook.addition(l.opt.Rate), l.Others.Script.addition(l.opt.Rate))
-	}
-	return list, nil
 }
 
 func addresses(nodes []redis.Node) []string {
@@ -272,9 +267,7 @@ func (l *Lab) Close() error {
 		if l.Shop != nil {
 			l.err = errors.Join(l.err, l.Shop.Sim.Close())
 		}
-		if l.Others != nil {
-			l.err = errors.Join(l.err, l.Others.close())
-		}
+		l.err = errors.Join(l.err, l.Others.close())
 		l.err = errors.Join(l.err, l.removeFiles())
 	})
 	return l.err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -41,16 +42,29 @@ type Options struct {
 	// Reach, if set, is told the addresses of Redis, Sentinels and provider, as
 	// the spec names them, before a coordinator is.
 	Reach func(redis, sentinels []string, provider string) error
-	// Shopify adds a simulated shop and a stage that tells it.
+	// Besides are providers beside OVH, and a stage of their own that tells them.
+	Besides []Kind
+	// Fence puts a stage before the cutover that makes the old master a replica.
+	Fence bool
+	// Shopify adds a simulated shop to Besides.
 	Shopify bool
-	// All adds the shop and one provider of every other kind that this machine
-	// can play: an endpoint (http) and a script (command).
+	// All makes them Kinds; HAProxy only where the machine has it, otherwise
+	// Lab.Missing says what to install.
 	All bool
+	// Pools are pools of partitions that the spec declares; not with All, which has one of its own.
+	Pools []Shared
 	// Quiet leaves out the writing client.
 	Quiet bool
 	// Events is told what happens, in the order of arrival, by one call at a
 	// time. nil: nobody is told.
 	Events func(Event)
+}
+
+// Shared is a pool of partitions.
+type Shared struct {
+	Name  string
+	Spec  string // its fields but the master, as YAML: "partitions: 16, ttl: 2s"
+	Moved bool   // it depends on the master: a step of the last stage moves it
 }
 
 // Site is where a coordinator lives.
@@ -105,7 +119,12 @@ func (o Options) withDefaults() (Options, error) {
 	if info, err := os.Stat(o.Pointsman); err != nil || !info.Mode().IsRegular() {
 		return o, fmt.Errorf("%w at %s", ErrNoProgram, o.Pointsman)
 	}
-	o.Shopify = o.Shopify || o.All
+	if o.Shopify {
+		o.Besides = append(slices.Clone(o.Besides), Shopify)
+	}
+	if o.All {
+		o.Besides = Kinds()
+	}
 	if o.Rate == 0 {
 		o.Rate = DefaultRate
 	}

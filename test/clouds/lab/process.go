@@ -24,6 +24,8 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrNoProgram is returned when the pointsman program is not found.
 	ErrNoProgram = errors.New("no pointsman program")
+	// ErrNoKind is returned when Options.Besides names what no lab has.
+	ErrNoKind = errors.New("no such kind of provider")
 )
 
 // spawner starts processes from one locked OS thread: the kernel sends the

@@ -5,46 +5,53 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// Script is a program of the kind "command" with its check: it keeps the
-// master's address in a file, and writes each time that it does into a journal.
+// Script is a program of the kind "command" with its check. It keeps the master's
+// address in a journal, whose last line is what stands: a run that is killed has
+// written it whole or not at all.
 type Script struct {
 	Program, Check string // paths
 	dir            string
 }
 
-// scriptText is the program. A line of the file "faults" is used up by each run.
+// scriptText is the program. A line of the file "faults" is used up by each run,
+// of which there is one at a time: that of a dead leader may still go on.
 const scriptText = `#!/bin/sh
 set -eu
-cd '%s'
+cd 'DIR'
+exec 9> lock
+flock 9
 hurt=""
 if [ -s faults ]; then hurt=$(head -n 1 faults); tail -n +2 faults > faults.new; mv faults.new faults; fi
 if [ "$hurt" = before ]; then echo "not now"; exit 1; fi
-echo "$POINTSMAN_ACTION $(cut -d ' ' -f 1 value) $POINTSMAN_NEW" >> journal
-echo "$POINTSMAN_NEW $POINTSMAN_MARKER" > value.new
-mv value.new value
+if [ "$hurt" = cut ]; then kill -9 $$; fi
+if [ "$hurt" = delay ]; then sleep SECONDS; fi
+was=$(tail -n 1 journal | cut -d ' ' -f 3)
+echo "$POINTSMAN_ACTION ${was:-none} $POINTSMAN_NEW $POINTSMAN_MARKER" >> journal
 if [ "$hurt" = after ]; then exit 22; fi
 if [ "$hurt" = lost ]; then kill -9 $$; fi
 `
 
 const scriptCheckText = `#!/bin/sh
 set -eu
-cd '%s'
-cut -s -d ' ' -f 2- value
-[ "$(cut -d ' ' -f 1 value)" = "$POINTSMAN_NEW" ]
+cd 'DIR'
+tail -n 1 journal | cut -s -d ' ' -f 4-
+[ "$(tail -n 1 journal | cut -s -d ' ' -f 3)" = "$POINTSMAN_NEW" ]
 `
 
 func newScript(dir string) (*Script, error) {
 	s := &Script{dir: filepath.Join(dir, "script")}
 	s.Program, s.Check = filepath.Join(s.dir, "reconfig.sh"), filepath.Join(s.dir, "check.sh")
 	err := os.Mkdir(s.dir, 0o700)
-	for name, text := range map[string]string{"value": "none\n", "journal": "", "faults": ""} {
+	for name, text := range map[string]string{"journal": "", "faults": ""} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
 	}
+	fill := strings.NewReplacer("DIR", s.dir, "SECONDS", strconv.Itoa(int(hurtDelay.Seconds())))
 	for path, text := range map[string]string{s.Program: scriptText, s.Check: scriptCheckText} {
-		err = errors.Join(err, os.WriteFile(path, []byte(fmt.Sprintf(text, s.dir)), 0o700)) //nolint:gosec // a program has to be executable
+		err = errors.Join(err, os.WriteFile(path, []byte(fill.Replace(text)), 0o700)) //nolint:gosec // a program has to be executable
 	}
 	return s, err
 }
@@ -71,6 +78,21 @@ func (s *Script) Break(list ...Hurt) error {
 	return errors.Join(err, f.Close())
 }
 
+// mend takes the faults away in one step, a run may be reading them.
+func (s *Script) mend() error {
+	fresh := filepath.Join(s.dir, "faults.none")
+	return errors.Join(os.WriteFile(fresh, nil, 0o600), os.Rename(fresh, filepath.Join(s.dir, "faults")))
+}
+
+// holds is the value that stands.
+func (s *Script) holds() (string, error) {
+	deeds, err := s.Deeds()
+	if err != nil || len(deeds) == 0 {
+		return "", err
+	}
+	return deeds[len(deeds)-1].After, nil
+}
+
 // Deeds are the runs that wrote, in order.
 func (s *Script) Deeds() (list []Deed, err error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, "journal"))
@@ -79,7 +101,7 @@ func (s *Script) Deeds() (list []Deed, err error) {
 	}
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
-		if len(f) != 3 {
+		if len(f) < 3 {
 			return nil, fmt.Errorf("journal of the script: %q", line)
 		}
 		list = append(list, Deed{Action: f[0], Before: f[1], After: f[2]})

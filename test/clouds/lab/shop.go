@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -43,6 +44,24 @@ func startShop(dir string) (*Shop, error) {
 		return nil, errors.Join(err, sim.Close())
 	}
 	return s, nil
+}
+
+func (s *Shop) hurt(h Hurt) error {
+	f := shopify.Fault{Op: shopify.OpWrite}
+	switch h {
+	case HurtBefore:
+		f.Status = http.StatusServiceUnavailable
+	case HurtCut:
+		f.Do = shopify.DoDrop
+	case HurtDelay:
+		f.Do, f.Delay = shopify.DoDelay, hurtDelay
+	case HurtAfter:
+		f.When, f.Status = shopify.After, http.StatusInternalServerError
+	case HurtLost:
+		f.When, f.Do = shopify.After, shopify.DoDrop
+	}
+	_, err := s.Sim.AddFault(f)
+	return err
 }
 
 // addition is the step that tells the shop, and its target.

@@ -33,3 +33,19 @@ func TestShopIsDeclared(t *testing.T) {
 		t.Errorf("step %v, target %v", step, shop)
 	}
 }
+
+// TestFenceIsDeclared: a stage of its own before the cutover.
+func TestFenceIsDeclared(t *testing.T) {
+	text, err := fence(samples.Spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := config.ParseSpec("spec.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	step := spec.Masters[0].Plan[0].Steps[0]
+	if step.GetRedisFence() == nil || step.GetName() != FenceStep || spec.Targets[step.Target].GetRedisFence() == nil || spec.Masters[0].Plan[1].GetStage() != "cutover" {
+		t.Errorf("plan %v", spec.Masters[0].Plan)
+	}
+}

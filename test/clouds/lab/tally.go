@@ -106,21 +106,55 @@ func (l *Lab) Tallies(ctx context.Context) (list []Tally, err error) {
 		Provider: "ovh", Changes: p.FrontendChanges, Done: done, Duplicates: p.Duplicates, Stale: p.Stale, Lost: p.Lost, Orphans: p.Orphans, Details: p.Details,
 	})
 	if l.Shop != nil {
-		list = append(list, l.Shop.tally(of("shopify")))
+		list = append(list, l.Shop.tally(of(string(Shopify))))
 	}
-	if l.Others == nil {
-		return list, nil
+	if h := l.Others.Hook; h != nil {
+		deeds, forged := h.Deeds()
+		t := tally(string(HTTP), deeds, of("hook"))
+		if forged > 0 {
+			t.count(&t.Orphans, "%d requests with a wrong signature", forged)
+		}
+		list = append(list, t)
 	}
-	hooked, forged := l.Others.Hook.Deeds()
-	hook := tally("http", hooked, of("hook"))
-	if forged > 0 {
-		hook.count(&hook.Orphans, "%d requests with a wrong signature", forged)
+	if s := l.Others.Script; s != nil {
+		deeds, err := s.Deeds()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, tally(string(Command), deeds, of("script")))
 	}
-	scripted, err := l.Others.Script.Deeds()
-	if err != nil {
-		return nil, err
+	if b := l.Others.HAProxy; b != nil {
+		deeds, err := b.Deeds()
+		if err != nil {
+			return nil, err
+		}
+		log := of(balancerStep)
+		list = append(list, tally(string(HAProxy), shared(deeds, log), log))
 	}
-	return append(list, hook, tally("command", scripted, of("script"))), nil
+	return list, nil
+}
+
+// shared gives the changes that are told as those of a step's own action, of
+// which a repair may have made the later ones, each to the next action of the
+// failover that the log has a claim of.
+func shared(deeds []Deed, log []*pointsmanv1.Action) []Deed {
+	repairs := map[string][]string{}
+	for _, a := range log {
+		if base, _, is := strings.Cut(a.Id, "~"); is && a.Attempts > 0 {
+			repairs[base] = append(repairs[base], a.Id)
+		}
+	}
+	changed, out := map[string]int{}, slices.Clone(deeds)
+	for i, d := range deeds {
+		if d.Before == d.After {
+			continue
+		}
+		if n := changed[d.Action]; n > 0 && n <= len(repairs[d.Action]) {
+			out[i].Action = repairs[d.Action][n-1]
+		}
+		changed[d.Action]++
+	}
+	return out
 }
 
 func (s *Shop) tally(log []*pointsmanv1.Action) Tally {
