@@ -17,7 +17,8 @@
 //   - not this program, however that ends: the guard finds no more orders to come,
 //     and kills the group;
 //   - not the guard: the kernel kills the command with it (Linux), and this program
-//     the rest of the group.
+//     the rest of the group, unless the guard was killed in the moment between
+//     the command's start and its report of it.
 //
 // What it cannot do: stop a process that has left its group (setsid), or take
 // back what the command has sent. A sink that compares the token can.

@@ -217,16 +217,23 @@ func TestDiesWithItsHolder(t *testing.T) {
 	}
 }
 
-// The guard is not needed to end the command.
+// The guard is not needed to end the command, once it has said that it runs.
 func TestDiesWithItsGuard(t *testing.T) {
-	j := begin(t, patience, family)
-	j.out.wait(t, "self ")
-	if err := syscall.Kill(j.out.pid(t, "guard "), syscall.SIGKILL); err != nil {
+	var out output
+	w, err := start(Lease{}, Command{Args: []string{"sh", "-c", family}, Out: &out, Err: &out})
+	if err != nil {
 		t.Fatal(err)
 	}
-	j.finish(t, 128+int(syscall.SIGKILL), nil)
-	gone(t, j.out.pid(t, "self "))
-	gone(t, j.child(t))
+	child := out.pid(t, "child ")
+	if err := w.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.end()
+	if w.code != 128+int(syscall.SIGKILL) {
+		t.Errorf("code %d", w.code)
+	}
+	gone(t, out.pid(t, "self "))
+	gone(t, child)
 }
 
 // A service that is told to stop as a whole tells the guard, too, which stays.
@@ -237,6 +244,23 @@ func TestGuardStays(t *testing.T) {
 	}
 	close(j.drain)
 	j.finish(t, 3, ErrHandover)
+}
+
+// A terminal is never read: in another group than the terminal's a command would
+// be stopped by that, with the lease in hand.
+func TestReadsNoTerminal(t *testing.T) {
+	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer pty.Close()
+	var out output
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errLost)
+	defer cancel()
+	end, err := Run(ctx, Lease{}, Command{Args: []string{"sh", "-c", "cat; echo done"}, In: pty, Out: &out, Err: &out, Grace: time.Second})
+	if err != nil || end.Cut != nil || end.Code != 0 || out.String() != "done\n" {
+		t.Errorf("%+v, %v: %q", end, err, &out)
+	}
 }
 
 func TestDoesNotStart(t *testing.T) {
