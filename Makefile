@@ -28,6 +28,9 @@ ARGS ?=
 SEEDS ?= 1000
 FROM ?= 1
 
+# `make sim POOLS=all` has workers with leases in each seed, not in a quarter.
+POOLS ?=
+
 TOOLS := $(CURDIR)/bin/tools
 BUF := $(TOOLS)/buf
 GOLANGCI := $(TOOLS)/golangci-lint
@@ -72,10 +75,10 @@ test: need-go need-redis need-haproxy need-samples ## all tests, then those that
 	$(GO) test $(VCS) -timeout $(TIMEOUT) ./...
 	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
 
-sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 FROM=1)
+sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 FROM=1 POOLS=all)
 	@mkdir -p bin
 	$(GO) test $(VCS) -c -o bin/sim.test ./test/sim
-	cd test/sim && ../../bin/sim.test -test.run '^TestSim$$' -test.timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)
+	cd test/sim && ../../bin/sim.test -test.run '^TestSim$$' -test.timeout $(SIM_TIMEOUT) -sim.seeds=$(SEEDS) -sim.from=$(FROM)$(if $(POOLS), -sim.pools)
 
 chaos: need-go need-redis need-haproxy ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" ALSO=http,haproxy KILLS=60 MOVES=20 MATRIX=FILE)
 	@mkdir -p bin

@@ -39,6 +39,7 @@ type Renewal struct {
 	Key     string // as it stands in the log
 	Held    []fsm.LeaseItem
 	Uptime  time.Duration // by the worker's clock; 0: not told
+	Leaving bool          // it comes to its end, and is given nothing more
 }
 
 // Renewed is the answer to a renewal.
@@ -88,13 +89,18 @@ func (s leaseService) OpenSession(ctx context.Context, req *pointsmanv1.OpenSess
 	return &pointsmanv1.OpenSessionResponse{Header: c.header, Session: sessionMessage(v), Ttl: durationpb.New(v.TTL)}, nil
 }
 
-// CloseSession answers a repeat with the first answer, so the key is held against
-// the session only while there is one.
+// CloseSession answers a repeat with the first answer. For that the log is asked
+// to close nothing: a number that is no session's may be one a moment later.
 func (s leaseService) CloseSession(ctx context.Context, req *pointsmanv1.CloseSessionRequest) (*pointsmanv1.CloseSessionResponse, error) {
-	if _, err := s.speaker(ctx, req.GetSession(), req.GetKey(), req.GetRequestId() != ""); err != nil {
+	cmd := fsm.CloseSessions{How: fsm.LeftByItself}
+	v, known, err := s.speaker(ctx, req.GetSession(), req.GetKey())
+	switch {
+	case err == nil:
+		cmd.Sessions = []fsm.SessionID{v.ID}
+	case known || req.GetRequestId() == "":
 		return nil, err
 	}
-	c, err := s.commit(ctx, req, fsm.CloseSessions{How: fsm.LeftByItself, Sessions: []fsm.SessionID{fsm.SessionID(req.GetSession())}})
+	c, err := s.commit(ctx, req, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -102,26 +108,26 @@ func (s leaseService) CloseSession(ctx context.Context, req *pointsmanv1.CloseSe
 }
 
 // speaker finds the session that a worker speaks for. A session's key never
-// changes, so any state that has the session will do.
-func (s leaseService) speaker(ctx context.Context, id uint64, key string, repeat bool) (fsm.Session, error) {
+// changes, so any state that has the session will do. Known is false when there
+// is no such session, and nothing else is wrong.
+func (s leaseService) speaker(ctx context.Context, id uint64, key string) (v fsm.Session, known bool, err error) {
 	state, _ := s.cfg.Log.Watch()
-	v, ok := state.Session(fsm.SessionID(id))
-	if !ok {
+	v, known = state.Session(fsm.SessionID(id))
+	if !known {
 		fresh, _, err := s.readLinearizable(ctx)
 		if err != nil {
-			return v, err
+			return v, true, err
 		}
-		v, ok = fresh.Session(fsm.SessionID(id))
+		v, known = fresh.Session(fsm.SessionID(id))
 	}
-	switch {
-	case ok && subtle.ConstantTimeCompare([]byte(v.Key), []byte(keyHash(key))) == 1, !ok && repeat:
-		return v, nil
+	if !known || subtle.ConstantTimeCompare([]byte(v.Key), []byte(keyHash(key))) != 1 {
+		err = noSession(id)
 	}
-	return v, noSession(id)
+	return v, known, err
 }
 
 func (s leaseService) Release(ctx context.Context, req *pointsmanv1.ReleaseRequest) (*pointsmanv1.ReleaseResponse, error) {
-	v, err := s.speaker(ctx, req.GetSession(), req.GetKey(), false)
+	v, _, err := s.speaker(ctx, req.GetSession(), req.GetKey())
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +201,7 @@ func (s leaseService) CheckToken(ctx context.Context, req *pointsmanv1.CheckToke
 func (s leaseService) Renew(ctx context.Context, req *pointsmanv1.RenewRequest) (*pointsmanv1.RenewResponse, error) {
 	r, err := s.cfg.Leases.Renew(ctx, Renewal{
 		Session: fsm.SessionID(req.GetSession()), Key: keyHash(req.GetKey()), Held: itemsOf(req.GetHeld()), Uptime: req.GetUptime().AsDuration(),
+		Leaving: req.GetLeaving(),
 	})
 	switch {
 	case errors.Is(err, ErrNoSession):

@@ -161,6 +161,22 @@ func TestASessionIsItsWorkersAlone(t *testing.T) {
 	}
 }
 
+// A number that is nobody's yet may be a session's by the time that the log comes
+// to it: who guesses it ends nothing.
+func TestNobodyEndsASessionToCome(t *testing.T) {
+	w := newPool(t, 1, Limits{})
+	guess := uint64(fsm.TokenOf(w.now().Generation(), w.now().Index()+1))
+	var victim uint64
+	w.nodes["n1"].before = func() {
+		victim = uint64(w.must(fsm.OpenSession{Pool: "work", Worker: "w1", Key: keyHash(keyOne)}).Token)
+	}
+	_, err := w.leases("n1").CloseSession(t.Context(), &pointsmanv1.CloseSessionRequest{Session: guess, Key: keyTwo, RequestId: "guess"})
+	wantError(t, err, codes.NotFound, ReasonNotFound)
+	if _, ok := w.now().Session(fsm.SessionID(victim)); !ok || victim != guess {
+		t.Errorf("session %d, guessed as %d, is there: %v", victim, guess, ok)
+	}
+}
+
 func TestRevokeLease(t *testing.T) {
 	w := newPool(t, 2, Limits{})
 	ctx, c := t.Context(), w.leases("n2")

@@ -45,6 +45,7 @@ type node struct {
 	frozen   bool       // applies nothing
 	thinks   fsm.NodeID // who leads, when it is wrong about that
 	forget   bool       // loses the next answer after it was logged
+	before   func()     // the next proposal; nil: nothing
 	fail     error      // of the operator
 	sight    Sight
 	hints    []string
@@ -206,12 +207,15 @@ func (n *node) Watch() (fsm.State, <-chan struct{}) {
 // Propose implements Log.
 func (n *node) Propose(ctx context.Context, cmd fsm.Command, id fsm.CommandID, actor string) (fsm.Answer, error) {
 	n.tape.mu.Lock()
-	lead, lose := n.tape.lead, n.forget
-	n.forget = false
+	lead, lose, before := n.tape.lead, n.forget, n.before
+	n.forget, n.before = false, nil
 	n.proposed = append(n.proposed, id)
 	n.tape.mu.Unlock()
 	if lead == "" {
 		return fsm.Answer{}, ErrNoQuorum
+	}
+	if before != nil {
+		before()
 	}
 	answer := n.tape.apply(cmd, id, actor)
 	if lose {

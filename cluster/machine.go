@@ -60,7 +60,7 @@ func (m *machine) Apply(l *raft.Log) any {
 	next, answer := state.Apply(e)
 	m.publish(next, func() {
 		m.bytes += uint64(len(l.Data))
-		m.stamp(answer)
+		m.stamp(e.Command, answer)
 		if waiter, ok := m.waiting[e.ID]; ok {
 			waiter <- answer // buffered, and removed at once: never blocks
 			delete(m.waiting, e.ID)
@@ -94,14 +94,14 @@ func (m *machine) publish(s fsm.State, also func()) {
 
 // stamp notes when this process applied the claims of an answer. A repeated
 // answer does not make its claims younger.
-func (m *machine) stamp(a fsm.Answer) {
+func (m *machine) stamp(c fsm.Command, a fsm.Answer) {
 	now := time.Now()
 	mark := func(t fsm.Token) {
 		if _, ok := m.stamps[t]; !ok {
 			m.stamps[t] = now
 		}
 	}
-	if a.Token != 0 {
+	if a.Token != 0 && c.Kind() == fsm.KindClaim { // others' tokens have no window
 		mark(a.Token)
 	}
 	for _, c := range a.Claims {

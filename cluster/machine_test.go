@@ -21,6 +21,8 @@ func TestRepeatIsNotYounger(t *testing.T) {
 			ID: "cache", Candidates: []fsm.Candidate{{Address: "a:1"}, {Address: "b:1"}},
 			Plan: []fsm.Stage{{Steps: []fsm.Step{{Name: "url", Kind: "setting", Object: "setting/url", Class: fsm.InLog}}}},
 		}}}
+		pooled := spec
+		pooled.Pools = []fsm.PoolSpec{{ID: "work", Partitions: 1, TTL: time.Second}}
 		index := uint64(0)
 		apply := func(id fsm.CommandID, c fsm.Command) fsm.Answer {
 			index++
@@ -48,6 +50,12 @@ func TestRepeatIsNotYounger(t *testing.T) {
 		}
 		if at, ok := m.applied(first.Claims[0].Token); !ok || !at.Equal(began) {
 			t.Errorf("the claim became %v younger", at.Sub(began))
+		}
+		stamps := len(m.stamps)
+		apply("", fsm.PutSpec{Spec: pooled, IfRevision: 1})
+		apply("", fsm.OpenSession{Pool: "work", Worker: "w", Key: "k"})
+		if len(m.stamps) != stamps {
+			t.Error("a token that has no window is stamped")
 		}
 	})
 }

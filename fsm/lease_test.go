@@ -88,6 +88,12 @@ func TestLease_CapacityIsKept(t *testing.T) {
 		t.Error(got)
 	}
 	b.refused(ErrLimit, GrantLeases{Term: 1, Pool: "work", Grants: []Grant{{3, w}}})
+	for asked, want := range map[int]int{0: MaxPartitions, 100: 100, MaxPartitions + 1: MaxPartitions} { // the pool may grow
+		v, _ := b.state.Session(SessionID(b.must(OpenSession{Pool: "work", Worker: "w", Capacity: asked, Key: "k"}).Token))
+		if v.Capacity != want {
+			t.Errorf("capacity %d is kept as %d, want %d", asked, v.Capacity, want)
+		}
+	}
 }
 
 func TestLease_RepeatGetsTheFirstAnswer(t *testing.T) {

@@ -26,11 +26,11 @@ func (c OpenSession) apply(s State, e Entry) (State, Answer) {
 		return refused(s, refuse(ErrLimit, "%d sessions (at most %d)", s.sessions.Len(), MaxSessions))
 	}
 	token := TokenOf(s.generation, e.Index)
-	if c.Capacity <= 0 || c.Capacity > spec.Partitions {
+	if c.Capacity <= 0 { // the pool may grow
 		c.Capacity = MaxPartitions
 	}
 	return s.withSession(Session{
-		ID: SessionID(token), Pool: c.Pool, Worker: c.Worker, Zone: c.Zone, Capacity: c.Capacity, Key: c.Key, TTL: spec.TTL,
+		ID: SessionID(token), Pool: c.Pool, Worker: c.Worker, Zone: c.Zone, Capacity: min(c.Capacity, MaxPartitions), Key: c.Key, TTL: spec.TTL,
 		Actor: e.Actor, Clock: s.clock, Wall: e.Wall, Index: e.Index,
 	}), Answer{Token: token}
 }

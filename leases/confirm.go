@@ -40,15 +40,10 @@ func (o *office) confirm(ctx context.Context) error {
 // and batch.
 func (o *office) judge(s fsm.State, r *waiter, holdings map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease, now time.Time) (Confirmed, error) {
 	v, ok := s.Session(r.Session)
-	if !ok || subtle.ConstantTimeCompare([]byte(v.Key), []byte(r.Key)) != 1 {
+	if !ok || !speaksFor(v, r.Key) {
 		return Confirmed{}, ErrNoSession
 	}
-	o.heard[v.ID] = now
-	o.compare(v, r)
-	if !o.greeted[v.ID] {
-		o.greeted[v.ID] = true
-		o.dirty[v.Pool] = true
-	}
+	o.hear(v, r, now)
 	if holdings[v.Pool] == nil {
 		holdings[v.Pool] = holdingsOf(s, v.Pool)
 	}
@@ -64,6 +59,25 @@ func (o *office) judge(s fsm.State, r *waiter, holdings map[fsm.PoolID]map[fsm.S
 		}
 	}
 	return c, nil
+}
+
+// hear notes that a worker lives. One that is new, was quiet, or comes to its end
+// changes what its pool should look like.
+func (o *office) hear(v fsm.Session, r *waiter, now time.Time) {
+	if !o.greeted[v.ID] || o.leaving[v.ID] != r.Leaving || now.Sub(o.heard[v.ID]) >= quiet(v.TTL) {
+		o.dirty[v.Pool] = true
+	}
+	o.heard[v.ID], o.greeted[v.ID] = now, true
+	delete(o.awaited, v.ID)
+	if delete(o.leaving, v.ID); r.Leaving {
+		o.leaving[v.ID] = true
+	}
+	o.compare(v, r)
+}
+
+// speaksFor reports whether the key is the session's.
+func speaksFor(v fsm.Session, key string) bool {
+	return subtle.ConstantTimeCompare([]byte(v.Key), []byte(key)) == 1
 }
 
 func holdingsOf(s fsm.State, id fsm.PoolID) map[fsm.SessionID][]fsm.Lease {

@@ -228,7 +228,7 @@ func TestTenThousandComeBackAtOnce(t *testing.T) {
 			t.Errorf("answered after %s with %d barriers", took, passed)
 		}
 		d.engine.mu.Lock()
-		d.engine.waiting = make([]*waiter, MaxWaiting)
+		d.engine.waiting.all = make([]*waiter, MaxWaiting)
 		d.engine.mu.Unlock()
 		if _, err := d.renew(t.Context(), Renewal{}); !errors.Is(err, ErrFull) {
 			t.Errorf("one too many: %v", err)

@@ -11,8 +11,31 @@ import (
 	"github.com/pointsman/pointsman/leases/assign"
 )
 
-// act proposes everything that is due. An error means that the term is over.
+// actRounds is how often act looks again at what it has brought about: a session
+// that ends locks its partitions, a lock that is over frees them, and what is
+// free is granted.
+const actRounds = 4
+
+// act proposes everything that is due, and what falls due by it. An error means
+// that the term is over.
 func (o *office) act(ctx context.Context, s fsm.State, now time.Time) error {
+	for range actRounds {
+		commands := o.owed(s, now)
+		if len(commands) == 0 {
+			return nil
+		}
+		if err := o.propose(ctx, commands); err != nil {
+			return err
+		}
+		s, _ = o.Journal.Watch()
+		now = time.Now()
+		o.look(s, now)
+	}
+	return nil
+}
+
+// owed is everything that is due now.
+func (o *office) owed(s fsm.State, now time.Time) []fsm.Command {
 	commands := o.expiries(s, now)
 	commands = append(commands, o.moves(s, now)...)
 	if now.Sub(o.planned) >= planAgain {
@@ -22,15 +45,22 @@ func (o *office) act(ctx context.Context, s fsm.State, now time.Time) error {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(o.dirty)) {
-		commands = append(commands, o.plan(s, id, now)...)
-	}
-	clear(o.dirty)
-	for _, c := range commands {
-		answer, err := o.Journal.ProposeAs(ctx, o.term, c)
-		if err != nil {
-			return fmt.Errorf("propose %s: %w", c.Kind(), err)
+		if o.settling(s, id, now) {
+			continue // it stays dirty
 		}
-		if err := answer.Err(); err != nil { // the state has moved on since; the next look sees how
+		commands = append(commands, o.plan(s, id, now)...)
+		delete(o.dirty, id)
+	}
+	return commands
+}
+
+func (o *office) propose(ctx context.Context, commands []fsm.Command) error {
+	answers, err := o.Journal.ProposeAll(ctx, o.term, commands...)
+	if err != nil {
+		return fmt.Errorf("propose %d lease commands: %w", len(commands), err)
+	}
+	for i, c := range commands {
+		if err := answers[i].Err(); err != nil { // the state has moved on since; the next look sees how
 			o.Logger.Debug("lease command refused", "kind", c.Kind().String(), "term", uint64(o.term), "error", err)
 			continue
 		}
@@ -44,12 +74,14 @@ func (o *office) late(d time.Duration) time.Duration {
 	return d + d*skewPercent/100 + o.Grace
 }
 
-// expiries ends the sessions that were not heard of for their ttl.
+// expiries ends the sessions that were not heard of for their ttl. One whose
+// renewal waits for a barrier is heard of: a log that is slow to answer is not its
+// worker's silence.
 func (o *office) expiries(s fsm.State, now time.Time) []fsm.Command {
 	c := fsm.CloseSessions{Term: o.term, How: fsm.LeftBehind}
 	for id, at := range o.heard {
 		v, ok := s.Session(id)
-		if ok && now.Sub(at) >= o.late(v.TTL) && len(c.Sessions) < fsm.MaxLeaseItems {
+		if ok && now.Sub(at) >= o.late(v.TTL) && !o.waits(id) && len(c.Sessions) < fsm.MaxLeaseItems {
 			c.Sessions = append(c.Sessions, id)
 		}
 	}
@@ -98,7 +130,7 @@ func (o *office) next(spec fsm.PoolSpec, v sighting) (fsm.LeaseMove, time.Durati
 	case v.lapsed:
 		return fsm.MoveUnlock, spec.LockDelay
 	default:
-		return fsm.MoveUnlock, max(spec.LockDelay, o.late(v.ttl))
+		return fsm.MoveUnlock, o.late(v.ttl) + spec.LockDelay
 	}
 }
 
@@ -127,9 +159,28 @@ func (o *office) plan(s fsm.State, id fsm.PoolID, now time.Time) (commands []fsm
 	return commands
 }
 
+// quiet is how long a worker may be silent before it is given nothing more: its
+// renewals come at least three times in a ttl.
+func quiet(ttl time.Duration) time.Duration { return ttl * 2 / 5 }
+
+// settling reports whether a new leader has still to hear from workers that were
+// there before it, and waits for them: those that come back first must not be
+// given everybody's share, and the dead must not be given any.
+func (o *office) settling(s fsm.State, id fsm.PoolID, now time.Time) bool {
+	if len(o.awaited) == 0 {
+		return false
+	}
+	for _, v := range s.Sessions(id) {
+		if o.awaited[v.ID] && now.Sub(o.began) < quiet(v.TTL) {
+			return true
+		}
+	}
+	return false
+}
+
 // scene is a pool as package assign wants it. A worker is known by its name, and
-// by its session too where two of a name are there. One that has been silent for
-// half its ttl, or was never heard of, is given nothing.
+// by its session too where two of a name are there. One that is quiet, was never
+// heard of, or comes to its end is given nothing.
 func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Pool, []assign.Worker, map[string]fsm.SessionID) {
 	pool := assign.Pool{Partitions: spec.Partitions, Held: map[int]string{}, Draining: map[int]string{}, Locked: map[int]bool{}, Moves: spec.Moves}
 	names, sessions := map[fsm.SessionID]string{}, map[string]fsm.SessionID{}
@@ -137,10 +188,10 @@ func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Po
 	for _, v := range s.Sessions(spec.ID) {
 		name := v.Worker
 		if _, taken := sessions[name]; taken {
-			name = fmt.Sprintf("%s#%d", v.Worker, v.ID)
+			name = fmt.Sprintf("%s %d", v.Worker, v.ID) // no worker's name has a blank
 		}
 		names[v.ID], sessions[name] = name, v.ID
-		if o.greeted[v.ID] && now.Sub(o.heard[v.ID]) < v.TTL/2 {
+		if o.greeted[v.ID] && !o.leaving[v.ID] && now.Sub(o.heard[v.ID]) < quiet(v.TTL) {
 			workers = append(workers, assign.Worker{ID: name, Zone: v.Zone, Capacity: v.Capacity})
 		}
 	}

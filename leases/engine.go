@@ -21,14 +21,17 @@ type Journal interface {
 	// Confirm passes a barrier in the given term and gives the state after it. An
 	// error means that nothing was confirmed: the term is over, or ctx ended.
 	Confirm(ctx context.Context, term fsm.Term) (fsm.State, error)
-	// ProposeAs proposes in the given term and waits for the answer. An error
-	// means that the outcome is unknown and the term is over or ending.
-	ProposeAs(ctx context.Context, term fsm.Term, c fsm.Command) (fsm.Answer, error)
+	// ProposeAll proposes in the given term, in order, and waits for the answers.
+	// An error means that the outcome is unknown and the term is over or ending.
+	ProposeAll(ctx context.Context, term fsm.Term, commands ...fsm.Command) ([]fsm.Answer, error)
 }
 
 // Bounds and defaults.
 const (
 	MaxWaiting   = fsm.MaxSessions        // renewals that wait for a barrier
+	maxOfSession = 4                      // of them, those of one session
+	maxStrangers = 1024                   // of them, those of sessions that this node does not know
+	maxNamed     = 2 * fsm.MaxLeases      // grants that they name, together
 	DefaultEvery = 200 * time.Millisecond // between two barriers, and between two looks at what is due
 	DefaultGrace = 250 * time.Millisecond // a worker needs a moment to stop
 	skewPercent  = 5                      // that clock rates may differ by
@@ -43,7 +46,8 @@ var (
 	// ErrNoSession is returned for a session that has ended, or with a key that is
 	// not its own: its worker stops all work.
 	ErrNoSession = errors.New("no such session")
-	// ErrFull is returned when MaxWaiting renewals wait already.
+	// ErrFull is returned when too many renewals wait already, of all workers or of
+	// this one.
 	ErrFull = errors.New("too many renewals wait")
 )
 
@@ -64,7 +68,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	leading bool // Run is under way and takes renewals
-	waiting []*waiter
+	waiting queue
 	subs    map[fsm.SessionID]map[chan struct{}]struct{}
 	arrived chan struct{} // capacity 1: waiting is not empty
 }
@@ -75,6 +79,7 @@ type Renewal struct {
 	Key     string // SHA-256, in hex, of the key that it was opened with
 	Held    []fsm.LeaseItem
 	Uptime  time.Duration // of the worker, by its own clock, when it sent this; 0: not told
+	Leaving bool          // it comes to its end, and is given nothing more
 }
 
 // Confirmed is the answer to a renewal.
@@ -108,6 +113,14 @@ type outcome struct {
 	err error
 }
 
+// queue is the renewals that wait.
+type queue struct {
+	all       []*waiter
+	of        map[fsm.SessionID]int
+	strangers int
+	named     int
+}
+
 // New makes an engine. It starts nothing.
 func New(c Config) *Engine {
 	if c.Logger == nil {
@@ -126,7 +139,7 @@ func New(c Config) *Engine {
 // Errors: ErrNotLeading, ErrNoSession, ErrFull, or ctx's.
 func (e *Engine) Renew(ctx context.Context, r Renewal) (Confirmed, error) {
 	w := &waiter{Renewal: r, at: time.Now(), answer: make(chan outcome, 1)}
-	if err := e.enqueue(w); err != nil {
+	if err := e.admit(w); err != nil {
 		e.meters.renewed(err)
 		return Confirmed{}, err
 	}
@@ -140,16 +153,38 @@ func (e *Engine) Renew(ctx context.Context, r Renewal) (Confirmed, error) {
 	}
 }
 
-func (e *Engine) enqueue(w *waiter) error {
+// admit queues a renewal, unless its key is wrong as far as this node knows: so
+// nobody keeps another's session alive by it, or crowds workers out.
+func (e *Engine) admit(w *waiter) error {
+	if !e.Leading() {
+		return ErrNotLeading
+	}
+	s, _ := e.Journal.Watch()
+	v, known := s.Session(w.Session)
+	if known && !speaksFor(v, w.Key) {
+		return ErrNoSession
+	}
+	return e.enqueue(w, known)
+}
+
+func (e *Engine) enqueue(w *waiter, known bool) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	q := &e.waiting
 	switch {
 	case !e.leading:
 		return ErrNotLeading
-	case len(e.waiting) >= MaxWaiting:
+	case len(q.all) >= MaxWaiting || q.of[w.Session] >= maxOfSession || q.named+len(w.Held) > maxNamed || !known && q.strangers >= maxStrangers:
 		return ErrFull
 	}
-	e.waiting = append(e.waiting, w)
+	if q.of == nil {
+		q.of = map[fsm.SessionID]int{}
+	}
+	if !known {
+		q.strangers++
+	}
+	q.all, q.named = append(q.all, w), q.named+len(w.Held)
+	q.of[w.Session]++
 	select {
 	case e.arrived <- struct{}{}:
 	default:
@@ -161,9 +196,16 @@ func (e *Engine) enqueue(w *waiter) error {
 func (e *Engine) take() []*waiter {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	batch := e.waiting
-	e.waiting = nil
+	batch := e.waiting.all
+	e.waiting = queue{}
 	return batch
+}
+
+// waits reports whether a renewal of the session waits.
+func (e *Engine) waits(id fsm.SessionID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.waiting.of[id] > 0
 }
 
 // lead opens the queue, or closes it and sends those who wait away.

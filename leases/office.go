@@ -29,7 +29,10 @@ type office struct {
 	*Engine
 	term    fsm.Term
 	heard   map[fsm.SessionID]time.Time // the barrier that confirmed it last
-	greeted map[fsm.SessionID]bool      // it has renewed, or was there before this term
+	greeted map[fsm.SessionID]bool      // it has renewed in this term
+	awaited map[fsm.SessionID]bool      // it was there before this term, and has not renewed yet
+	leaving map[fsm.SessionID]bool      // it has said that it comes to its end
+	began   time.Time                   // the term
 	clocks  map[fsm.SessionID]reading   // of workers that tell theirs
 	seen    map[place]sighting          // partitions that drain or are locked
 	dirty   map[fsm.PoolID]bool         // to be planned
@@ -48,6 +51,7 @@ func (e *Engine) Run(ctx context.Context, term fsm.Term) error {
 	}
 	o := &office{
 		Engine: e, term: term, heard: map[fsm.SessionID]time.Time{}, greeted: map[fsm.SessionID]bool{},
+		awaited: map[fsm.SessionID]bool{}, leaving: map[fsm.SessionID]bool{},
 		seen: map[place]sighting{}, dirty: map[fsm.PoolID]bool{}, clocks: map[fsm.SessionID]reading{},
 	}
 	o.inherit(s, time.Now())
@@ -67,9 +71,10 @@ func ended(ctx context.Context, err error) error {
 // inherit gives every session its full ttl from this leader's barrier, and a
 // little more, drawn, so that they do not all run out at once.
 func (o *office) inherit(s fsm.State, now time.Time) {
+	o.began = now
 	for _, v := range s.Sessions("") {
 		o.heard[v.ID] = now.Add(rand.N(v.TTL/10 + 1)) //nolint:gosec // spreads, guards nothing
-		o.greeted[v.ID] = true
+		o.awaited[v.ID] = true
 	}
 	o.look(s, now)
 }
@@ -85,7 +90,8 @@ func (o *office) run(ctx context.Context) error {
 			if err := o.act(ctx, s, now); err != nil {
 				return err
 			}
-			o.acted = now // what it changed wakes us through changed
+			o.acted = time.Now() // what it changed wakes us through changed
+			continue
 		}
 		var arrived <-chan struct{}
 		if wait := o.asked.Add(o.Every).Sub(now); wait <= 0 {
@@ -188,6 +194,8 @@ func (o *office) lookAtSessions(s fsm.State, since uint64, now time.Time) (count
 		if !here[id] {
 			delete(o.heard, id)
 			delete(o.greeted, id)
+			delete(o.awaited, id)
+			delete(o.leaving, id)
 			delete(o.clocks, id)
 			gone[id] = true
 		}

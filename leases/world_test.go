@@ -22,6 +22,7 @@ type book struct {
 	cut     chan struct{}        // not nil: there is no quorum until it is closed
 	passed  int                  // barriers
 	slow    func() time.Duration // of an answer that a barrier has committed; nil: none is
+	lag     time.Duration        // of the next proposal
 	entries int
 }
 
@@ -73,17 +74,25 @@ func (b *book) barrier(term fsm.Term) (fsm.State, error) {
 	return b.state, nil
 }
 
-func (b *book) ProposeAs(ctx context.Context, term fsm.Term, c fsm.Command) (fsm.Answer, error) {
-	time.Sleep(2 * time.Millisecond)
+func (b *book) ProposeAll(ctx context.Context, term fsm.Term, commands ...fsm.Command) ([]fsm.Answer, error) {
+	b.mu.Lock()
+	lag := b.lag
+	b.lag = 0
+	b.mu.Unlock()
+	time.Sleep(2*time.Millisecond + lag)
 	if err := b.quorum(ctx); err != nil {
-		return fsm.Answer{}, err
+		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if term != b.term {
-		return fsm.Answer{}, errOver
+		return nil, errOver
 	}
-	return b.apply(c), nil
+	var answers []fsm.Answer
+	for _, c := range commands {
+		answers = append(answers, b.apply(c))
+	}
+	return answers, nil
 }
 
 func (b *book) apply(c fsm.Command) (a fsm.Answer) {
@@ -169,11 +178,12 @@ func (d *desk) lead() {
 // worker renews three times a ttl, releases what drains, and believes in what it
 // holds as a worker does: 0.9 of what it is told, from before it asked.
 type worker struct {
-	d    *desk
-	id   fsm.SessionID
-	name string
-	ttl  time.Duration // that it was told
-	mute atomic.Bool   // releases nothing
+	d       *desk
+	id      fsm.SessionID
+	name    string
+	ttl     time.Duration // that it was told
+	mute    atomic.Bool   // releases nothing
+	leaving atomic.Bool   // says that it comes to its end
 
 	held map[int]belief
 	quit chan struct{}
@@ -218,7 +228,7 @@ func (w *worker) stop() {
 
 func (w *worker) renew() error {
 	sent := time.Now()
-	r := Renewal{Session: w.id, Key: w.name}
+	r := Renewal{Session: w.id, Key: w.name, Leaving: w.leaving.Load()}
 	for n, b := range w.held {
 		r.Held = append(r.Held, fsm.LeaseItem{Number: n, Token: b.token})
 	}

@@ -30,6 +30,9 @@ var (
 	// ErrStopped is the cause of a handler's context that ended because the worker
 	// stops and the time to finish is over.
 	ErrStopped = errors.New("worker stops")
+	// ErrStuck is returned by Run when a handler did not return for Config.Stop after
+	// its lease was lost, though its partition was granted to this worker anew.
+	ErrStuck = errors.New("handler does not return")
 	// ErrConfig is returned by Run when a field of Config is missing or out of
 	// bounds.
 	ErrConfig = errors.New("config of a lease worker")
@@ -46,7 +49,8 @@ type Config struct {
 	Zone string
 	// Capacity is the most partitions that it takes, 0 to MaxCapacity; 0 is all.
 	Capacity int
-	// Margin is taken off each lease; 0 means DefaultMargin.
+	// Margin is taken off each lease; 0 means DefaultMargin. Half the pool's ttl is
+	// the most.
 	Margin time.Duration
 	// Stop is how long handlers may take to finish when the worker stops; 0 means
 	// DefaultStop.

@@ -47,6 +47,7 @@ type fake struct {
 	follows  bool  // is no leader: serves no stream
 	refuse   error // what every call but streams is answered
 	again    bool  // what is released is granted at once
+	leaving  bool  // the newest renewal said so
 }
 
 func newFake(t testing.TB, ttl time.Duration) *fake {
@@ -162,7 +163,7 @@ func (f *fake) Renew(_ context.Context, r *pointsmanv1.RenewRequest) (*pointsman
 func (f *fake) judge(r *pointsmanv1.RenewRequest) (*pointsmanv1.RenewResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.renewals = append(f.renewals, time.Now())
+	f.renewals, f.leaving = append(f.renewals, time.Now()), r.GetLeaving() || f.leaving
 	if r.GetSession() != f.session {
 		return nil, status.Error(codes.NotFound, "no such session")
 	}

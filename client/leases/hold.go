@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -21,6 +22,8 @@ type holding struct {
 	ended  bool // the handler has returned
 	fenced bool // nobody waits for its release
 	told   bool // its loss is in the log
+	lost   time.Time
+	awaits bool // a newer grant of its partition waits for its end
 }
 
 // past is what was taken up of a partition.
@@ -101,6 +104,7 @@ func (w *worker) assigned(a *pointsmanv1.Assignment, from moment) {
 		}
 	case h != nil:
 		h.fenced = h.lease.Token < a.GetToken()
+		h.awaits = h.fenced
 		w.lose(h, "a newer grant has replaced it")
 	case a.GetToken() <= w.past[p].token && !from.mono.After(w.past[p].given):
 	case a.GetToken() <= w.past[p].token || w.stopping || draining(a):
@@ -163,6 +167,9 @@ func (w *worker) returned(h *holding, err error) {
 func (w *worker) lose(h *holding, why string) {
 	err := h.lease.lose(why)
 	h.cancel(err)
+	if h.lost.IsZero() {
+		h.lost = time.Now()
+	}
 	if !h.told && !h.ended {
 		h.told = true
 		w.cfg.Log.Warn("lease lost", "partition", h.lease.Partition, "token", h.lease.Token, "error", err)
@@ -177,6 +184,9 @@ func (w *worker) expire() {
 			w.lose(h, "its time is over")
 		} else if w.overdue() && !h.ended {
 			h.cancel(ErrStopped)
+		}
+		if h.awaits && !h.ended && time.Since(h.lost) >= w.cfg.Stop {
+			w.stop(fmt.Errorf("%w: partition %d, %s after its lease of token %d was lost", ErrStuck, h.lease.Partition, w.cfg.Stop, h.lease.Token))
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -131,4 +133,10 @@ func final(err error) bool {
 	default:
 		return false
 	}
+}
+
+// jittered is a delay, or up to twice as long: workers that lost one node at the
+// same moment do not all come to the next at the same moment.
+func jittered(d time.Duration) time.Duration {
+	return d + rand.N(d) //nolint:gosec // spreads, guards nothing
 }

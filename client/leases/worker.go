@@ -19,7 +19,9 @@ import (
 // return when the lease's Draining is closed; the partition then goes to another
 // worker at once. One that returns ErrLost, since a sink has refused its token,
 // gives its lease up and is called again under the next grant. A handler that
-// returns unasked in any other way ends the worker.
+// returns unasked in any other way ends the worker. So does one that has not
+// returned Config.Stop after its lease was lost, once its partition is granted to
+// this worker again: others take over what it cannot.
 type Handler func(ctx context.Context, l *Lease) error
 
 // Connection is what a worker calls: what a client's Conn gives.
@@ -28,7 +30,7 @@ type Connection = grpc.ClientConnInterface
 // Run works for a pool until ctx ends or a handler returns unasked. It then asks
 // the other handlers to finish, gives them Config.Stop, and closes the session,
 // so that others take over at once. It returns when all handlers have: nil when
-// ctx has ended, the error of the handler that ended it, ErrConfig, or the
+// ctx has ended, the error of the handler that ended it, ErrStuck, ErrConfig, or the
 // cluster's word when asking again cannot help (no such pool, not allowed). While
 // nobody answers it goes on trying. Handlers see the values of ctx, not its end.
 //
@@ -159,6 +161,7 @@ func (w *worker) stop(err error) {
 	for _, h := range w.held {
 		h.lease.finish()
 	}
+	w.due = time.Now() // nothing more is granted once the cluster knows
 }
 
 // overdue reports whether the time to finish is over.
@@ -201,10 +204,13 @@ func (w *worker) opened(s *session, resp *pointsmanv1.OpenSessionResponse, err e
 		s.id, s.ttl = resp.GetSession().GetId(), resp.GetTtl().AsDuration()
 		w.session, w.due = s, time.Now()
 		w.cfg.Log.Info("session opened", "session", s.id, "ttl", s.ttl)
+		if most := scale(s.ttl, holdPart-owePart); w.cfg.Margin > most {
+			w.stop(fmt.Errorf("%w: a margin of %s leaves no time of the ttl of pool %s, %s: at most %s", ErrConfig, w.cfg.Margin, w.cfg.Pool, s.ttl, most))
+		}
 	case final(err):
 		w.stop(fmt.Errorf("open a session of pool %s: %w", w.cfg.Pool, err))
 	default:
-		w.openNext = time.Now().Add(openDelay)
+		w.openNext = time.Now().Add(jittered(openDelay))
 		w.cfg.Log.Warn("no session could be opened", "error", err)
 	}
 }
@@ -215,7 +221,7 @@ func (w *worker) renew() {
 		w.link = w.connect()
 	}
 	w.sequence++
-	r := &pointsmanv1.RenewRequest{Session: w.session.id, Key: w.session.key, Uptime: durationpb.New(w.cfg.since(w.began))}
+	r := &pointsmanv1.RenewRequest{Session: w.session.id, Key: w.session.key, Uptime: durationpb.New(w.cfg.since(w.began)), Leaving: w.stopping}
 	for p, h := range w.held {
 		if !h.ended {
 			r.Held = append(r.Held, &pointsmanv1.HeldToken{Partition: p, Token: h.lease.Token})
@@ -252,7 +258,7 @@ func (w *worker) broken(l *link, err error) {
 		return
 	}
 	w.unlink()
-	w.linkNext = time.Now().Add(linkDelay)
+	w.linkNext = time.Now().Add(jittered(linkDelay))
 	w.due = w.linkNext
 	switch {
 	case sessionGone(err):

@@ -16,6 +16,9 @@ import (
 	"github.com/pointsman/pointsman/test/clouds/lab"
 )
 
+// crew is how many workers share a pool that depends on the master.
+const crew = 3
+
 type demo struct {
 	options   lab.Options
 	failovers int
@@ -31,7 +34,8 @@ func newDemo(o *lab.Options) *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Make failovers, kill a leader in mid-deed, and prove what came of it", Args: cobra.NoArgs,
 		Long: `Runs the playground, kills the Redis master, and shows what happens until the
-load balancer sends to the new one. In the second failover, and in every other
+load balancer sends to the new one and the workers of a pool hold leases for it.
+In the second failover, and in every other
 one after it, the provider carries the refresh out and holds its answer; the
 leading coordinator is killed then, and the answer dropped.
 
@@ -41,6 +45,7 @@ Exit code 0 when every claim of the report holds, 3 when one does not.`,
 				return fmt.Errorf("%w: --failovers %d, at least one is needed", errUsage, d.failovers)
 			}
 			d.options, d.stdout = *o, c.OutOrStdout()
+			d.options.Workers = crew
 			return d.run(c.Context())
 		},
 	}
@@ -67,7 +72,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	d.screen.say("  ready after %.1f s; a client writes through the load balancer from now on\n", time.Since(begin).Seconds())
+	d.screen.say("  ready after %.1f s; a client writes through the load balancer from now on, %d workers share a pool\n", time.Since(begin).Seconds(), crew)
 	a, leader := l.Addresses(ctx)
 	d.screen.places(a, leader)
 
@@ -155,6 +160,11 @@ func (d *demo) proof(r lab.Report, checks []lab.Check) {
 	fmt.Fprintf(&b, "\ncounted by the provider (failovers %d, leaders killed %d)\n", len(r.Failovers), r.LeaderKills)
 	fmt.Fprintf(&b, "  frontend changes %d   refreshes %d   repeats that changed nothing %d\n", p.FrontendChanges, p.Refreshes, p.Repeats)
 	fmt.Fprintf(&b, "  duplicates %d   stale %d   lost %d   orphans %d\n", p.Duplicates, p.Stale, p.Lost, p.Orphans)
+	if w := r.Leases; w != nil {
+		fmt.Fprintf(&b, "written down by the workers (%d, %d partitions, %d leases)\n", w.Workers, w.Partitions, w.Grants)
+		fmt.Fprintf(&b, "  not moved %d   tokens that fell %d   two holders at a time %d\n", w.Unmoved, w.Fallen, w.Shared)
+		fmt.Fprintf(&b, "  granted for an old master %d   held for it after the switch %d\n", w.Stale, w.Late)
+	}
 	fmt.Fprintf(&b, "counted by the client      %d writes acknowledged, longest gap %.0f ms\n", r.Client.WritesOK, r.Client.LongestGapMS)
 	fmt.Fprintf(&b, "read back from the disks   %d entries, verified: %t\n", r.Log.Entries, r.Log.Verified)
 	held := 0

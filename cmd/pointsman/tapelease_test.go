@@ -37,10 +37,14 @@ func (n *node) Confirm(ctx context.Context, term fsm.Term) (fsm.State, error) {
 	return n.state, ctx.Err()
 }
 
-// ProposeAs implements leases.Journal.
-func (n *node) ProposeAs(ctx context.Context, term fsm.Term, c fsm.Command) (fsm.Answer, error) {
+// ProposeAll implements leases.Journal.
+func (n *node) ProposeAll(ctx context.Context, term fsm.Term, commands ...fsm.Command) ([]fsm.Answer, error) {
 	if _, err := n.Confirm(ctx, term); err != nil {
-		return fsm.Answer{}, err
+		return nil, err
 	}
-	return n.apply(c, "", "leases"), nil
+	var answers []fsm.Answer
+	for _, c := range commands {
+		answers = append(answers, n.apply(c, "", "leases"))
+	}
+	return answers, nil
 }

@@ -50,10 +50,11 @@ const (
 	blowLate  blowDeed = "late"  // what it sends to the sink is held on the way
 )
 
-// pool draws one for a part of the seeds, from a stream of its own.
+// pool draws one for a part of the seeds, or for each of them, from a stream of
+// its own.
 func (d drawer) pool(end time.Duration) {
 	d.r = rand.New(rand.NewPCG(d.p.Seed, 0x706f6f6c))
-	if d.chance(75) {
+	if d.chance(75) && !*flags.pools {
 		return
 	}
 	p := &poolPlan{

@@ -25,6 +25,7 @@ type options struct {
 	seeds, from, repeat *uint64
 	seed                *int64
 	story, search       *bool
+	pools               *bool
 	enough              *int
 }
 
@@ -36,6 +37,7 @@ var flags = options{
 	seed:   flag.Int64("sim.seed", -1, "run this seed only"),
 	search: flag.Bool("sim.search", false, "look for planted bugs in -sim.seeds seeds, not only in those that are known"),
 	enough: flag.Int("sim.enough", 1, "stop looking for a planted bug when so many seeds have caught it"),
+	pools:  flag.Bool("sim.pools", false, "have a pool of leases in each seed, not in a part of them"),
 	story:  flag.Bool("sim.story", false, "print the story of a good run too"),
 }
 

@@ -323,7 +323,10 @@ type RenewRequest struct {
 	Held []*HeldToken `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
 	// How long the worker has been running, by the clock that it counts its leases
 	// by, as this renewal is sent: the leader compares rates. Absent: not told.
-	Uptime        *durationpb.Duration `protobuf:"bytes,4,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	Uptime *durationpb.Duration `protobuf:"bytes,4,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	// The worker comes to its end: it finishes what it holds, and nothing more is
+	// granted to it.
+	Leaving       bool `protobuf:"varint,5,opt,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -384,6 +387,13 @@ func (x *RenewRequest) GetUptime() *durationpb.Duration {
 		return x.Uptime
 	}
 	return nil
+}
+
+func (x *RenewRequest) GetLeaving() bool {
+	if x != nil {
+		return x.Leaving
+	}
+	return false
 }
 
 // RenewResponse is what the session holds.
@@ -1670,12 +1680,13 @@ const file_pointsman_v1_lease_service_proto_rawDesc = "" +
 	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"L\n" +
 	"\x14CloseSessionResponse\x124\n" +
-	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"\xb9\x01\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"\xd3\x01\n" +
 	"\fRenewRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x1a\n" +
 	"\x03key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x03key\x126\n" +
 	"\x04held\x18\x03 \x03(\v2\x17.pointsman.v1.HeldTokenB\t\xbaH\x06\x92\x01\x03\x10\x80 R\x04held\x12;\n" +
-	"\x06uptime\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06uptime\"\x87\x02\n" +
+	"\x06uptime\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\b\xbaH\x05\xaa\x01\x022\x00R\x06uptime\x12\x18\n" +
+	"\aleaving\x18\x05 \x01(\bR\aleaving\"\x87\x02\n" +
 	"\rRenewResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12:\n" +
 	"\vassignments\x18\x02 \x03(\v2\x18.pointsman.v1.AssignmentR\vassignments\x124\n" +

@@ -143,8 +143,8 @@ const (
 	// time at most.
 	LeaseHandover_LEASE_HANDOVER_GRACEFUL LeaseHandover = 1
 	// They are revoked in the very entry that accepts the failover. Until a worker
-	// says that it has stopped, its partition stays locked, for the lock delay or
-	// as long as it may still believe in its lease.
+	// says that it has stopped, its partition stays locked: for as long as it may
+	// still believe in its lease, and the lock delay.
 	LeaseHandover_LEASE_HANDOVER_IMMEDIATE LeaseHandover = 2
 )
 

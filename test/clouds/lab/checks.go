@@ -36,6 +36,7 @@ type facts struct {
 	settingDue string   // as the plan would write it for that master
 	writing    error    // whether a write went through at the end
 	logged     error    // why the log is not verified
+	working    error    // why a worker ended before it was told to
 }
 
 // Report gathers what the run came to and judges it. The checks say which
@@ -59,13 +60,20 @@ func (l *Lab) gather(ctx context.Context, r *Report, f *facts) (err error) {
 		r.Client = l.Writer.Seen()
 	}
 	r.Log, f.logged = l.Nodes.Verify(ctx)
+	var swings []swing
 	for _, t := range l.tales {
 		last, err := l.failover(ctx, t.id)
 		if err != nil {
 			return err
 		}
 		r.Failovers = append(r.Failovers, t.told(last))
+		swings = append(swings, swing{index: last.GetAcceptedIndex(), from: t.old, to: t.promotion.Address, settled: t.seen.Settled})
 		f.promotions = append(f.promotions, fmt.Sprintf("%s at epoch %d", t.promotion.Address, t.promotion.Epoch))
+	}
+	if l.Crew != nil {
+		var stints []stint
+		stints, f.working = l.Crew.told()
+		r.Leases = audit(l.opt.Workers, crewParts, stints, swings)
 	}
 	if f.proof, err = l.Prove(ctx); err != nil {
 		return err
@@ -86,7 +94,7 @@ func (l *Lab) gather(ctx context.Context, r *Report, f *facts) (err error) {
 // judge is the one place that decides what a good run is.
 func judge(r Report, f facts) []Check {
 	p := r.Provider
-	return []Check{
+	checks := []Check{
 		claim("failovers", len(r.Failovers) == f.want.Failovers, "%d of %d", len(r.Failovers), f.want.Failovers),
 		claim("leader_kills", r.LeaderKills == f.want.LeaderKills, "%d of %d", r.LeaderKills, f.want.LeaderKills),
 		first("numbers", numbered(r.Failovers)),
@@ -106,6 +114,22 @@ func judge(r Report, f facts) []Check {
 		claim("setting", f.setting == f.settingDue, "%q, for this master it should be %q", f.setting, f.settingDue),
 		claim("client", r.Client.WritesOK > 0 && f.writing == nil, "%d writes, %v", r.Client.WritesOK, f.writing),
 		claim("log", r.Log.Verified, "%d entries, %v", r.Log.Entries, f.logged),
+	}
+	if r.Leases == nil {
+		return checks
+	}
+	return append(checks, leased(*r.Leases, f.working)...)
+}
+
+// leased are the claims about the workers' leases.
+func leased(l Leases, working error) []Check {
+	return []Check{
+		claim("workers", l.Grants > 0 && working == nil, "%d grants, %v", l.Grants, working),
+		claim("lease_moves", l.Unmoved == 0, "%d: %q", l.Unmoved, l.Details),
+		claim("lease_tokens", l.Fallen == 0, "%d: %q", l.Fallen, l.Details),
+		claim("lease_holders", l.Shared == 0, "%d: %q", l.Shared, l.Details),
+		claim("lease_addresses", l.Stale == 0, "%d: %q", l.Stale, l.Details),
+		claim("lease_ends", l.Late == 0, "%d: %q", l.Late, l.Details),
 	}
 }
 

@@ -91,6 +91,11 @@ func (l *Lab) play(ctx context.Context, t *tale) error {
 	if t.request, err = l.Cloud.firstWrite(ctx, t.mark); err != nil {
 		return fmt.Errorf("first request at the provider: %w", err)
 	}
+	if l.Crew != nil {
+		if err := l.Crew.waitHeld(ctx, t.promotion.Address); err != nil {
+			return err
+		}
+	}
 	return l.revive(ctx, t)
 }
 

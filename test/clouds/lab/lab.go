@@ -27,6 +27,7 @@ type Lab struct {
 	Nodes    *Nodes
 	Watch    *Watch
 	Writer   *Writer  // nil with Options.Quiet
+	Crew     *Crew    // nil without Options.Workers
 	Spec     string   // path of the spec as applied
 	Missing  []string // what Options.All left out, and what to install for it
 
@@ -93,6 +94,11 @@ func (l *Lab) boot(ctx context.Context) (err error) {
 	l.Watch = startWatch(l.Nodes, l.opt.Events)
 	if !l.opt.Quiet {
 		l.Writer = startWriter(l.Cloud.Address)
+	}
+	if l.opt.Workers > 0 {
+		if l.Crew, err = startCrew(l.Nodes, l.opt.Workers, l.opt.Events); err != nil {
+			return err
+		}
 	}
 	return l.WaitReady(ctx)
 }
@@ -204,7 +210,8 @@ func (l *Lab) apply(ctx context.Context) error {
 }
 
 // WaitReady returns when the next failover can be made: three voters with one
-// leader, a replica in sync, every Sentinel content, and nothing open.
+// leader, a replica in sync, every Sentinel content, nothing open, and every lease
+// of a Crew held for the master.
 func (l *Lab) WaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, waitReady, fmt.Errorf("not within %s", waitReady))
 	defer cancel()
@@ -214,7 +221,8 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 	if err := l.Redis.WaitReady(ctx); err != nil {
 		return fmt.Errorf("wait for a replica in sync and content sentinels: %w", err)
 	}
-	return Until(ctx, waitReady, "a steady master", func(ctx context.Context) error {
+	at := ""
+	err := Until(ctx, waitReady, "a steady master", func(ctx context.Context) error {
 		master, err := l.Redis.Master(ctx)
 		if err != nil {
 			return err
@@ -226,8 +234,13 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 		if m.State != pointsmanv1.MasterState_MASTER_STATE_STEADY || m.Address != master || m.OpenActions > 0 {
 			return fmt.Errorf("pointsman has %s at %s with %d open actions, the sentinels say %s; alerts: %v", m.State, m.Address, m.OpenActions, master, m.Alerts)
 		}
+		at = master
 		return nil
 	})
+	if err != nil || l.Crew == nil {
+		return err
+	}
+	return l.Crew.waitHeld(ctx, at)
 }
 
 // Program is the path of the program that the coordinators run.
@@ -246,6 +259,9 @@ func (l *Lab) Master(ctx context.Context) (m *pointsmanv1.Master, err error) {
 // Close ends everything and removes every file. It may be called again.
 func (l *Lab) Close() error {
 	l.close.Do(func() {
+		if l.Crew != nil {
+			l.Crew.stop()
+		}
 		if l.Writer != nil {
 			l.Writer.stop()
 		}

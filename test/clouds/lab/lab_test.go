@@ -97,7 +97,7 @@ func good() (Report, facts) {
 			{ID: "cache/2", From: "b", To: "c", SentinelEpoch: 3, PhasesMS: phases, Actions: []Action{{ID: "cache/2/lb", State: "done"}}},
 		},
 		Provider: Provider{FrontendChanges: 2, Refreshes: 3, Repeats: 1}, Client: Client{WritesOK: 9}, LeaderKills: 1,
-		Log: Log{Entries: 30, Verified: true},
+		Log: Log{Entries: 30, Verified: true}, Leases: &Leases{Grants: 12},
 	}
 	return r, facts{
 		want: Expect{Failovers: 2, LeaderKills: 1}, promotions: []string{"b at epoch 1", "c at epoch 3"},
@@ -126,6 +126,12 @@ func TestJudge(t *testing.T) {
 		"setting":          func(r *Report, f *facts) { f.setting = "redis://b/0" },
 		"client":           func(r *Report, f *facts) { f.writing = errors.New("no write") },
 		"log":              func(r *Report, f *facts) { r.Log.Verified = false },
+		"workers":          func(r *Report, f *facts) { f.working = errors.New("a worker ended") },
+		"lease_moves":      func(r *Report, f *facts) { r.Leases.Unmoved = 1 },
+		"lease_tokens":     func(r *Report, f *facts) { r.Leases.Fallen = 1 },
+		"lease_holders":    func(r *Report, f *facts) { r.Leases.Shared = 1 },
+		"lease_addresses":  func(r *Report, f *facts) { r.Leases.Stale = 1 },
+		"lease_ends":       func(r *Report, f *facts) { r.Leases.Late = 1 },
 	}
 	r, f := good()
 	for _, c := range judge(r, f) {

@@ -53,6 +53,9 @@ type Options struct {
 	All bool
 	// Pools are pools of partitions that the spec declares; not with All, which has one of its own.
 	Pools []Shared
+	// Workers share a pool besides which depends on the master, and write down what
+	// they hold; not with All. 0: there is no such pool.
+	Workers int
 	// Quiet leaves out the writing client.
 	Quiet bool
 	// Events is told what happens, in the order of arrival, by one call at a
@@ -90,6 +93,7 @@ const (
 	BySentinel    Who = "sentinel"
 	ByCoordinator Who = "pointsman"
 	ByProvider    Who = "ovh"
+	ByWorkers     Who = "workers"
 )
 
 // Find returns the pointsman program that lies beside the running one, or the
@@ -124,6 +128,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.All {
 		o.Besides = Kinds()
+	}
+	if o.Workers > 0 {
+		o.Pools = append(slices.Clone(o.Pools), Shared{Name: crewPool, Spec: fmt.Sprintf("partitions: %d, %s", crewParts, crewSpec), Moved: true})
 	}
 	if o.Rate == 0 {
 		o.Rate = DefaultRate

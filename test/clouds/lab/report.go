@@ -15,6 +15,7 @@ type Report struct {
 	Client      Client     `json:"client"`
 	LeaderKills int        `json:"leader_kills"`
 	Log         Log        `json:"log"`
+	Leases      *Leases    `json:"leases,omitempty"` // with Options.Workers
 }
 
 // Failover is one failover of a run.
