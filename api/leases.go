@@ -199,8 +199,13 @@ func (s leaseService) CheckToken(ctx context.Context, req *pointsmanv1.CheckToke
 }
 
 func (s leaseService) Renew(ctx context.Context, req *pointsmanv1.RenewRequest) (*pointsmanv1.RenewResponse, error) {
+	return s.renewed(ctx, req, keyHash(req.GetKey()))
+}
+
+// renewed is Renew, with the key's hash.
+func (s leaseService) renewed(ctx context.Context, req *pointsmanv1.RenewRequest, key string) (*pointsmanv1.RenewResponse, error) {
 	r, err := s.cfg.Leases.Renew(ctx, Renewal{
-		Session: fsm.SessionID(req.GetSession()), Key: keyHash(req.GetKey()), Held: itemsOf(req.GetHeld()), Uptime: req.GetUptime().AsDuration(),
+		Session: fsm.SessionID(req.GetSession()), Key: key, Held: itemsOf(req.GetHeld()), Uptime: req.GetUptime().AsDuration(),
 		Leaving: req.GetLeaving(),
 	})
 	switch {

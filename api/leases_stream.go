@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,75 +33,89 @@ func (s leaseService) KeepAlive(stream keepAliveStream) error {
 		return &fault{code: codes.ResourceExhausted, reason: ReasonStreams, retry: retryAfter, message: fmt.Sprintf("this node serves %d workers already", maxKeepAlives)}
 	}
 	defer s.keepAlives.Add(-1)
-	k := keeper{leaseService: s, stream: stream}
-	in, failed, quit := make(chan *pointsmanv1.KeepAliveRequest), make(chan error, 1), make(chan struct{})
-	defer close(quit)
-	// A blocked receive returns when the handler does: gRPC then ends the stream.
-	started := s.start(func() {
-		for {
-			m, err := stream.Recv()
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case in <- m:
-			case <-quit:
-				return
-			}
-		}
+	k := &keeper{leaseService: s, stream: stream, joined: make(chan struct{}), failed: make(chan error, 2)}
+	k.first = time.AfterFunc(firstRenewal, func() {
+		k.failed <- &fault{code: codes.DeadlineExceeded, reason: ReasonDeadline, message: fmt.Sprintf("no renewal for %s", firstRenewal)}
 	})
-	if !started {
+	defer k.first.Stop()
+	// A blocked receive returns when the handler does: gRPC then ends the stream.
+	if !s.start(k.receive) {
 		return s.closing()
 	}
-	return k.run(in, failed)
+	defer k.leave()
+	return k.tell()
 }
 
-// keeper is one stream. Its session is that of the first renewal.
+// keeper is one stream. Its session is that of the first renewal. One goroutine
+// receives renewals and answers them, the handler's tells what changes.
 type keeper struct {
 	leaseService
-	stream  keepAliveStream
-	session fsm.SessionID
-	told    uint64 // State.Leased of what was sent last
+	stream keepAliveStream
+	first  *time.Timer   // runs out unless a message has come
+	joined chan struct{} // closed when the first renewal was answered
+	failed chan error    // capacity 2: of first and receive
+
+	key, hash string // of the last renewal; receive owns them
+
+	// mu guards what follows, and is held from a renewal to its answer, so that
+	// nothing older follows what a push has told.
+	mu      sync.Mutex
+	session fsm.SessionID // set once, before joined
+	told    uint64        // State.Leased of what was sent last
+	over    bool          // the handler has returned: nothing may be sent
 }
 
-func (k *keeper) run(in <-chan *pointsmanv1.KeepAliveRequest, failed <-chan error) error {
-	first := time.NewTimer(firstRenewal)
-	defer first.Stop()
-	select {
-	case m := <-in:
-		if err := k.renew(m); err != nil {
-			return err
+// receive answers one renewal after another.
+func (k *keeper) receive() {
+	defer func() {
+		if p := recover(); p != nil {
+			k.failed <- k.recovered(k.stream.Context(), p)
 		}
-	case <-first.C:
-		return &fault{code: codes.DeadlineExceeded, reason: ReasonDeadline, message: fmt.Sprintf("no renewal for %s", firstRenewal)}
-	case err := <-failed:
+	}()
+	for n := 0; ; n++ {
+		m, err := k.stream.Recv()
+		if n == 0 {
+			k.first.Stop()
+		}
+		if err == nil {
+			err = k.renew(m)
+		}
+		if err != nil {
+			k.failed <- err
+			return
+		}
+		if n == 0 {
+			close(k.joined)
+		}
+	}
+}
+
+// leave keeps receive from sending.
+func (k *keeper) leave() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.over = true
+}
+
+// tell goes on until the worker hangs up, its session ends, or this node leads no
+// more.
+func (k *keeper) tell() error {
+	select {
+	case <-k.joined:
+	case err := <-k.failed:
 		return ended(err)
 	case <-k.done:
 		return k.closing()
 	}
 	changed, done := k.cfg.Leases.Subscribe(k.session)
 	defer done()
-	if err := k.push(); err != nil { // of what changed before it subscribed
-		return err
-	}
-	return k.serve(in, failed, changed)
-}
-
-// serve goes on until the worker hangs up, its session ends, or this node leads
-// no more.
-func (k *keeper) serve(in <-chan *pointsmanv1.KeepAliveRequest, failed <-chan error, changed <-chan struct{}) error {
 	for {
+		if err := k.push(); err != nil { // at first, of what changed before it subscribed
+			return err
+		}
 		select {
-		case m := <-in:
-			if err := k.renew(m); err != nil {
-				return err
-			}
 		case <-changed:
-			if err := k.push(); err != nil {
-				return err
-			}
-		case err := <-failed:
+		case err := <-k.failed:
 			return ended(err)
 		case <-k.done:
 			return k.closing()
@@ -117,23 +132,35 @@ func ended(err error) error {
 }
 
 func (k *keeper) renew(m *pointsmanv1.KeepAliveRequest) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	id := fsm.SessionID(m.GetRenewal().GetSession())
 	switch {
+	case k.over:
+		return io.EOF
 	case m.GetSequence() == 0:
 		return invalid("sequence", "must not be 0")
 	case k.session != 0 && k.session != id:
 		return invalid("renewal.session", "a stream speaks for one session, this one for %d", k.session)
 	}
-	answer, err := k.Renew(k.stream.Context(), m.GetRenewal())
+	if key := m.GetRenewal().GetKey(); k.hash == "" || key != k.key {
+		k.key, k.hash = key, keyHash(key)
+	}
+	answer, err := k.renewed(k.stream.Context(), m.GetRenewal(), k.hash)
 	if err != nil {
 		return err
 	}
-	k.session, k.told = id, answer.GetHeader().GetAppliedIndex()
+	if k.session == 0 {
+		k.session = id
+	}
+	k.told = answer.GetHeader().GetAppliedIndex()
 	return k.stream.Send(&pointsmanv1.KeepAliveResponse{Header: answer.GetHeader(), Sequence: m.GetSequence(), Renewal: answer})
 }
 
 // push tells what the session holds by this node's state. It prolongs nothing.
 func (k *keeper) push() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	st := k.cfg.Log.Status()
 	if !st.Leads() {
 		return k.led(&NotLeaderError{})

@@ -28,12 +28,12 @@ type Status struct {
 	LastIndex     uint64 // last entry in the store
 	CommitIndex   uint64
 	StateIndex    uint64 // last command applied: what hashes are compared at
-	SnapshotIndex uint64
+	SnapshotIndex uint64 // at most measuredFor old
 	Clock         fsm.Clock
 	LastContact   time.Duration // since the leader was heard; 0 on the leader, negative: never
 
 	DiskDegraded bool
-	DiskFree     uint64
+	DiskFree     uint64 // the same
 	Barriers     uint64 // passed for linearizable reads and the watchdog
 	Voters       []Peer
 	Err          error // the failure that ended the node
@@ -51,23 +51,43 @@ func (n *Node) Status() Status {
 	} else if !last.IsZero() {
 		contact = time.Since(last)
 	}
-	free := n.cfg.Faults.Free
-	if free == nil {
-		free = freeBytes
-	}
-	bytes, _ := free(n.cfg.DataDir)
+	costly := n.measure()
 	status := Status{
 		Node: id.Node, Zone: n.cfg.Zone, Cluster: id.Cluster, Store: id.Store, Generation: s.Generation(),
 		Role: roleNames(role), Leading: t.open(), Term: fsm.Term(n.raft.CurrentTerm()),
 		Leader: fsm.NodeID(leader), LeaderAddr: string(address),
 		LastIndex: n.raft.LastIndex(), CommitIndex: n.raft.CommitIndex(), StateIndex: s.Index(),
-		SnapshotIndex: n.snapshotIndex(), Clock: n.Clock(), LastContact: contact,
-		DiskDegraded: n.degraded.Load(), DiskFree: bytes, Barriers: n.barriers.Load(), Err: n.Err(),
+		SnapshotIndex: costly.snapshot, Clock: n.Clock(), LastContact: contact,
+		DiskDegraded: n.degraded.Load(), DiskFree: costly.free, Barriers: n.barriers.Load(), Err: n.Err(),
 	}
 	for _, v := range n.voters() {
 		status.Voters = append(status.Voters, Peer{ID: v, Address: n.cfg.address(v)})
 	}
 	return status
+}
+
+// measuredFor is how old what Status says of disk and snapshots may be: both take
+// longer than everything else, and every answer of the API carries a status.
+const measuredFor = 100 * time.Millisecond
+
+type measured struct {
+	at             time.Time
+	free, snapshot uint64
+}
+
+// measure looks at disk and snapshots, or remembers what it has seen just now.
+func (n *Node) measure() measured {
+	if last := n.measured.Load(); last != nil && time.Since(last.at) < measuredFor {
+		return *last
+	}
+	free := n.cfg.Faults.Free
+	if free == nil {
+		free = freeBytes
+	}
+	now := measured{at: time.Now(), snapshot: n.snapshotIndex()}
+	now.free, _ = free(n.cfg.DataDir)
+	n.measured.Store(&now)
+	return now
 }
 
 func roleNames(r raft.RaftState) string {

@@ -113,7 +113,7 @@ func (l leaser) Renew(ctx context.Context, r api.Renewal) (api.Renewed, error) {
 	case err != nil:
 		return api.Renewed{}, err
 	}
-	out := api.Renewed{State: c.State, Session: c.Session}
+	out := api.Renewed{State: c.State, Session: c.Session, Assigned: make([]api.RenewedLease, 0, len(c.Assigned))}
 	for _, a := range c.Assigned {
 		out.Assigned = append(out.Assigned, api.RenewedLease(a))
 	}

@@ -27,28 +27,27 @@ func (o *office) confirm(ctx context.Context) error {
 		return err
 	}
 	o.look(s, now)
-	holdings := map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease{}
 	for _, w := range batch {
-		answer, err := o.judge(s, w, holdings, now)
+		answer, err := o.judge(s, w, now)
 		o.meters.delay.Observe(now.Sub(w.at).Seconds())
 		w.answer <- outcome{answer, err}
 	}
 	return nil
 }
 
-// judge holds one renewal against the state. Holdings are gathered once per pool
-// and batch.
-func (o *office) judge(s fsm.State, r *waiter, holdings map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease, now time.Time) (Confirmed, error) {
+// judge holds one renewal against the state that was looked at last.
+func (o *office) judge(s fsm.State, r *waiter, now time.Time) (Confirmed, error) {
 	v, ok := s.Session(r.Session)
 	if !ok || !speaksFor(v, r.Key) {
 		return Confirmed{}, ErrNoSession
 	}
 	o.hear(v, r, now)
-	if holdings[v.Pool] == nil {
-		holdings[v.Pool] = holdingsOf(s, v.Pool)
+	if o.holdings[v.Pool] == nil {
+		o.holdings[v.Pool] = holdingsOf(s, v.Pool)
 	}
-	c := Confirmed{State: s, Session: v}
-	for _, l := range holdings[v.Pool][v.ID] {
+	held := o.holdings[v.Pool][v.ID]
+	c := Confirmed{State: s, Session: v, Assigned: make([]Assigned, 0, len(held))}
+	for _, l := range held {
 		c.Assigned = append(c.Assigned, Assigned{Lease: l, ValidFor: o.validFor(l, now)})
 	}
 	for _, item := range r.Held {

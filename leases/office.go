@@ -36,11 +36,14 @@ type office struct {
 	clocks  map[fsm.SessionID]reading   // of workers that tell theirs
 	seen    map[place]sighting          // partitions that drain or are locked
 	dirty   map[fsm.PoolID]bool         // to be planned
-	looked  uint64                      // State.Leased of the last look; 0: none yet
-	index   uint64                      // State.Index of it
-	acted   time.Time
-	planned time.Time // all pools
-	asked   time.Time // the last barrier
+	// holdings is what sessions have, gathered when a pool is asked for first after
+	// the last change.
+	holdings map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease
+	looked   uint64 // State.Leased of the last look; 0: none yet
+	index    uint64 // State.Index of it
+	acted    time.Time
+	planned  time.Time // all pools
+	asked    time.Time // the last barrier
 }
 
 // Run keeps count until the term is over. Whoever waits then is sent away.
@@ -53,6 +56,7 @@ func (e *Engine) Run(ctx context.Context, term fsm.Term) error {
 		Engine: e, term: term, heard: map[fsm.SessionID]time.Time{}, greeted: map[fsm.SessionID]bool{},
 		awaited: map[fsm.SessionID]bool{}, leaving: map[fsm.SessionID]bool{},
 		seen: map[place]sighting{}, dirty: map[fsm.PoolID]bool{}, clocks: map[fsm.SessionID]reading{},
+		holdings: map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease{},
 	}
 	o.inherit(s, time.Now())
 	e.lead(true)
@@ -137,6 +141,7 @@ func (o *office) look(s fsm.State, now time.Time) {
 		since = 0 // a restore
 	}
 	o.looked, o.index = s.Leased(), s.Index()
+	clear(o.holdings)
 	for _, p := range s.Pools() {
 		if p.Index > since {
 			o.dirty[p.ID] = true
