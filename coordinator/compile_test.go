@@ -112,7 +112,7 @@ func TestSampleOfWorkers(t *testing.T) {
 		t.Fatalf("%d pools, %v", len(got.Pools), problems)
 	}
 	lock, work := got.Pools[0], got.Pools[1]
-	if lock.TTL != 30*time.Second || lock.Drain != coordinator.DefaultDrain || lock.LockDelay != coordinator.DefaultLockDelay || lock.Moves != coordinator.DefaultMoves || lock.Master != "" {
+	if lock.TTL != 30*time.Second || lock.Drain != coordinator.DefaultDrain || lock.LockDelay != 10*time.Second || lock.Moves != coordinator.DefaultMoves || lock.Master != "" {
 		t.Errorf("lock %+v", lock)
 	}
 	if work.Partitions != 64 || work.TTL != 15*time.Second || work.Drain != 10*time.Second || work.LockDelay != 5*time.Second || work.Master != "cache" || work.Immediate {

@@ -293,7 +293,7 @@ func TestLease_ALowerTTLIsForSessionsToCome(t *testing.T) {
 	b.grant("work", b.join("work", "w2"), 3)
 	got := ""
 	for _, l := range b.state.Leases("work") {
-		got += fmt.Sprintf("%d %s ttl %s drain %s; ", l.Number, l.State, l.TTL, l.Drain)
+		got += fmt.Sprintf("%d %s ttl %s drain %s; ", l.Number, l.State, l.TTL, l.Wait)
 	}
 	if want := "0 held ttl 15s drain 0s; 1 draining ttl 15s drain 10s; 2 held ttl 15s drain 0s; 3 held ttl 2s drain 0s; "; got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -53,6 +53,13 @@ func TestRecovered(t *testing.T) {
 	}
 	c.everywhere(ctx, "after the copy")
 	sleeper := c.asides[0]
+	told := sleeper.told.Load()
+	d.until(ctx, t, "the worker to work that is to sleep", func(context.Context) error {
+		if n := sleeper.told.Load(); n == told {
+			return fmt.Errorf("it stands at %d", n)
+		}
+		return nil
+	})
 	if err := sleeper.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +72,14 @@ func TestRecovered(t *testing.T) {
 	if err := sleeper.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+	d.until(ctx, t, "the worker that slept to come late", func(context.Context) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.late == 0 {
+			return errors.New("nobody has")
+		}
+		return nil
+	})
 	d.generationRose(ctx, t)
 	c.stop()
 	c.judge(ctx)

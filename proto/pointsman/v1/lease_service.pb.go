@@ -28,8 +28,8 @@ type OpenSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The pool that it works for.
 	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
-	// The worker's name, for people and for a stable assignment: a worker that comes
-	// back under its name is given the partitions that it had, as far as they are free.
+	// The worker's name, for people and for a stable assignment: one that comes back
+	// under its name is likely to be given partitions that it had.
 	Worker string `protobuf:"bytes,2,opt,name=worker,proto3" json:"worker,omitempty"`
 	// The zone where it runs; partitions are spread over zones.
 	Zone string `protobuf:"bytes,3,opt,name=zone,proto3" json:"zone,omitempty"`
@@ -134,7 +134,8 @@ type OpenSessionResponse struct {
 	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	// The session.
 	Session *Session `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`
-	// The pool's ttl: renew at least three times as often.
+	// The session's ttl, the pool's when it was opened: renew at least three times
+	// as often.
 	Ttl           *durationpb.Duration `protobuf:"bytes,3,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -405,7 +406,7 @@ type RenewResponse struct {
 	Assignments []*Assignment `protobuf:"bytes,2,rep,name=assignments,proto3" json:"assignments,omitempty"`
 	// What it named and does not hold.
 	Refused []*RefusedToken `protobuf:"bytes,3,rep,name=refused,proto3" json:"refused,omitempty"`
-	// The pool's ttl.
+	// The session's ttl.
 	Ttl *durationpb.Duration `protobuf:"bytes,4,opt,name=ttl,proto3" json:"ttl,omitempty"`
 	// The failover that holds the pool back, if one does: nothing is granted now.
 	SuspendedBy   string `protobuf:"bytes,5,opt,name=suspended_by,json=suspendedBy,proto3" json:"suspended_by,omitempty"`
@@ -940,7 +941,8 @@ func (x *CheckTokenRequest) GetToken() uint64 {
 }
 
 // CheckTokenResponse says that the token is the current holder's: the partition
-// is held or draining under it, at least at one moment after the call came in.
+// is held or draining under it, at least at one moment after the call came in; at
+// the read levels STALE and LEADER, perhaps before that.
 type CheckTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who answered.
