@@ -82,7 +82,7 @@ sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 
 
 chaos: need-go need-redis need-haproxy ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" ALSO=http,haproxy KILLS=60 MOVES=20 MATRIX=FILE)
 	@mkdir -p bin
-	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads$(if $(filter-out 0,$(MOVES)),|LeaseWorkers|LeaseCounter))$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.also="$(ALSO)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.moves=$(MOVES) -chaos.matrix=$(abspath $(MATRIX))
+	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads$(if $(filter-out 0,$(MOVES)),|LeaseWorkers|LeaseCounter|Recovered))$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.also="$(ALSO)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.moves=$(MOVES) -chaos.matrix=$(abspath $(MATRIX))
 
 mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
 	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'
