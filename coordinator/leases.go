@@ -20,7 +20,7 @@ import (
 const (
 	DefaultTTL       = 15 * time.Second
 	DefaultDrain     = 10 * time.Second
-	DefaultLockDelay = 5 * time.Second
+	DefaultLockDelay = 5 * time.Second // or a third of the ttl, where that is more: then clocks may run apart by 20 % on both sides
 	DefaultMoves     = 4
 )
 
@@ -45,7 +45,7 @@ func (c *compiler) pools() {
 		}
 		c.out.Pools = append(c.out.Pools, fsm.PoolSpec{
 			ID: fsm.PoolID(id), Master: fsm.MasterID(p.GetMaster()), Partitions: int(p.GetPartitions()),
-			TTL: spanOr(p.GetTtl(), DefaultTTL), Drain: spanOr(p.GetDrain(), DefaultDrain), LockDelay: spanOr(p.GetLockDelay(), DefaultLockDelay),
+			TTL: spanOr(p.GetTtl(), DefaultTTL), Drain: spanOr(p.GetDrain(), DefaultDrain), LockDelay: spanOr(p.GetLockDelay(), max(DefaultLockDelay, spanOr(p.GetTtl(), DefaultTTL)/3)),
 			Moves: cmp.Or(int(p.GetMoves()), DefaultMoves), Immediate: by.immediate,
 		})
 	}

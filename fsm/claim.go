@@ -81,13 +81,17 @@ func (s State) stageClosed(a Action) (ActionID, bool) {
 		if b.Stage >= a.Stage {
 			break
 		}
-		letPass := !b.Step.Block && (b.Phase == Stuck || b.Phase != Waiting && b.Attempts > LetPass)
-		if b.Phase.Final() || letPass {
-			continue
+		if !b.Phase.Final() && (b.Step.Block || b.underWay()) {
+			return b.ID, true
 		}
-		return b.ID, true
 	}
 	return "", false
+}
+
+// underWay reports whether an action goes on: it is not over, nor stuck, nor was
+// it tried in vain so often that others pass it.
+func (a Action) underWay() bool {
+	return !a.Phase.Final() && a.Phase != Stuck && (a.Phase == Waiting || a.Attempts <= LetPass)
 }
 
 // runningRefresh finds another refresh of the same target that is under way:

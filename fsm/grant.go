@@ -120,7 +120,7 @@ func (c MoveLeases) apply(s State, e Entry) (State, Answer) {
 		return refused(s, refuse(ErrLimit, "%s of %d partitions (1 to %d)", c.Move, len(c.Items), MaxLeaseItems))
 	}
 	if c.Move == MoveDrain && c.Term != 0 { // to even out the load
-		if err := s.Grantable(c.Pool); err != nil {
+		if err := s.Balanced(c.Pool); err != nil {
 			return refused(s, err)
 		}
 	}

@@ -89,7 +89,7 @@ type Lease struct {
 	Zone    string        // the same
 	Address Address       // of the pool when it was granted
 	TTL     time.Duration // of that session: for so long after an answer its worker may believe in the grant
-	Drain   time.Duration // of a draining one: the pool's when it began to drain
+	Wait    time.Duration // of a draining one: the pool's drain time when it began to drain; of a locked one: the pool's lock delay when it was locked
 	Lapsed  bool          // of a locked one: its worker's belief had run out before; else it was revoked and may still be believed in
 	Reason  string        // for people
 	Clock   Clock
@@ -245,10 +245,13 @@ func (s State) withLease(l Lease) State {
 
 // turn sets a partition's state. It is the one place where that changes.
 func (s State) turn(l Lease, to LeaseState, reason string, e Entry) State {
-	l.State, l.Reason, l.Lapsed, l.Drain = to, cut(reason), false, 0
-	if to == Draining {
-		spec, _ := s.spec.Pool(l.Pool)
-		l.Drain = spec.Drain
+	l.State, l.Reason, l.Lapsed, l.Wait = to, cut(reason), false, 0
+	spec, _ := s.spec.Pool(l.Pool)
+	switch to {
+	case Draining:
+		l.Wait = spec.Drain
+	case Locked:
+		l.Wait = spec.LockDelay
 	}
 	l.Clock, l.Wall, l.Index = s.clock, e.Wall, e.Index
 	return s.withLease(l)

@@ -141,6 +141,23 @@ func (s State) Grantable(id PoolID) error {
 	return err
 }
 
+// Balanced says why nothing may be taken from a holder of the pool to even out the
+// load; nil: it may. While a failover of its master is carried out, it may not.
+// The error is a *Refused.
+func (s State) Balanced(id PoolID) error {
+	spec, _, err := s.grantable(id)
+	if err != nil {
+		return err
+	}
+	m, _ := s.Master(spec.Master)
+	for _, a := range s.Actions(FailoverID{m.ID, m.Number}) {
+		if a.underWay() {
+			return refuse(ErrSuspended, "pool %s: %s is under way", id, a.ID)
+		}
+	}
+	return nil
+}
+
 // unflattened takes pools, sessions and leases out of a snapshot.
 func (s State) unflattened(f Flat) State {
 	s.index = f.Index

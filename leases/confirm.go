@@ -95,7 +95,7 @@ func (o *office) validFor(l fsm.Lease, now time.Time) time.Duration {
 	if l.State != fsm.Draining {
 		return l.TTL
 	}
-	left := o.seen[place{l.Pool, l.Number}].since.Add(l.Drain).Sub(now)
+	left := o.seen[place{l.Pool, l.Number}].since.Add(l.Wait).Sub(now)
 	return min(l.TTL, max(left, 0))
 }
 
@@ -107,8 +107,8 @@ type reading struct {
 
 // compare tells how much faster or slower a worker's clock runs than the
 // leader's. A worker that was paused before it sent, or a renewal that was long on
-// the wire, looks like a clock that is off, by its length over rateSpan; so nothing
-// is decided by it.
+// the wire, looks like a clock that is off, by its length over rateSpan: for a span
+// it is left out then, and no more is decided by it.
 func (o *office) compare(v fsm.Session, w *waiter) {
 	mark, ok := o.clocks[v.ID]
 	span := w.at.Sub(mark.at)
@@ -124,7 +124,8 @@ func (o *office) compare(v fsm.Session, w *waiter) {
 	o.clocks[v.ID] = reading{w.at, w.Uptime}
 	skew := (w.Uptime-mark.uptime).Seconds()/span.Seconds() - 1
 	o.meters.skew.Observe(math.Abs(skew))
-	if math.Abs(skew)*100 > skewPercent {
+	o.skews[v.ID], o.dirty[v.Pool] = skew, true
+	if math.Abs(skew) > skewBound {
 		o.Logger.Warn("clock of a worker runs at another rate", "pool", string(v.Pool), "worker", v.Worker, "skew", skew, "span", span)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ func (o *office) act(ctx context.Context, s fsm.State, now time.Time) error {
 // owed is everything that is due now.
 func (o *office) owed(s fsm.State, now time.Time) []fsm.Command {
 	commands := o.expiries(s, now)
-	commands = append(commands, o.moves(s, now)...)
+	commands = append(commands, o.moves(now)...)
 	if now.Sub(o.planned) >= planAgain {
 		o.planned = now
 		for _, p := range s.Pools() {
@@ -64,14 +65,16 @@ func (o *office) propose(ctx context.Context, commands []fsm.Command) error {
 			o.Logger.Debug("lease command refused", "kind", c.Kind().String(), "term", uint64(o.term), "error", err)
 			continue
 		}
-		o.meters.did(c)
+		if end, ok := c.(fsm.CloseSessions); ok {
+			o.meters.expired.Add(float64(len(end.Sessions)))
+		}
 	}
 	return nil
 }
 
 // late is a span as the leader counts it that a worker counts too.
 func (o *office) late(d time.Duration) time.Duration {
-	return d + d*skewPercent/100 + o.Grace
+	return d + d*ratePercent/100 + o.Grace
 }
 
 // expiries ends the sessions that were not heard of for their ttl. One whose
@@ -93,18 +96,14 @@ func (o *office) expiries(s fsm.State, now time.Time) []fsm.Command {
 }
 
 // moves locks what has drained too long and frees what was locked long enough.
-func (o *office) moves(s fsm.State, now time.Time) (commands []fsm.Command) {
+func (o *office) moves(now time.Time) (commands []fsm.Command) {
 	type lot struct {
 		pool fsm.PoolID
 		move fsm.LeaseMove
 	}
 	lots := map[lot][]fsm.LeaseItem{}
 	for at, v := range o.seen {
-		spec, ok := s.Spec().Pool(at.pool)
-		if !ok {
-			continue
-		}
-		move, span := o.next(spec, v)
+		move, span := o.next(v)
 		if l := (lot{at.pool, move}); now.Sub(v.since) >= span && len(lots[l]) < fsm.MaxLeaseItems {
 			lots[l] = append(lots[l], fsm.LeaseItem{Number: at.number, Token: v.token})
 		}
@@ -123,14 +122,14 @@ func (o *office) moves(s fsm.State, now time.Time) (commands []fsm.Command) {
 // next is what becomes of a partition that drains or is locked, and how long
 // after this leader saw it first. While it drains no answer promises more than
 // the rest of the drain time or a ttl, so clock rates differ over a ttl only.
-func (o *office) next(spec fsm.PoolSpec, v sighting) (fsm.LeaseMove, time.Duration) {
+func (o *office) next(v sighting) (fsm.LeaseMove, time.Duration) {
 	switch {
 	case v.state == fsm.Draining:
-		return fsm.MoveLapse, max(v.drain-v.ttl, 0) + o.late(v.ttl)
+		return fsm.MoveLapse, max(v.wait-v.ttl, 0) + o.late(v.ttl)
 	case v.lapsed:
-		return fsm.MoveUnlock, spec.LockDelay
+		return fsm.MoveUnlock, v.wait
 	default:
-		return fsm.MoveUnlock, o.late(v.ttl) + spec.LockDelay
+		return fsm.MoveUnlock, o.late(v.ttl) + v.wait
 	}
 }
 
@@ -143,6 +142,9 @@ func (o *office) plan(s fsm.State, id fsm.PoolID, now time.Time) (commands []fsm
 	pool, workers, sessions := o.scene(s, spec, now)
 	grants := fsm.GrantLeases{Term: o.term, Pool: id}
 	drains := fsm.MoveLeases{Term: o.term, Pool: id, Move: fsm.MoveDrain, Reason: "evens out the load"}
+	if s.Balanced(id) != nil {
+		pool.Moves = 0
+	}
 	for _, m := range assign.Plan(pool, workers) {
 		if m.Grant() {
 			grants.Grants = append(grants.Grants, fsm.Grant{Number: m.Partition, Session: sessions[m.To]})
@@ -185,7 +187,7 @@ func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Po
 	pool := assign.Pool{Partitions: spec.Partitions, Held: map[int]string{}, Draining: map[int]string{}, Locked: map[int]bool{}, Moves: spec.Moves}
 	names, sessions := map[fsm.SessionID]string{}, map[string]fsm.SessionID{}
 	var workers []assign.Worker
-	for _, v := range s.Sessions(spec.ID) {
+	for _, v := range slices.Backward(s.Sessions(spec.ID)) { // the newest has its name alone: one that was restarted keeps its place
 		name := v.Worker
 		if _, taken := sessions[name]; taken {
 			name = fmt.Sprintf("%s %d", v.Worker, v.ID) // no worker's name has a blank
@@ -195,6 +197,7 @@ func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Po
 			workers = append(workers, assign.Worker{ID: name, Zone: v.Zone, Capacity: v.Capacity})
 		}
 	}
+	o.leaveOut(workers, sessions)
 	for _, l := range s.Leases(spec.ID) {
 		switch l.State {
 		case fsm.Held:
@@ -206,4 +209,21 @@ func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Po
 		}
 	}
 	return pool, workers, sessions
+}
+
+// leaveOut takes the workers out whose clocks run at a rate of their own: they get
+// nothing, and what they hold moves away. Where most do, it is the leader's clock.
+func (o *office) leaveOut(workers []assign.Worker, sessions map[string]fsm.SessionID) {
+	var off []int
+	for i, w := range workers {
+		if math.Abs(o.skews[sessions[w.ID]]) > skewBound {
+			off = append(off, i)
+		}
+	}
+	if 2*len(off) >= len(workers) {
+		return
+	}
+	for _, i := range off {
+		workers[i].Capacity = 0
+	}
 }

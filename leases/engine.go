@@ -34,7 +34,8 @@ const (
 	maxNamed     = 2 * fsm.MaxLeases      // grants that they name, together
 	DefaultEvery = 200 * time.Millisecond // between two barriers, and between two looks at what is due
 	DefaultGrace = 250 * time.Millisecond // a worker needs a moment to stop
-	skewPercent  = 5                      // that clock rates may differ by
+	ratePercent  = 2                      // that the leader counts longer than a worker is told, for clocks that run apart
+	skewBound    = 0.1                    // a worker whose clock was measured to run farther apart is given nothing
 	planAgain    = 2 * time.Second        // a pool is planned again though nothing changed
 	rateSpan     = time.Minute            // over which clock rates are compared
 )

@@ -15,7 +15,6 @@ type meters struct {
 	barriers prometheus.Counter
 	delay    prometheus.Histogram
 	skew     prometheus.Histogram
-	grants   *prometheus.CounterVec
 	moves    *prometheus.CounterVec
 	expired  prometheus.Counter
 	drains   *prometheus.HistogramVec
@@ -42,8 +41,7 @@ func newMeters(r prometheus.Registerer) *meters {
 			Name: "pointsman_lease_clock_skew_ratio", Help: "How much faster or slower a worker's clock ran than this leader's, over a minute, of workers that tell.",
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2},
 		}),
-		grants:  prometheus.NewCounterVec(counter("grants_total", "Partitions granted, by pool."), []string{"pool"}),
-		moves:   prometheus.NewCounterVec(counter("moves_total", "Partitions that this leader moved on, by pool and move."), []string{"pool", "move"}),
+		moves:   prometheus.NewCounterVec(counter("moves_total", "Partitions that came to another state, by pool and state, whoever asked for it, as this leader saw it."), []string{"pool", "to"}),
 		expired: prometheus.NewCounter(counter("expired_total", "Sessions whose ttl ran out.")),
 		drains: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "pointsman_lease_drain_seconds", Help: "How long partitions drained, by the state that ended it.",
@@ -53,7 +51,7 @@ func newMeters(r prometheus.Registerer) *meters {
 		parts:    prometheus.NewGaugeVec(gauge("partitions", "Partitions that were granted at least once, by pool and state. Of the leader; other nodes have none."), []string{"pool", "state"}),
 	}
 	if r != nil {
-		r.MustRegister(m.renewals, m.fenced, m.barriers, m.delay, m.skew, m.grants, m.moves, m.expired, m.drains, m.sessions, m.parts)
+		r.MustRegister(m.renewals, m.fenced, m.barriers, m.delay, m.skew, m.moves, m.expired, m.drains, m.sessions, m.parts)
 	}
 	return m
 }
@@ -70,18 +68,6 @@ func (m *meters) renewed(err error) {
 		result = "full"
 	}
 	m.renewals.WithLabelValues(result).Inc()
-}
-
-// did counts an accepted command.
-func (m *meters) did(c fsm.Command) {
-	switch c := c.(type) {
-	case fsm.GrantLeases:
-		m.grants.WithLabelValues(string(c.Pool)).Add(float64(len(c.Grants)))
-	case fsm.MoveLeases:
-		m.moves.WithLabelValues(string(c.Pool), c.Move.String()).Add(float64(len(c.Items)))
-	case fsm.CloseSessions:
-		m.expired.Add(float64(len(c.Sessions)))
-	}
 }
 
 // standing is where the partitions and sessions of pools stand.

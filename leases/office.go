@@ -20,7 +20,7 @@ type sighting struct {
 	state  fsm.LeaseState
 	lapsed bool
 	ttl    time.Duration // that its worker was told
-	drain  time.Duration
+	wait   time.Duration // drain time or lock delay
 	since  time.Time
 }
 
@@ -34,6 +34,7 @@ type office struct {
 	leaving map[fsm.SessionID]bool      // it has said that it comes to its end
 	began   time.Time                   // the term
 	clocks  map[fsm.SessionID]reading   // of workers that tell theirs
+	skews   map[fsm.SessionID]float64   // how much faster their clocks ran than this leader's, by the last comparison
 	seen    map[place]sighting          // partitions that drain or are locked
 	dirty   map[fsm.PoolID]bool         // to be planned
 	// holdings is what sessions have, gathered when a pool is asked for first after
@@ -55,7 +56,7 @@ func (e *Engine) Run(ctx context.Context, term fsm.Term) error {
 	o := &office{
 		Engine: e, term: term, heard: map[fsm.SessionID]time.Time{}, greeted: map[fsm.SessionID]bool{},
 		awaited: map[fsm.SessionID]bool{}, leaving: map[fsm.SessionID]bool{},
-		seen: map[place]sighting{}, dirty: map[fsm.PoolID]bool{}, clocks: map[fsm.SessionID]reading{},
+		seen: map[place]sighting{}, dirty: map[fsm.PoolID]bool{}, clocks: map[fsm.SessionID]reading{}, skews: map[fsm.SessionID]float64{},
 		holdings: map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease{},
 	}
 	o.inherit(s, time.Now())
@@ -155,6 +156,9 @@ func (o *office) look(s fsm.State, now time.Time) {
 		if l.Index > since {
 			changed[l.Session] = true
 			o.dirty[l.Pool] = true
+			if since > 0 {
+				o.meters.moves.WithLabelValues(string(l.Pool), l.State.String()).Inc()
+			}
 		}
 		o.lookAt(l, unsettled, now)
 	}
@@ -167,7 +171,7 @@ func (o *office) look(s fsm.State, now time.Time) {
 func (o *office) lookAt(l fsm.Lease, unsettled map[place]sighting, now time.Time) {
 	at := place{l.Pool, l.Number}
 	old, known := o.seen[at]
-	fresh := sighting{l.Token, l.State, l.Lapsed, l.TTL, l.Drain, now}
+	fresh := sighting{l.Token, l.State, l.Lapsed, l.TTL, l.Wait, now}
 	same := known && old.token == fresh.token && old.state == fresh.state && old.lapsed == fresh.lapsed
 	if known && !same && old.state == fsm.Draining {
 		o.meters.drains.WithLabelValues(l.State.String()).Observe(now.Sub(old.since).Seconds())
@@ -202,6 +206,7 @@ func (o *office) lookAtSessions(s fsm.State, since uint64, now time.Time) (count
 			delete(o.awaited, id)
 			delete(o.leaving, id)
 			delete(o.clocks, id)
+			delete(o.skews, id)
 			gone[id] = true
 		}
 	}

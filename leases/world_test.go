@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/pointsman/pointsman/fsm"
 )
 
@@ -107,8 +109,10 @@ func (b *book) apply(c fsm.Command) (a fsm.Answer) {
 type desk struct {
 	*testing.T
 	*book
-	engine *Engine // under mu
-	end    func()
+	engine  *Engine // under mu
+	began   time.Time
+	metrics prometheus.Registerer // of the next to lead; nil: none
+	end     func()
 }
 
 func (d *desk) renew(ctx context.Context, r Renewal) (Confirmed, error) {
@@ -121,7 +125,7 @@ func (d *desk) renew(ctx context.Context, r Renewal) (Confirmed, error) {
 const ttl = 15 * time.Second
 
 func newDesk(t *testing.T, partitions int) *desk {
-	d := &desk{T: t, book: newBook()}
+	d := &desk{T: t, book: newBook(), began: time.Now()}
 	d.do(fsm.PutSpec{Spec: spec(partitions)})
 	d.do(fsm.Observe{Master: "cache", Revision: 1, Address: "a:1", Epoch: 1, As: fsm.Seed})
 	d.lead()
@@ -160,7 +164,7 @@ func (d *desk) lead() {
 	term := d.term
 	d.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
-	e := New(Config{Journal: d.book})
+	e := New(Config{Journal: d.book, Metrics: d.metrics})
 	d.mu.Lock()
 	d.engine = e
 	d.mu.Unlock()
@@ -184,6 +188,8 @@ type worker struct {
 	ttl     time.Duration // that it was told
 	mute    atomic.Bool   // releases nothing
 	leaving atomic.Bool   // says that it comes to its end
+	rate    float64       // of the clock that it believes by
+	tick    float64       // of the clock that it tells; 0: none
 
 	held map[int]belief
 	quit chan struct{}
@@ -195,12 +201,15 @@ type belief struct {
 	until time.Time
 }
 
-func (d *desk) hire(name string) *worker {
+func (d *desk) hire(name string, with ...func(*worker)) *worker {
 	d.Helper()
-	w := &worker{d: d, name: name, id: fsm.SessionID(d.do(fsm.OpenSession{Pool: "work", Worker: name, Key: name}).Token), held: map[int]belief{}}
+	w := &worker{d: d, name: name, rate: 1, id: fsm.SessionID(d.do(fsm.OpenSession{Pool: "work", Worker: name, Key: name}).Token), held: map[int]belief{}}
 	s, _ := d.Watch()
 	v, _ := s.Session(w.id)
 	w.ttl = v.TTL
+	for _, do := range with {
+		do(w)
+	}
 	w.wake()
 	return w
 }
@@ -228,7 +237,7 @@ func (w *worker) stop() {
 
 func (w *worker) renew() error {
 	sent := time.Now()
-	r := Renewal{Session: w.id, Key: w.name, Leaving: w.leaving.Load()}
+	r := Renewal{Session: w.id, Key: w.name, Leaving: w.leaving.Load(), Uptime: time.Duration(float64(time.Since(w.d.began)) * w.tick)}
 	for n, b := range w.held {
 		r.Held = append(r.Held, fsm.LeaseItem{Number: n, Token: b.token})
 	}
@@ -246,7 +255,7 @@ func (w *worker) renew() error {
 			w.d.mu.Unlock()
 			continue
 		}
-		held[a.Number] = belief{a.Token, sent.Add(a.ValidFor * 9 / 10)}
+		held[a.Number] = belief{a.Token, sent.Add(time.Duration(float64(a.ValidFor) * 0.9 / w.rate))}
 	}
 	w.held = held
 	return nil

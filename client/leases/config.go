@@ -43,7 +43,7 @@ type Config struct {
 	// Pool is the name of the pool.
 	Pool string
 	// Worker is its name: 1 to 128 printable ASCII characters without blanks. A
-	// stable one gets a worker that restarts the partitions that it had.
+	// stable one is likely to get a worker that restarts partitions that it had.
 	Worker string
 	// Zone is where it runs; partitions are spread over zones. May be empty.
 	Zone string

@@ -32,7 +32,7 @@ func goldenLeases() fsm.State {
 			Address: "10.0.1.20:6379", TTL: 20 * time.Second, Lapsed: state == fsm.Locked, Reason: state.String(),
 		}
 		if state == fsm.Draining {
-			l.Drain = 10 * time.Second
+			l.Wait = 10 * time.Second
 		}
 		l.Clock, l.Wall, l.Index = at(10 + n)
 		f.Leases = append(f.Leases, l)

@@ -106,7 +106,7 @@ func leaseOut(l fsm.Lease) *journalv1.Lease {
 	return &journalv1.Lease{
 		Pool: string(l.Pool), Number: int64(l.Number), State: uint32(l.State), Token: uint64(l.Token), Session: uint64(l.Session),
 		Worker: l.Worker, Zone: l.Zone, Address: string(l.Address), Lapsed: l.Lapsed, Reason: l.Reason,
-		ClockNs: int64(l.Clock), WallNs: wall(l.Wall), Index: l.Index, TtlNs: int64(l.TTL), DrainNs: int64(l.Drain),
+		ClockNs: int64(l.Clock), WallNs: wall(l.Wall), Index: l.Index, TtlNs: int64(l.TTL), DrainNs: int64(l.Wait),
 	}
 }
 
@@ -114,7 +114,7 @@ func leaseIn(m *journalv1.Lease) fsm.Lease {
 	return fsm.Lease{
 		Pool: fsm.PoolID(m.GetPool()), Number: int(m.GetNumber()), State: fsm.LeaseState(small(m.GetState())), Token: fsm.Token(m.GetToken()),
 		Session: fsm.SessionID(m.GetSession()), Worker: m.GetWorker(), Zone: m.GetZone(), Address: fsm.Address(m.GetAddress()),
-		TTL: time.Duration(m.GetTtlNs()), Drain: time.Duration(m.GetDrainNs()), Lapsed: m.GetLapsed(), Reason: m.GetReason(), Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Index: m.GetIndex(),
+		TTL: time.Duration(m.GetTtlNs()), Wait: time.Duration(m.GetDrainNs()), Lapsed: m.GetLapsed(), Reason: m.GetReason(), Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Index: m.GetIndex(),
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/pointsman/pointsman/actuators/setting"
 	"github.com/pointsman/pointsman/actuators/shopify"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/cli"
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/guarded"
 	"github.com/pointsman/pointsman/coordinator/config"
 )
 
@@ -44,6 +45,7 @@ func kinds() actuators.Kinds {
 }
 
 func main() {
+	guarded.Guard()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	app := &cli.App{

@@ -11,11 +11,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pointsman/pointsman/cmd/pointsman/internal/guarded"
 )
 
 // TestMain lets the scripts run this test program as pointsman, and as exits,
 // which runs another command and fails unless it ends with the code named.
 func TestMain(m *testing.M) {
+	guarded.Guard()
 	flag.Bool("write", false, "write docs/cli.md anew")
 	testscript.Main(m, map[string]func(){"pointsman": main, "exits": exits})
 }

@@ -110,15 +110,7 @@ func coordinators(ctx context.Context, t *testing.T, pointsman string) *lab.Node
 // this order.
 func workers(t *testing.T, nodes *lab.Nodes, redis, pointsman, sample string) []*app {
 	t.Helper()
-	var web []string
-	for _, n := range nodes.List() {
-		web = append(web, "http://"+n.HTTP())
-	}
-	script, err := filepath.Abs(fence)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"POINTSMAN=" + strings.Join(web, ","), "POINTSMAN_ENDPOINTS=" + nodes.Endpoints(), "REDIS=" + redis, "FENCE=" + script}
+	env := surroundings(t, nodes, redis, strings.Join(webs(nodes), ","))
 	shell := []string{pointsman, "leases", "run", "orders", "--again", "--", "sh", leaseSamples + "/worker.sh"}
 	return []*app{
 		{name: "worker.sh", command: shell, env: env},
@@ -127,6 +119,24 @@ func workers(t *testing.T, nodes *lab.Nodes, redis, pointsman, sample string) []
 		{name: "worker.php", command: []string{"php", leaseSamples + "/worker.php", "orders"}, env: env},
 		{name: "worker.go", command: []string{sample, "orders"}, env: env},
 	}
+}
+
+// webs are where the coordinators speak HTTP.
+func webs(nodes *lab.Nodes) (list []string) {
+	for _, n := range nodes.List() {
+		list = append(list, "http://"+n.HTTP())
+	}
+	return list
+}
+
+// surroundings are the environment of a worker that is given these nodes.
+func surroundings(t *testing.T, nodes *lab.Nodes, redis, web string) []string {
+	t.Helper()
+	script, err := filepath.Abs(fence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []string{"POINTSMAN=" + web, "POINTSMAN_ENDPOINTS=" + nodes.Endpoints(), "REDIS=" + redis, "FENCE=" + script}
 }
 
 // queue is a Redis with the lists of orders.

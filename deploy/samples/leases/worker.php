@@ -2,24 +2,26 @@
 // Does the orders in the lists todo:0, todo:1 ... of Redis, each list under the lease of its partition.
 require 'Predis/autoload.php';
 
-$nodes = explode(',', getenv('POINTSMAN') ?: 'http://127.0.0.1:7802'); // any of them will do
+$nodes = preg_split('/[\s,]+/', trim(getenv('POINTSMAN') ?: 'http://127.0.0.1:7802')); // any of them will do
 [$pool, $key, $name] = [$argv[1], bin2hex(random_bytes(16)), gethostname() . '-' . getmypid()];
 $fence = file_get_contents(getenv('FENCE') ?: 'fence.lua');
 $stopping = false;
 pcntl_async_signals(true);
 pcntl_signal(SIGTERM, function () use (&$stopping) { $stopping = true; });
 
-/** The status of an answer, 0 when none came, and the answer. */
+/** The status of an answer, 0 when none came, and the answer. A node that is dead or finds no leader is not asked next. */
 function call(string $path, array $body): array
 {
     global $nodes;
     $http = ['method' => 'POST', 'header' => 'Content-Type: application/json', 'content' => json_encode($body), 'timeout' => 1, 'ignore_errors' => true];
     $text = @file_get_contents($nodes[0] . $path, false, stream_context_create(['http' => $http]));
-    if ($text === false) {
+    $status = $text === false ? 0 : (int) explode(' ', $http_response_header[0])[1];
+    if ($status === 0 || $status >= 500) {
         $nodes[] = array_shift($nodes);
-        return [0, []];
+        fwrite(STDERR, "asking $nodes[0] next: status $status\n");
+        usleep(100000);
     }
-    return [(int) explode(' ', $http_response_header[0])[1], json_decode($text, true)];
+    return [$status, json_decode($text ?: '', true) ?? []];
 }
 
 /** Goes on while the machine is suspended. */
@@ -98,6 +100,9 @@ while (!$stopping) {
         usleep(50000);
     }
 }
-if ($session !== null) {
-    call("/v1/sessions/$session:close", ['key' => $key]); // others take over at once
+foreach ($session === null ? [] : $nodes as $_) {
+    [$status] = call("/v1/sessions/$session:close", ['key' => $key]); // others take over at once
+    if ($status !== 0 && $status < 500) {
+        break;
+    }
 }

@@ -2,10 +2,10 @@
 
 Does the orders in the lists todo:0, todo:1 ... of Redis, each list under the lease
 of its partition."""
-import functools, json, os, secrets, signal, socket, sys, time, urllib.error, urllib.request
+import functools, http.client, json, os, re, secrets, signal, socket, sys, time, urllib.error, urllib.request
 import redis
 
-nodes = os.environ.get("POINTSMAN", "http://127.0.0.1:7802").split(",")  # any of them will do
+nodes = re.findall(r"[^\s,]+", os.environ.get("POINTSMAN", "http://127.0.0.1:7802"))  # any of them will do
 pool, key, name = sys.argv[1], secrets.token_hex(16), f"{socket.gethostname()}-{os.getpid()}"
 with open(os.environ.get("FENCE", "fence.lua")) as file:
     fence = file.read()
@@ -18,6 +18,7 @@ class Ended(Exception):
 
 
 def call(path, **body):
+    """Asks one node, and the next one from then on when it is dead or finds no leader."""
     ask = urllib.request.Request(nodes[0] + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(ask, timeout=1) as answer:
@@ -25,10 +26,12 @@ def call(path, **body):
     except urllib.error.HTTPError as e:
         if e.code == 404:
             raise Ended(e.read().decode())
+        if e.code >= 500:
+            nodes.append(nodes.pop(0))
         raise
-    except OSError:
+    except (OSError, http.client.HTTPException) as e:
         nodes.append(nodes.pop(0))
-        raise
+        raise ConnectionError(e) from e
 
 
 def clock():
@@ -88,7 +91,8 @@ while not stopping:
         print("no session:", e, file=sys.stderr)
         session, held, due = None, {}, clock() + 1
         time.sleep(0.2)
-    except OSError:  # no answer: what is held runs out by itself
+    except OSError as e:  # no answer: what is held runs out by itself
+        print("asking", nodes[0], "next:", e, file=sys.stderr)
         due = clock() + 0.2
         time.sleep(0.1)
     try:
@@ -98,5 +102,11 @@ while not stopping:
         busy = []
     if not any(busy):
         time.sleep(0.05)
-if session:
-    call(f"/v1/sessions/{session}:close", key=key)  # others take over at once
+for _ in nodes if session else []:
+    try:
+        call(f"/v1/sessions/{session}:close", key=key)  # others take over at once
+        break
+    except Ended:
+        break
+    except OSError:
+        time.sleep(0.1)

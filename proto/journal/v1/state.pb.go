@@ -3020,7 +3020,8 @@ type Lease struct {
 	Index uint64 `protobuf:"varint,13,opt,name=index,proto3" json:"index,omitempty"`
 	// Its session's ttl in nanoseconds.
 	TtlNs int64 `protobuf:"varint,14,opt,name=ttl_ns,json=ttlNs,proto3" json:"ttl_ns,omitempty"`
-	// Of a draining one: its drain time in nanoseconds.
+	// Of a draining one its drain time, of a locked one its lock delay, in
+	// nanoseconds.
 	DrainNs       int64 `protobuf:"varint,15,opt,name=drain_ns,json=drainNs,proto3" json:"drain_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,6 @@ import (
 	"github.com/pointsman/pointsman/client/leases"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/fault"
 	"github.com/pointsman/pointsman/cmd/pointsman/internal/guarded"
-	"github.com/pointsman/pointsman/cmd/pointsman/internal/show"
 )
 
 // errNoGrant is why a run was given up before it began.
@@ -36,12 +37,20 @@ type holdRun struct {
 	wait   time.Duration
 	again  bool
 
-	// The handler's: one partition, so one handler at a time.
 	stop    context.CancelCauseFunc
-	granted chan struct{} // closed by the first grant
-	ran     bool
-	end     guarded.End
-	err     error // why it was not started
+	over    <-chan struct{} // closed by stop
+	granted chan struct{}   // closed by the first grant
+	first   sync.Once       // closes it
+	turn    chan struct{}   // held by the handler whose command runs
+	hurry   chan struct{}   // closed when its end is not to be waited for
+
+	// The handler's that has its turn, and the run's when all have ended.
+	ran bool
+	end guarded.End
+	err error // why it was not started
+
+	saying sync.Mutex
+	last   string // complaint that was told
 }
 
 func (a *App) leasesRun() *cobra.Command {
@@ -54,7 +63,11 @@ func (a *App) leasesRun() *cobra.Command {
 			"POINTSMAN_LEASE_ADDRESS.\n\n" +
 			"When the lease is lost or has to be handed over, the command's process group is sent SIGTERM, and\n" +
 			"SIGKILL after --grace, or when the time to hand over has run out. What the command leaves behind in\n" +
-			"its group is killed as well.\n\n" +
+			"its group is killed as well, and all of it when pointsman itself is killed. One command runs at a time,\n" +
+			"however many partitions there are. It reads nothing from a terminal: its input is empty then.\n\n" +
+			"SIGTERM, SIGINT (Ctrl-C) and SIGHUP stop the command in the same way and give the lease back; a second\n" +
+			"one kills it at once, a third ends pointsman without giving the lease back. SIGTSTP (Ctrl-Z) is\n" +
+			"refused: who does not renew loses the lease.\n\n" +
 			"Ends with the command's exit code, 128 and the signal's number when a signal ended it, and with 5\n" +
 			"when it was stopped since the lease was lost or handed over.",
 		Example: "  pointsman leases run nightly -- /usr/local/bin/report\n" +
@@ -104,81 +117,16 @@ func (r *holdRun) run(ctx context.Context) error {
 	}
 	held, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r.stop, r.granted = stop, make(chan struct{})
+	r.stop, r.over = stop, held.Done()
+	r.granted, r.turn, r.hurry = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
+	defer r.heed()()
 	if r.wait > 0 {
 		defer time.AfterFunc(r.wait, r.giveUp).Stop()
 	}
 	err = leases.Run(client.AsActor(held, r.app.actor()), c.Conn(),
-		leases.Config{Pool: r.pool, Worker: r.worker, Zone: r.zone, Capacity: 1, Stop: r.grace}, r.hold)
+		leases.Config{Pool: r.pool, Worker: r.worker, Zone: r.zone, Capacity: 1, Stop: r.grace, Log: slog.New(complaints{run: r})}, r.hold)
 	if !r.ran {
 		return r.withoutGrant(held, err)
 	}
-	return r.afterwards(ctx)
-}
-
-// giveUp ends the wait for the first grant.
-func (r *holdRun) giveUp() {
-	select {
-	case <-r.granted:
-	default:
-		r.stop(errNoGrant)
-	}
-}
-
-// hold is the handler: it runs the command under the lease.
-func (r *holdRun) hold(ctx context.Context, l *leases.Lease) error {
-	if !r.ran {
-		r.ran = true
-		close(r.granted)
-	}
-	r.say("lease %s held, token %d%s", l.ID(), l.Token, at(l.Address))
-	r.end, r.err = guarded.Run(ctx, guarded.Lease{ID: l.ID(), Token: l.Token, Address: l.Address, Draining: l.Draining()},
-		guarded.Command{Args: r.args, In: r.app.In, Out: r.app.Out, Err: r.app.Err, Grace: r.grace})
-	if leases.Lost(r.err) { // before the command was started
-		r.end, r.err = guarded.End{Cut: r.err}, nil
-	}
-	if r.end.Cut != nil {
-		r.say("command stopped: %s", r.end.Cut)
-	}
-	if !r.again || r.err != nil || r.end.Cut == nil {
-		r.stop(nil)
-	}
-	return nil
-}
-
-func at(address string) string {
-	if address == "" {
-		return ""
-	}
-	return ", master " + address
-}
-
-func (r *holdRun) say(format string, args ...any) {
-	fmt.Fprintf(r.app.Err, format+"\n", args...)
-}
-
-// withoutGrant says why the command was never run.
-func (r *holdRun) withoutGrant(held context.Context, err error) error {
-	doing := "run under a lease of pool " + r.pool
-	switch {
-	case err != nil:
-		return fault.About(doing, "pointsman pools list", err)
-	case errors.Is(context.Cause(held), errNoGrant):
-		return &fault.Error{Code: fault.TryLater, What: doing, Why: "none was granted in " + show.Span(r.wait),
-			Next: "pointsman leases list " + r.pool + ", to see who holds it", Err: errNoGrant}
-	}
-	return &fault.Error{Code: fault.Failed, What: doing, Why: "interrupted before one was granted"}
-}
-
-// afterwards says how the command came to its end; one that was ended since
-// this program was told to stop says so by its own code.
-func (r *holdRun) afterwards(ctx context.Context) error {
-	switch {
-	case r.err != nil:
-		return fault.At("run "+r.args[0]+" under a lease of pool "+r.pool, r.err)
-	case r.end.Cut == nil || ctx.Err() != nil:
-		return fault.Quiet(fault.Code(r.end.Code))
-	}
-	return &fault.Error{Code: fault.TryLater, What: "the command was stopped", Why: r.end.Cut.Error(),
-		Next: "pointsman leases list " + r.pool + "; --again waits for the lease and runs it again", Err: r.end.Cut}
+	return r.afterwards(ctx.Err() != nil || errors.Is(context.Cause(held), errTold), err)
 }

@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime"
-	"syscall"
 	"time"
 )
 
@@ -19,10 +15,6 @@ const (
 	EnvAddress = "POINTSMAN_LEASE_ADDRESS" // of the pool's master, host:port; empty when it has none
 )
 
-// leftovers bounds the wait for output that processes still hold open which the
-// command left behind.
-const leftovers = time.Second
-
 // Lease is what a command runs under.
 type Lease struct {
 	ID       string
@@ -31,12 +23,14 @@ type Lease struct {
 	Draining <-chan struct{} // closed when the command has to come to an end
 }
 
-// Command is what to run, and with which streams.
+// Command is what to run, and with which streams. An In that is a terminal is
+// replaced by an empty one.
 type Command struct {
 	Args     []string
 	In       io.Reader
 	Out, Err io.Writer
-	Grace    time.Duration // from SIGTERM to SIGKILL
+	Grace    time.Duration   // from SIGTERM to SIGKILL
+	Hurry    <-chan struct{} // closed when it is not to be waited for after SIGTERM; nil: never
 }
 
 // End is how a command came to its end.
@@ -51,65 +45,47 @@ var ErrHandover = errors.New("the lease is to be handed over")
 
 // Run runs the command under the lease and waits for its end. The error says why
 // it was not started. ctx is that of the lease's handler: it ends with the lease,
-// and its cause says why.
+// and its cause says why. The program must call Guard first of all.
 func Run(ctx context.Context, l Lease, c Command) (End, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd := exec.Command(c.Args[0], c.Args[1:]...) //nolint:noctx // its end is ours to time
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, c.Out, c.Err
-	cmd.Env = append(os.Environ(), EnvLease+"="+l.ID, fmt.Sprint(EnvToken, "=", l.Token), EnvAddress+"="+l.Address)
-	cmd.SysProcAttr, cmd.WaitDelay = attributes(), leftovers
 	if ctx.Err() != nil {
 		return End{}, context.Cause(ctx)
 	}
-	if err := cmd.Start(); err != nil {
+	w, err := start(l, c)
+	if err != nil {
 		return End{}, fmt.Errorf("start %s: %w", c.Args[0], err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // ProcessState says how it ended
-	}()
-	cut := watch(ctx, l, cmd.Process.Pid, c.Grace, ended)
-	// What is left of its group. A group's number is not given again while it has
-	// members, and this is a moment after.
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	<-ended
-	return End{Code: code(cmd.ProcessState), Cut: cut}, nil
+	cut := watch(ctx, l, c, w)
+	w.end()
+	return End{Code: w.code, Cut: cut}, nil
 }
 
 // watch waits until the command has ended or has had its time, and answers why
 // it was told to end.
-func watch(ctx context.Context, l Lease, group int, grace time.Duration, ended <-chan struct{}) (cut error) {
+func watch(ctx context.Context, l Lease, c Command, w *ward) (cut error) {
 	select {
-	case <-ended:
+	case <-w.ended:
 		return nil
 	case <-ctx.Done():
 		cut = context.Cause(ctx)
 	case <-l.Draining:
 		cut = ErrHandover
 	}
-	_ = syscall.Kill(-group, syscall.SIGTERM)
-	patience := time.NewTimer(grace)
+	w.order(orderTerm)
+	patience := time.NewTimer(c.Grace)
 	defer patience.Stop()
 	select { // at least its grace, and as long as the lease is good
-	case <-ended:
+	case <-w.ended:
+		return cut
+	case <-c.Hurry:
+		w.order(orderKill)
 		return cut
 	case <-patience.C:
 	}
 	select {
-	case <-ended:
+	case <-w.ended:
+	case <-c.Hurry:
 	case <-ctx.Done():
 	}
+	w.order(orderKill)
 	return cut
-}
-
-func code(s *os.ProcessState) int {
-	if s == nil {
-		return -1
-	}
-	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		return 128 + int(w.Signal())
-	}
-	return s.ExitCode()
 }

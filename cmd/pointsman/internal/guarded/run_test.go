@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,7 +17,18 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// envHolder makes this test program one that runs a script under a lease.
+const envHolder = "GUARDED_TEST_HOLDER"
+
+func TestMain(m *testing.M) {
+	Guard()
+	if script := os.Getenv(envHolder); script != "" {
+		end, err := Run(context.Background(), Lease{ID: "jobs/1"}, Command{Args: []string{"sh", "-c", script}, Out: os.Stdout, Err: os.Stderr, Grace: patience})
+		fmt.Fprintln(os.Stderr, end, err)
+		os.Exit(end.Code)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 30 * time.Second
 
@@ -53,19 +66,20 @@ type job struct {
 	out   output
 	lose  context.CancelCauseFunc
 	drain chan struct{}
+	hurry chan struct{}
 	done  chan struct{}
 	end   End
 	err   error
 }
 
 func begin(t *testing.T, grace time.Duration, script string) *job {
-	j := &job{drain: make(chan struct{}), done: make(chan struct{})}
+	j := &job{drain: make(chan struct{}), hurry: make(chan struct{}), done: make(chan struct{})}
 	var ctx context.Context
 	ctx, j.lose = context.WithCancelCause(t.Context())
 	go func() {
 		defer close(j.done)
 		j.end, j.err = Run(ctx, Lease{ID: "jobs/3", Token: 1 << 60, Address: "10.0.0.1:6379", Draining: j.drain},
-			Command{Args: []string{"sh", "-c", script}, Out: &j.out, Err: &j.out, Grace: grace})
+			Command{Args: []string{"sh", "-c", script}, Out: &j.out, Err: &j.out, Grace: grace, Hurry: j.hurry})
 	}()
 	t.Cleanup(func() { j.lose(nil); <-j.done })
 	return j
@@ -101,8 +115,14 @@ func TestLeavesNothingBehind(t *testing.T) {
 
 func (j *job) child(t *testing.T) int {
 	t.Helper()
-	j.out.wait(t, ".")
-	_, rest, _ := strings.Cut(j.out.String(), "child ")
+	return j.out.pid(t, "child ")
+}
+
+// pid is the number that stands after a word and before a dot.
+func (o *output) pid(t *testing.T, before string) int {
+	t.Helper()
+	o.wait(t, ".\n")
+	_, rest, _ := strings.Cut(o.String(), before)
 	word, _, _ := strings.Cut(rest, ".")
 	pid, err := strconv.Atoi(word)
 	if err != nil {
@@ -161,10 +181,75 @@ func TestHandover(t *testing.T) {
 	j.finish(t, 128+int(syscall.SIGKILL), ErrHandover)
 }
 
+// In a hurry nothing is waited for.
+func TestHurry(t *testing.T) {
+	j := begin(t, patience, `trap 'echo told' TERM; sleep 1000 & echo "child $!."; while :; do sleep 0.02; done`)
+	child := j.child(t)
+	close(j.drain)
+	j.out.wait(t, "told")
+	close(j.hurry)
+	j.finish(t, 128+int(syscall.SIGKILL), ErrHandover)
+	gone(t, child)
+}
+
+// family is a command that ignores what it can, with a child of the same kind.
+const family = `trap '' TERM HUP INT; sleep 1000 & echo "guard $PPID. child $!. self $$."; while :; do sleep 0.02; done`
+
+// Whatever ends this program, nothing of the command's group runs on.
+func TestDiesWithItsHolder(t *testing.T) {
+	var out output
+	holder := exec.Command(os.Args[0]) //nolint:noctx // it is killed
+	holder.Env = append(os.Environ(), envHolder+"="+family)
+	holder.Stdout, holder.Stderr, holder.WaitDelay = &out, &out, patience
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, who := range []string{"self ", "child ", "guard "} {
+		pids = append(pids, out.pid(t, who))
+	}
+	if err := holder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = holder.Wait() // killed
+	for _, pid := range pids {
+		gone(t, pid)
+	}
+}
+
+// The guard is not needed to end the command.
+func TestDiesWithItsGuard(t *testing.T) {
+	j := begin(t, patience, family)
+	j.out.wait(t, "self ")
+	if err := syscall.Kill(j.out.pid(t, "guard "), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	j.finish(t, 128+int(syscall.SIGKILL), nil)
+	gone(t, j.out.pid(t, "self "))
+	gone(t, j.child(t))
+}
+
+// A service that is told to stop as a whole tells the guard, too, which stays.
+func TestGuardStays(t *testing.T) {
+	j := begin(t, patience, `trap 'echo told; exit 3' TERM; echo "guard $PPID."; while :; do sleep 0.02; done`)
+	if err := syscall.Kill(j.out.pid(t, "guard "), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	close(j.drain)
+	j.finish(t, 3, ErrHandover)
+}
+
 func TestDoesNotStart(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	if _, err := Run(ctx, Lease{}, Command{Args: []string{"/no/such/program"}}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no program: %v", err)
+	}
+	text := t.TempDir() + "/text"
+	if err := os.WriteFile(text, []byte("no program"), 0o700); err != nil { //nolint:gosec // it has to look like one
+		t.Fatal(err)
+	}
+	if _, err := Run(ctx, Lease{}, Command{Args: []string{text}}); !errors.Is(err, syscall.ENOEXEC) {
+		t.Errorf("no format of a program: %v", err)
 	}
 	cancel(errLost)
 	if _, err := Run(ctx, Lease{}, Command{Args: []string{"true"}}); !errors.Is(err, errLost) {
