@@ -38,6 +38,9 @@ GOVULNCHECK := $(TOOLS)/govulncheck
 PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
 IMAGE := proto/image.binpb
 
+# The etcd that leases are measured beside: a module of its own.
+ETCDPEER := $(CURDIR)/bin/etcdpeer
+
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
 # fault to play (empty: all in turn), the providers that each playground has
 # besides OVH (drawn: by the seed; none; fence is one before the cutover), the leaders that are killed to measure a
@@ -82,7 +85,7 @@ sim: need-go ## whole clusters in virtual time under seeded faults (SEEDS=10000 
 
 chaos: need-go need-redis need-haproxy ## failovers on real processes under real faults (RUNS=30 SEED=... FAULT="leader killed" ALSO=http,haproxy KILLS=60 MOVES=20 MATRIX=FILE)
 	@mkdir -p bin
-	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads$(if $(filter-out 0,$(MOVES)),|LeaseWorkers|LeaseCounter))$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.also="$(ALSO)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.moves=$(MOVES) -chaos.matrix=$(abspath $(MATRIX))
+	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads$(if $(filter-out 0,$(MOVES)),|LeaseWorkers|LeaseCounter|Recovered))$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.also="$(ALSO)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.moves=$(MOVES) -chaos.matrix=$(abspath $(MATRIX))
 
 mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
 	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'
@@ -96,8 +99,9 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
-bench: build need-redis need-haproxy ## measure against the common recipe, in one run (ARGS="-parts switches -switches 5")
-	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $(ARGS)
+bench: build need-redis need-haproxy ## measure against the common recipe and etcd, in one run (ARGS="-parts switches -switches 5")
+	@$(MAKE) $(ETCDPEER) || echo "test/bench/etcdpeer cannot be built: the figures of etcd are left out" >&2
+	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $$(test ! -x $(ETCDPEER) || echo -etcd $(ETCDPEER)) $(ARGS)
 
 microbench: need-go need-redis ## run the Go benchmarks of the packages
 	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
@@ -154,6 +158,9 @@ need-go need-redis need-haproxy need-gcc: need-%:
 
 need-samples:
 	@test/tools/need.sh php curl jq apps
+
+$(ETCDPEER): $(addprefix test/bench/etcdpeer/,go.mod go.sum main.go) | need-go
+	cd test/bench/etcdpeer && $(GO) build -trimpath -ldflags '-s -w' -o $@ .
 
 # Tools: rebuilt when their modfile changes.
 $(BUF): test/tools/buf/go.mod test/tools/buf/go.sum | need-go

@@ -45,7 +45,12 @@ func (s leaseService) GetPool(ctx context.Context, req *pointsmanv1.GetPoolReque
 	if !ok {
 		return nil, notFound("pool", req.GetId())
 	}
-	return &pointsmanv1.GetPoolResponse{Header: head, Pool: poolMessage(state, p)}, nil
+	m := &pointsmanv1.GetPoolResponse{Header: head, Pool: poolMessage(state, p)}
+	all := state.Sessions(p.ID)
+	for _, v := range all[:min(len(all), maxPage)] {
+		m.Sessions = append(m.Sessions, sessionMessage(v))
+	}
+	return m, nil
 }
 
 const leasePrefix = "LEASE_STATE_"

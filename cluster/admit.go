@@ -30,8 +30,10 @@ import (
 const knockWait = 100 * time.Millisecond
 
 // fresh says that this store may stand in the place of one that is gone.
-func (n *Node) fresh() bool {
-	return !n.logs.voted.Load() && !n.logs.begun.Load() && !n.identity().Admitted && !planted.Bug(planted.StoreUnidentified)
+func (n *Node) fresh() bool { return n.freshAs(n.identity()) }
+
+func (n *Node) freshAs(us identity) bool {
+	return !n.logs.voted.Load() && !n.logs.begun.Load() && !us.Admitted && !planted.Bug(planted.StoreUnidentified)
 }
 
 // begun says that a majority may have acknowledged something: this node's log
@@ -58,7 +60,7 @@ func (n *Node) knock(me fsm.Member) {
 	ctx, cancel := context.WithTimeout(n.ctx, n.patience())
 	defer cancel()
 	var wait sync.WaitGroup
-	known := make(chan fsm.StoreID, len(n.cfg.Peers))
+	known := make(chan *journalv1.PeekAnswer, len(n.cfg.Peers))
 	for _, p := range n.cfg.Peers {
 		if p.ID != n.cfg.NodeID {
 			wait.Go(func() { known <- n.knockAt(ctx, p.ID, payload) })
@@ -66,44 +68,44 @@ func (n *Node) knock(me fsm.Member) {
 	}
 	wait.Wait()
 	close(known)
-	for store := range known {
-		switch {
+	for peek := range known {
+		switch store := fsm.StoreID(peek.GetYourStore()); {
 		case store == "":
 		case store != me.Store:
 			n.fail(n.replaced(store))
 			return
 		default:
-			n.admitted()
+			n.admitted(eraOf(peek.GetEra()))
 			return
 		}
 	}
 	pause(ctx, knockWait)
 }
 
-// knockAt returns the store that a peer has on record for this node; empty: none,
-// or it does not answer.
-func (n *Node) knockAt(ctx context.Context, peer fsm.NodeID, payload []byte) fsm.StoreID {
+// knockAt returns what a peer knows, once it was asked to record this node; nil
+// when it does not answer.
+func (n *Node) knockAt(ctx context.Context, peer fsm.NodeID, payload []byte) *journalv1.PeekAnswer {
 	peek, _, err := n.peek(ctx, peer)
 	if err != nil || peek.GetYourStore() != "" {
-		return fsm.StoreID(peek.GetYourStore())
+		return peek
 	}
 	_, _, _, err = n.peers.ask(ctx, peer, &journalv1.PeerRequest{Question: &journalv1.PeerRequest_Propose{Propose: &journalv1.Propose{
 		Kind: uint32(fsm.KindMember), Id: randomID(), Actor: "cluster", Payload: payload,
 	}}})
 	if err != nil {
-		return ""
+		return nil
 	}
 	peek, _, err = n.peek(ctx, peer)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return fsm.StoreID(peek.GetYourStore())
+	return peek
 }
 
-// admitted notes for ever that the log has this store on record.
-func (n *Node) admitted() {
+// admitted notes for ever that the log has this store on record, and whose log.
+func (n *Node) admitted(e era) {
 	id := n.identity()
-	id.Admitted = true
+	id.Admitted, id.Era = true, e
 	n.keep(id)
 }
 

@@ -42,6 +42,9 @@
 //     that the log keeps of each member, refuses it. A node that forgot its votes
 //     neither votes nor leads: every connection begins with a hello, and a new store
 //     speaks no Raft with a log that has begun until a leader has recorded it (admit.go).
+//   - A majority is lost for good, or a backup was put back: Recover begins again from one
+//     node's directory (recover.go); every hello tells the era of its node's data, and
+//     a node of before the recovery ends (era.go).
 //   - A transfer of leadership gets stuck (raft #696): the watchdog ends the node.
 //   - An entry or snapshot comes from a newer release: the node stops there and says
 //     to upgrade. Later kinds are proposed only when every voter can read them.

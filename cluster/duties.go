@@ -64,6 +64,9 @@ func (n *Node) lookAt(ctx context.Context, peer fsm.NodeID) (hasState bool, err 
 	if known := fsm.StoreID(peek.GetYourStore()); known != "" && known != us.Store && !planted.Bug(planted.StoreUnidentified) {
 		return true, n.replaced(known)
 	}
+	if e := eraOf(peek.GetEra()); !n.fresh() && e != us.Era && e.Generation >= us.Era.Generation {
+		return true, n.outdatedBy(e)
+	}
 	return peek.GetHasState(), nil
 }
 

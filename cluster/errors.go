@@ -17,6 +17,10 @@ var (
 	ErrStoreReplaced = errors.New("the cluster knows another store for this node")
 	// ErrCorrupt is returned by Start, and ends a running node, when stored bytes are not what was written.
 	ErrCorrupt = errors.New("the Raft store is damaged")
+	// ErrOutdated is returned by Start, and ends a running node, when a peer's data begins with a recovery that this node's data knows nothing of.
+	ErrOutdated = errors.New("the data directory is of before the cluster was recovered")
+	// ErrNothingHere is returned by Inspect and Recover when the data directory holds no log.
+	ErrNothingHere = errors.New("the data directory holds nothing to recover from")
 	// ErrStoreLocked is returned by Start when another process has the store open.
 	ErrStoreLocked = errors.New("the Raft store is in use by another process")
 

@@ -34,11 +34,45 @@ type identity struct {
 	// Admitted says that a leader has recorded this store in the log. A store needs
 	// it only while it is fresh.
 	Admitted bool `json:"admitted,omitempty"`
+	// Era says after which recovery the store's data begins (see recover.go).
+	Era era `json:"era,omitzero"`
+	// Underway is a recovery that was begun; it took place if its snapshot is there.
+	Underway *underway `json:"underway,omitempty"`
+}
+
+// era tells the data of before a recovery from that after it, and the data of one
+// recovery from that of another. The zero era is a cluster that was never recovered.
+type era struct {
+	Generation uint16 `json:"generation,omitempty"`
+	Recovery   string `json:"recovery,omitempty"` // random
+}
+
+func (e era) String() string {
+	if e == (era{}) {
+		return "no recovery"
+	}
+	return fmt.Sprintf("recovery %.8s, generation %d", e.Recovery, e.Generation)
+}
+
+// underway is a recovery as it stands in the store before its snapshot does.
+type underway struct {
+	Era   era    `json:"era"`
+	Index uint64 `json:"index"` // of the snapshot
 }
 
 // claimIdentity reads both places, makes them agree, and refuses a store that
 // is not this node's. It is called before raft sees the store.
 func claimIdentity(dir string, node fsm.NodeID, store raft.StableStore) (identity, error) {
+	id, err := agreedIdentity(dir, node, store)
+	if err != nil {
+		return identity{}, err
+	}
+	return id, writeIdentity(dir, store, id)
+}
+
+// agreedIdentity is claimIdentity without a change. A store without an identity
+// is given a new one.
+func agreedIdentity(dir string, node fsm.NodeID, store raft.StableStore) (identity, error) {
 	file, err := readIdentityFile(dir)
 	if err != nil {
 		return identity{}, err
@@ -65,7 +99,7 @@ func claimIdentity(dir string, node fsm.NodeID, store raft.StableStore) (identit
 	if file != nil && file.Cluster != "" && file.Cluster != inside.Cluster {
 		return identity{}, fmt.Errorf("%w: %s names cluster %s, %s is of cluster %s", ErrOtherCluster, identityFile, file.Cluster, storeFile, inside.Cluster)
 	}
-	return *inside, writeIdentity(dir, store, *inside)
+	return *inside, nil
 }
 
 // writeIdentity writes the store first: a file without its store is refused

@@ -101,6 +101,9 @@ func (n *Node) start(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("read store: %w; restore it, or run `pointsman nodes replace %s`", err, n.cfg.NodeID)
 	}
+	if n.id, err = settleRecovery(n.cfg, n.logs, n.id, newest); err != nil {
+		return fmt.Errorf("end a recovery that was cut short: %w", err)
+	}
 	has, err := raft.HasExistingState(n.logs, n.logs, n.snapshots)
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)

@@ -32,21 +32,9 @@ func openStore(cfg Config, halt func(error)) (*guard, identity, error) {
 	if err := checkFile(dir, path, node); err != nil {
 		return nil, identity{}, err
 	}
-	var store Store
-	err := catch(func() error {
-		bolt, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
-			Timeout: lockWait, FreelistType: bbolt.FreelistMapType,
-		}})
-		if err == nil {
-			store = bolt
-		}
-		return err
-	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, identity{}, fmt.Errorf("%w: %s", ErrStoreLocked, path)
-	}
+	store, err := openBolt(path, node, false)
 	if err != nil {
-		return nil, identity{}, fmt.Errorf("%w: open %s: %w; restore it, or run `pointsman nodes replace %s`", ErrCorrupt, path, err, node)
+		return nil, identity{}, err
 	}
 	if cfg.Faults.Store != nil {
 		store = cfg.Faults.Store(store)
@@ -55,6 +43,50 @@ func openStore(cfg Config, halt func(error)) (*guard, identity, error) {
 	var id identity
 	if g.tail, err = openTail(dir); err == nil {
 		id, err = claimIdentity(dir, node, g)
+	}
+	if err != nil {
+		return nil, identity{}, errors.Join(err, g.close())
+	}
+	return g, id, nil
+}
+
+// openBolt opens the file; for reading only, others may read it too.
+func openBolt(path string, node fsm.NodeID, read bool) (store Store, err error) {
+	err = catch(func() error {
+		bolt, err := raftboltdb.New(raftboltdb.Options{Path: path, BoltOptions: &bbolt.Options{
+			Timeout: lockWait, FreelistType: bbolt.FreelistMapType, ReadOnly: read,
+		}})
+		if err == nil {
+			store = bolt
+		}
+		return err
+	})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, fmt.Errorf("%w: %s", ErrStoreLocked, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: open %s: %w; restore it, or run `pointsman nodes replace %s`", ErrCorrupt, path, err, node)
+	}
+	return store, nil
+}
+
+// openToRead opens the store as it is, and changes nothing.
+func openToRead(cfg Config) (*guard, identity, error) {
+	path := filepath.Join(cfg.DataDir, storeFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, identity{}, fmt.Errorf("%w: there is no %s", ErrNothingHere, path)
+	}
+	if err := checkMetas(path); err != nil {
+		return nil, identity{}, fmt.Errorf("%w: %s: %w", ErrCorrupt, path, err)
+	}
+	store, err := openBolt(path, cfg.NodeID, true)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	g := newGuard(store, cfg.Timings.Write, nil)
+	var id identity
+	if g.tail, err = readTail(cfg.DataDir); err == nil {
+		id, err = agreedIdentity(cfg.DataDir, cfg.NodeID, g)
 	}
 	if err != nil {
 		return nil, identity{}, errors.Join(err, g.close())

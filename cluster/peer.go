@@ -117,11 +117,13 @@ func (n *Node) answer(ctx context.Context, them *journalv1.Hello, q *journalv1.P
 }
 
 func (n *Node) answerPeek(them *journalv1.Hello) *journalv1.PeerAnswer {
-	known, _ := n.machine.state().Member(fsm.NodeID(them.GetNode()))
+	state := n.machine.state()
+	known, _ := state.Member(fsm.NodeID(them.GetNode()))
 	return &journalv1.PeerAnswer{
 		Status: journalv1.PeerStatus_PEER_STATUS_OK,
 		Peek: &journalv1.PeekAnswer{
 			HasState: n.hasState.Load(), YourStore: string(known.Store), Degraded: n.degraded.Load(),
+			Era: n.identity().Era.message(), StateIndex: state.Index(),
 		},
 	}
 }
@@ -142,6 +144,9 @@ func (n *Node) judge(kind byte, them *journalv1.Hello) string {
 		return fmt.Sprintf("node %q is of cluster %s, node %q of cluster %s", node, them.GetCluster(), us.Node, us.Cluster)
 	case ok && known.Store != store:
 		return fmt.Sprintf("node %q is known with store %s, it comes with store %s: run `pointsman nodes replace %s`", node, known.Store, store, node)
+	case !them.GetFresh() && !n.freshAs(us) && eraOf(them.GetEra()) != us.Era:
+		n.outdated(eraOf(them.GetEra()))
+		return fmt.Sprintf("node %q has data of %s, node %q of %s: stop the one of before and empty its data directory", node, eraOf(them.GetEra()), us.Node, us.Era)
 	case kind == carriesRaft && them.GetFresh() && n.begun():
 		return fmt.Sprintf("node %q comes with a new store, and the log has begun: it is let in when the leader has recorded it", node)
 	case kind == carriesRaft && them.GetBegun() && n.fresh():
@@ -153,6 +158,7 @@ func (n *Node) judge(kind byte, them *journalv1.Hello) string {
 func (n *Node) hello() *journalv1.Hello {
 	id := n.identity()
 	return &journalv1.Hello{
-		Version: helloVersion, Node: string(id.Node), Cluster: string(id.Cluster), Store: string(id.Store), Fresh: n.fresh(), Begun: n.begun(),
+		Version: helloVersion, Node: string(id.Node), Cluster: string(id.Cluster), Store: string(id.Store), Fresh: n.freshAs(id), Begun: n.begun(),
+		Era: id.Era.message(),
 	}
 }

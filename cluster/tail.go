@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -29,13 +30,29 @@ func openTail(dir string) (*tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tail{file: f}
+	return &tail{file: f, last: tailLast(f)}, nil
+}
+
+// readTail is openTail for a store that is only read; nil when there is none.
+func readTail(dir string) (*tail, error) {
+	f, err := os.Open(filepath.Join(dir, tailFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // absent is an answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &tail{file: f, last: tailLast(f)}, nil
+}
+
+// tailLast is 0 where no whole record stands.
+func tailLast(f *os.File) uint64 {
 	var data [12]byte
 	n, _ := f.ReadAt(data[:], 0)
-	if n == len(data) && binary.BigEndian.Uint32(data[8:]) == tailSum(data[:8]) {
-		t.last = binary.BigEndian.Uint64(data[:])
+	if n < len(data) || binary.BigEndian.Uint32(data[8:]) != tailSum(data[:8]) {
+		return 0
 	}
-	return t, nil
+	return binary.BigEndian.Uint64(data[:])
 }
 
 func tailSum(data []byte) uint32 { return crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)) }

@@ -95,6 +95,7 @@ func (n *Node) open(t *tenure, term fsm.Term) {
 	n.logger.Info("leading", "term", term)
 	n.wait.Go(func() { n.watchdog(t) })
 	n.wait.Go(func() { n.lead(t) })
+	n.wait.Go(func() { n.enlarge(t) })
 }
 
 // takeOffice passes a barrier, so that everything of older terms is applied,

@@ -115,6 +115,13 @@ func TestSampleOfWorkers(t *testing.T) {
 	if lock.TTL != 30*time.Second || lock.Drain != coordinator.DefaultDrain || lock.LockDelay != 10*time.Second || lock.Moves != coordinator.DefaultMoves || lock.Master != "" {
 		t.Errorf("lock %+v", lock)
 	}
+	spec, _, err = config.ParseSpec("workers.yaml", []byte(strings.Replace(samples.Workers(), "handover: graceful", "handover: immediate", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, problems = coordinator.Compile(spec, kinds()); len(problems) > 0 || !got.Pools[1].Immediate {
+		t.Errorf("handover immediate: %v, %v", got.Pools, problems)
+	}
 	if work.Partitions != 64 || work.TTL != 15*time.Second || work.Drain != 10*time.Second || work.LockDelay != 5*time.Second || work.Master != "cache" || work.Immediate {
 		t.Errorf("pool %+v", work)
 	}

@@ -133,6 +133,36 @@ func TestLease_FailoverSuspendsAndItsStepReopens(t *testing.T) {
 	}
 }
 
+// Each pool of a master is held back, in its own way, and opened by its own step;
+// those of other masters are left alone.
+func TestLease_SeveralPoolsOfAMaster(t *testing.T) {
+	b := newPools(t, func(s *Spec) {
+		plan := &s.Masters[0].Plan
+		(*plan)[0].Steps = append((*plan)[0].Steps, Step{Name: "jobs", Kind: "leases", Object: PoolObject("jobs"), Class: InLog})
+		s.Pools = append(s.Pools, PoolSpec{ID: "jobs", Master: "cache", Partitions: 1, TTL: time.Second, Immediate: true})
+	})
+	b.must(b.see(Seed, "a:1", 1))
+	for _, p := range []PoolID{"work", "jobs", "lock"} {
+		b.grant(p, b.join(p, "w"), 0)
+	}
+	b.must(b.see(Advance, "b:1", 2))
+	if got, want := b.stands("work")+b.stands("jobs")+b.stands("lock"), "0 draining w a:1; 0 locked w a:1; 0 held w ; "; got != want {
+		t.Errorf("held back: %s, want %s", got, want)
+	}
+	a := FailoverID{"cache", 1}.Action("jobs")
+	token := b.must(Claim{Action: a, Term: b.term, Act: time.Second}).Token
+	b.must(Settle{Action: a, Token: token, To: Done, Effect: Changed})
+	if err := b.state.Grantable("jobs"); err != nil {
+		t.Errorf("after its own step: %v", err)
+	}
+	if err := b.state.Grantable("work"); !errors.Is(err, ErrSuspended) {
+		t.Errorf("after the other pool's step: %v", err)
+	}
+	if err := b.state.Balanced("jobs"); !errors.Is(err, ErrSuspended) { // the load balancer has not been moved yet
+		t.Errorf("evening out in a failover: %v", err)
+	}
+}
+
 func TestLease_AbandonedStepReopensToo(t *testing.T) {
 	b := newPools(t, nil)
 	b.must(b.see(Seed, "a:1", 1))

@@ -1,5 +1,7 @@
 package fsm
 
+import "time"
+
 // checkPools says whether the pools that stand may become those of a new spec.
 func (s State) checkPools(next Spec) error {
 	for _, p := range s.Pools() {
@@ -173,26 +175,47 @@ func (s State) unflattened(f Flat) State {
 	return s
 }
 
+// MaxGeneration is the highest generation: tokens beyond it would not fit into a
+// signed number of 64 bits, which is what databases compare.
+const MaxGeneration = 1<<15 - 1
+
 // Restored is the state of a snapshot as a cluster may begin from it again, under
 // a generation above any that it had, so that tokens rise. What was granted after
 // the snapshot nobody knows any more, and its workers may live: every session is
-// ended, and every partition is locked, those that were never granted too.
-// ErrTerm unless the generation is higher.
+// ended, and every partition is locked, those that were never granted too, for the
+// longest ttl that a session of its pool had or may have been given. Nothing else
+// changes. ErrTerm unless the generation is higher, ErrLimit above MaxGeneration.
 func (s State) Restored(generation uint16) (State, error) {
-	if generation <= s.generation {
+	switch {
+	case generation <= s.generation:
 		return s, refuse(ErrTerm, "generation %d is not above %d", generation, s.generation)
+	case generation > MaxGeneration:
+		return s, refuse(ErrLimit, "generation %d (at most %d)", generation, MaxGeneration)
 	}
 	s.generation = generation
 	e := Entry{Index: s.index, Term: s.term}
+	longest := map[PoolID]time.Duration{} // a session that is older than the spec has the ttl of its own time
 	for _, v := range s.Sessions("") {
+		longest[v.Pool] = max(longest[v.Pool], v.TTL)
 		s = s.withoutSession(v)
 	}
 	for _, spec := range s.spec.Pools {
 		for n := range spec.Partitions {
 			l, _ := s.Lease(spec.ID, n)
-			l.Pool, l.Number, l.TTL = spec.ID, n, max(l.TTL, spec.TTL)
+			l.Pool, l.Number, l.TTL = spec.ID, n, max(l.TTL, spec.TTL, longest[spec.ID])
 			s = s.lock(l, false, "the cluster was restored from a snapshot", e)
 		}
 	}
 	return s, nil
+}
+
+// Alone is the state with no coordinator on record but one, so that others may
+// come with new stores.
+func (s State) Alone(node NodeID) State {
+	for _, m := range s.Members() {
+		if m.Node != node {
+			s.members, _, _ = s.members.Delete([]byte(m.Node))
+		}
+	}
+	return s
 }

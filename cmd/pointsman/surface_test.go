@@ -66,6 +66,7 @@ func surface() map[string][]string {
 		"upgrade check":    {"GetCluster", "ListMasters", "ListActions", "ListFailovers"},
 		"completion":       {local, "writes a shell's script"},
 		"config":           {local, "reads and writes files of this machine"},
+		"recover":          {local, "rewrites a stopped node's data directory"},
 		"server":           {local, "is the server"},
 		"spec validate":    {local, "checks files of this machine; ApplySpec with validate_only is the cluster's word"},
 		"version":          {local, "tells of this program; GetCluster tells each node's"},

@@ -143,24 +143,6 @@ func (f *figures) readTable(w io.Writer) {
 	}
 }
 
-func (f *figures) leaseTable(w io.Writer) {
-	l := f.Leases
-	if l == nil {
-		return
-	}
-	row(w, "")
-	row(w, "leases", "")
-	row(w, "---", "---")
-	row(w, fmt.Sprintf("hand-over of a lease (ttl %.0f ms, no lock delay), its worker told to stop, ms (n = %d)", l.TTL, l.Graceful.N), l.Graceful.text())
-	row(w, fmt.Sprintf("its worker silent right after a renewal, ms (n = %d)", l.Silent.N), l.Silent.text())
-	row(w, fmt.Sprintf("keepalives a second, %d sessions with one under way each", l.Beats.Sessions), fmt.Sprintf("%.0f", l.Beats.Rate))
-	row(w, "their answers, ms", fmt.Sprintf("%s, p99 %.1f", l.Beats.Delay.text(), l.Beats.P99))
-	row(w, "keepalives per CPU second of the three nodes", fmt.Sprintf("%.0f", l.Beats.PerCPU))
-	row(w, fmt.Sprintf("%d leases held: resident memory of the largest node, MiB", l.Mass.Leases), fmt.Sprintf("%.0f", l.Mass.RSS))
-	row(w, "all of them granted within, s", fmt.Sprintf("%.1f", l.Mass.Granted))
-	row(w, "log entries a second while all are renewed", fmt.Sprintf("%.1f", l.Mass.Entries))
-}
-
 func (s spread) text() string {
 	if s.N == 0 {
 		return "none"

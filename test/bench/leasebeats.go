@@ -1,242 +1,183 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
-
-	"github.com/pointsman/pointsman/client"
-	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 	"github.com/pointsman/pointsman/test/clouds/lab"
 )
 
-// beatsConn is how many streams share a connection: a node allows 128.
-const beatsConn = 100
-
-// beats is renewals over streams, as many as come through.
+// beats is how keepalives fare at one side.
 type beats struct {
-	Sessions int     `json:"sessions"` // each with one renewal under way
-	Rate     float64 `json:"per_second"`
-	Delay    spread  `json:"delay_ms"` // from before it was sent to its answer
-	P99      float64 `json:"p99_ms"`
-	PerCPU   float64 `json:"per_cpu_second"` // of the three nodes together
+	Side     string  `json:"side"`
+	Sessions int     `json:"sessions"`    // each with one lease, a stream, and at most one renewal under way
+	Offered  paced   `json:"offered"`     // at a rate that is offered
+	Most     paced   `json:"most"`        // each renews as soon as it is answered
+	Back     float64 `json:"all_back_ms"` // all connections are cut; until each was answered on a new one
 }
 
-// mass is many leases held.
-type mass struct {
-	Leases  int     `json:"leases"`
-	Granted float64 `json:"granted_s"`     // until all were held
-	RSS     float64 `json:"rss_mib"`       // of the largest node
-	Entries float64 `json:"entries_per_s"` // of the log, while all are renewed
+// paced is renewals over a span.
+type paced struct {
+	Offer  float64 `json:"offered_per_second"` // 0: as soon as answered
+	Rate   float64 `json:"per_second"`         // sent and answered
+	Delay  spread  `json:"delay_ms"`           // from when it was due, or sent, to its answer
+	P99    float64 `json:"p99_ms"`
+	PerCPU float64 `json:"per_cpu_second"` // of the three nodes together
+	Log    float64 `json:"entries_per_s"`  // of the log meanwhile
 }
 
-// beater is a session that is renewed by hand.
-type beater struct {
-	calls   pointsmanv1.LeaseServiceClient
-	renewal *pointsmanv1.RenewRequest
+// pulse is one lease that is renewed over a stream.
+type pulse interface {
+	// beat sends a renewal and waits for its answer.
+	beat() error
 }
 
-func newBeater(ctx context.Context, conn *client.Client, pool, worker string) (*beater, error) {
-	s := &beater{calls: pointsmanv1.NewLeaseServiceClient(conn.Conn())}
-	key := rand.Text()
-	resp, err := s.calls.OpenSession(ctx, &pointsmanv1.OpenSessionRequest{Pool: pool, Worker: worker, Key: key})
-	if err != nil {
-		return nil, err
-	}
-	s.renewal = &pointsmanv1.RenewRequest{Session: resp.GetSession().GetId(), Key: key}
-	return s, nil
+// party is one side with leases to renew.
+type party interface {
+	// connect opens new connections, and a stream for each lease. The function
+	// hangs up.
+	connect(ctx context.Context) ([]pulse, func(), error)
+	nodes
 }
 
-// renew answers how many partitions are held.
-func (s *beater) renew(ctx context.Context) (int, error) {
-	resp, err := s.calls.Renew(ctx, s.renewal)
-	if err != nil {
-		return 0, err
-	}
-	s.renewal.Held = nil
-	for _, a := range resp.GetAssignments() {
-		s.renewal.Held = append(s.renewal.Held, &pointsmanv1.HeldToken{Partition: a.GetPartition(), Token: a.GetToken()})
-	}
-	return len(resp.GetAssignments()), nil
+// nodes are three that replicate a log.
+type nodes interface {
+	pids() []int
+	// last is the number of the log's last entry, of whatever kind.
+	last(ctx context.Context) (uint64, error)
 }
 
-// beat renews over a stream until ctx ends, one after another, and answers how
-// long each took.
-func (s *beater) beat(ctx context.Context) (took []float64, err error) {
-	stream, err := s.calls.KeepAlive(ctx)
-	for n := uint64(1); err == nil; n++ {
-		sent := time.Now()
-		if err = stream.Send(&pointsmanv1.KeepAliveRequest{Sequence: n, Renewal: s.renewal}); err != nil {
-			break
-		}
-		for answer := (*pointsmanv1.KeepAliveResponse)(nil); answer.GetSequence() != n; {
-			if answer, err = stream.Recv(); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			took = append(took, millis(time.Since(sent)))
-		}
-	}
-	if ctx.Err() != nil {
-		err = nil
-	}
-	return took, err
-}
-
-// keepalives has many sessions renew at once for a span.
-func (b *bench) keepalives(ctx context.Context, c *cluster, o leaseOptions) (beats, error) {
-	b.say("%d sessions renew for %s", o.beats, o.span)
-	out := beats{Sessions: o.beats}
-	var all []*beater
-	for i := 0; i < o.beats; i += beatsConn {
-		conn, err := client.DialNode(c.leader)
-		if err != nil {
-			return out, err
-		}
-		defer conn.Close() //nolint:revive // few, and all until the end
-		if err := open(ctx, conn, &all, min(beatsConn, o.beats-i)); err != nil {
-			return out, err
-		}
-	}
-	before, err := cpu(c)
+// keepalives renews the leases of one side three ways.
+func (b *bench) keepalives(ctx context.Context, side string, p party, o leaseOptions) (out beats, err error) {
+	all, hangUp, err := p.connect(ctx)
 	if err != nil {
 		return out, err
 	}
-	run, cancel := context.WithTimeout(ctx, o.span)
-	defer cancel()
-	var mu sync.Mutex
-	var took []float64
-	var failed error
+	out.Side, out.Sessions = side, len(all)
+	b.say("%s: %d sessions renew, %.0f a second for %s, then as fast as they are answered", side, len(all), o.rate, o.span)
+	if _, err = together(all); err == nil {
+		out.Offered, err = pace(ctx, all, p, o.rate, o.span)
+	}
+	if err == nil {
+		out.Most, err = pace(ctx, all, p, 0, o.span)
+	}
+	hangUp()
+	if err != nil {
+		return out, fmt.Errorf("keepalives of %s: %w", side, err)
+	}
+	began := time.Now()
+	if all, hangUp, err = p.connect(ctx); err != nil {
+		return out, err
+	}
+	defer hangUp()
+	last, err := together(all)
+	out.Back = millis(last.Sub(began))
+	return out, err
+}
+
+// together has each renew once, all at the same time, and says when the last one
+// was answered.
+func together(all []pulse) (last time.Time, err error) {
+	err = each(all, func(_ int, p pulse) error { return p.beat() })
+	return time.Now(), err
+}
+
+// each does it for all pulses at once, and answers the first error.
+func each(all []pulse, do func(i int, p pulse) error) error {
+	failed := make(chan error, len(all))
 	var wg sync.WaitGroup
-	for _, s := range all {
+	for i, p := range all {
 		wg.Go(func() {
-			mine, err := s.beat(run)
-			mu.Lock()
-			defer mu.Unlock()
-			took, failed = append(took, mine...), errors.Join(failed, err)
+			if err := do(i, p); err != nil {
+				failed <- err
+			}
 		})
 	}
 	wg.Wait()
-	after, err := cpu(c)
-	if err := errors.Join(err, failed); err != nil || len(took) == 0 {
-		return out, fmt.Errorf("%d renewals were answered: %w", len(took), err)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("%d of %d: %w", len(failed)+1, len(all), err)
+	default:
+		return nil
 	}
-	slices.Sort(took)
-	out.Rate, out.Delay, out.P99 = tenth(float64(len(took))/o.span.Seconds()), spreadOf(took), took[len(took)*99/100]
-	out.PerCPU = tenth(float64(len(took)) / max((after-before).Seconds(), 0.01))
+}
+
+// pace has all renew for a span. What is offered is spread evenly over sessions and
+// time, and waits for nobody: a renewal that could not be sent when it was due,
+// since the one before was not answered yet, counts from when it was due.
+func pace(ctx context.Context, all []pulse, p party, offer float64, span time.Duration) (out paced, err error) {
+	out.Offer = offer
+	took := make([][]float64, len(all))
+	before, err := used(p.pids())
+	if err != nil {
+		return out, err
+	}
+	from, err := p.last(ctx)
+	if err != nil {
+		return out, err
+	}
+	began := time.Now()
+	sent := make([]time.Time, len(all))
+	err = each(all, func(i int, p pulse) (err error) {
+		took[i], sent[i], err = turns(ctx, p, began.Add(span), func(k int) time.Time {
+			if offer <= 0 {
+				return time.Now()
+			}
+			return began.Add(time.Duration((float64(i) + float64(k)*float64(len(all))) / offer * float64(time.Second)))
+		})
+		return err
+	})
+	elapsed := time.Since(began)
+	lasted := max(span, slices.MaxFunc(sent, time.Time.Compare).Sub(began))
+	after, bad := used(p.pids())
+	to, worse := p.last(ctx)
+	flat := slices.Sorted(slices.Values(slices.Concat(took...)))
+	if err := errors.Join(err, bad, worse); err != nil || len(flat) == 0 {
+		return out, fmt.Errorf("%d renewals were answered: %w", len(flat), cmp.Or(err, errNone))
+	}
+	out.Rate, out.Delay, out.P99 = tenth(float64(len(flat))/lasted.Seconds()), fineSpreadOf(flat), percentile(flat, 0.99)
+	out.PerCPU = tenth(float64(len(flat)) / max((after.CPU-before.CPU).Seconds(), 0.01))
+	out.Log = tenth(float64(to-from) / elapsed.Seconds())
 	return out, nil
 }
 
-// open makes sessions on one connection.
-func open(ctx context.Context, conn *client.Client, all *[]*beater, n int) error {
-	for range n {
-		s, err := newBeater(ctx, conn, beatPool, fmt.Sprint("beat-", len(*all)))
-		if err != nil {
-			return err
+var errNone = errors.New("none was due")
+
+// turns renews whenever it is due until the end, and answers how long each took
+// and when the last one was sent.
+func turns(ctx context.Context, p pulse, end time.Time, due func(k int) time.Time) (took []float64, sent time.Time, err error) {
+	for k := 0; ; k++ {
+		at := due(k)
+		if !at.Before(end) {
+			return took, sent, nil
 		}
-		*all = append(*all, s)
+		if wait := time.Until(at); wait > 0 {
+			if err := rest(ctx, wait); err != nil {
+				return took, sent, err
+			}
+		}
+		sent = time.Now()
+		if err := p.beat(); err != nil {
+			return took, sent, err
+		}
+		took = append(took, float64(time.Since(at))/float64(time.Millisecond))
 	}
-	return nil
 }
 
-// cpu is what the nodes have taken together.
-func cpu(c *cluster) (sum time.Duration, err error) {
-	for _, n := range c.List() {
-		u, err := lab.UsageOf(n.PID())
+// used is what processes have taken: their CPU together, the memory of the largest.
+func used(pids []int) (sum lab.Usage, err error) {
+	for _, pid := range pids {
+		u, err := lab.UsageOf(pid)
 		if err != nil {
-			return 0, err
+			return sum, err
 		}
-		sum += u.CPU
+		sum.CPU += u.CPU
+		sum.RSS = max(sum.RSS, u.RSS)
 	}
 	return sum, nil
-}
-
-// massRenew is how often many leases are renewed.
-const massRenew = 2 * time.Second
-
-// hold holds many leases, a session for each pool, and looks at the nodes.
-func (b *bench) hold(ctx context.Context, c *cluster, o leaseOptions) (mass, error) {
-	b.say("%d leases are held", o.leases)
-	out := mass{Leases: o.leases}
-	conn, err := client.DialNode(c.leader, grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(8<<20)))
-	if err != nil {
-		return out, err
-	}
-	defer conn.Close()
-	var all []*beater
-	for i := range o.pools() {
-		s, err := newBeater(ctx, conn, fmt.Sprint(massPool, i), "mass")
-		if err != nil {
-			return out, err
-		}
-		all = append(all, s)
-	}
-	renew := func(ctx context.Context) (held int, err error) {
-		for _, s := range all {
-			n, err := s.renew(ctx)
-			if err != nil {
-				return held, err
-			}
-			held += n
-		}
-		return held, nil
-	}
-	began := time.Now()
-	err = lab.Until(ctx, 2*time.Minute, "all to be held", func(ctx context.Context) error {
-		held, err := renew(ctx)
-		if err == nil && held != o.leases {
-			err = fmt.Errorf("%d of %d are", held, o.leases)
-		}
-		return err
-	})
-	if err != nil {
-		return out, err
-	}
-	out.Granted = tenth(time.Since(began).Seconds())
-	return out, b.steady(ctx, c, o, conn, &out, renew)
-}
-
-// steady looks at log and memory while all leases are renewed.
-func (b *bench) steady(ctx context.Context, c *cluster, o leaseOptions, conn *client.Client, out *mass, renew func(context.Context) (int, error)) error {
-	index := func() (uint64, error) {
-		resp, err := pointsmanv1.NewClusterServiceClient(conn.Conn()).GetCluster(ctx, &pointsmanv1.GetClusterRequest{})
-		return resp.GetHeader().GetAppliedIndex(), err
-	}
-	from, err := index()
-	if err != nil {
-		return err
-	}
-	began := time.Now()
-	for time.Since(began) < o.span {
-		held, err := renew(ctx)
-		if err == nil && held != o.leases {
-			err = fmt.Errorf("%d of %d leases are held", held, o.leases)
-		}
-		if err != nil {
-			return err
-		}
-		if err := rest(ctx, massRenew); err != nil {
-			return err
-		}
-	}
-	to, err := index()
-	if err != nil {
-		return err
-	}
-	out.Entries = tenth(float64(to-from) / time.Since(began).Seconds())
-	for _, n := range c.List() {
-		u, err := lab.UsageOf(n.PID())
-		if err != nil {
-			return err
-		}
-		out.RSS = max(out.RSS, tenth(float64(u.RSS)/(1<<20)))
-	}
-	return nil
 }

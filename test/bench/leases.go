@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 const (
 	handPool = "hand" // one partition that goes from one worker to another
 	handTTL  = 2 * time.Second
-	calmTTL  = 30 * time.Second
-	beatPool = "beat" // whose workers only renew
+	calmTTL  = time.Minute
+	beatPool = "beat-" // whose workers renew and hold one partition each
 	massPool = "mass-"
 	massEach = 4096 // partitions of each; MaxPartitions
 )
@@ -26,69 +27,123 @@ const (
 // leased is what leases cost and how fast they move.
 type leased struct {
 	TTL      float64 `json:"ttl_ms"`
-	Silent   spread  `json:"silent_ms"`   // a holder falls silent after a renewal → another's handler begins
-	Graceful spread  `json:"graceful_ms"` // a holder is told to stop → another's handler begins
-	Beats    beats   `json:"keepalives"`
-	Mass     mass    `json:"mass"`
+	Silent   spread  `json:"silent_ms"`          // a holder falls silent after a renewal → another's handler begins
+	Killed   spread  `json:"killed_ms"`          // a holder's process is killed → the same
+	Graceful spread  `json:"graceful_ms"`        // a holder is told to stop → another's handler begins
+	Beats    []beats `json:"keepalives"`         // of both sides
+	Mass     []mass  `json:"mass"`               // the same
+	Left     string  `json:"left_out,omitempty"` // why etcd is missing
 }
 
 // handover waits for the worker that takes over.
 const handWithin = 30 * time.Second
 
-// move measures hand-overs, keepalives and what many leases take.
+// move measures hand-overs and keepalives.
 func (b *bench) move(ctx context.Context, c *cluster, o leaseOptions) (l leased, err error) {
 	l.TTL = millis(handTTL)
+	o.leases = 0
 	if err := o.declare(ctx, c); err != nil {
 		return l, err
 	}
 	b.say("%d hand-overs each way", o.hands)
-	silent, graceful := []float64{}, []float64{}
-	for range o.hands {
-		took, err := b.silence(ctx, c)
-		if err != nil {
-			return l, err
+	for _, way := range []struct {
+		do  func(context.Context, *cluster) (float64, error)
+		out *spread
+	}{
+		{b.silence, &l.Silent}, {b.handover, &l.Graceful},
+		{func(ctx context.Context, c *cluster) (float64, error) { return b.murder(ctx, c, o.program) }, &l.Killed},
+	} {
+		var all []float64
+		for range o.hands {
+			took, err := way.do(ctx, c)
+			if err != nil {
+				return l, err
+			}
+			all = append(all, took)
 		}
-		silent = append(silent, took)
-		if took, err = b.handover(ctx, c); err != nil {
-			return l, err
-		}
-		graceful = append(graceful, took)
+		*way.out = spreadOf(all)
 	}
-	l.Silent, l.Graceful = spreadOf(silent), spreadOf(graceful)
-	if l.Beats, err = b.keepalives(ctx, c, o); err != nil {
+	w, err := newWorkers(ctx, c, o)
+	if err != nil {
 		return l, err
 	}
-	l.Mass, err = b.hold(ctx, c, o)
+	beats, err := b.keepalives(ctx, byPointsman, w, o)
+	l.Beats = append(l.Beats, beats)
 	return l, err
+}
+
+// besides has keepalives at etcd, and then many leases.
+func (b *bench) besides(ctx context.Context, program string, o leaseOptions, l *leased) (err error) {
+	onEtcd := func(do func(*etcd) error) error {
+		e, err := newEtcd(ctx, program)
+		if err != nil {
+			return err
+		}
+		return errors.Join(do(e), e.Close())
+	}
+	err = onEtcd(func(e *etcd) error {
+		few, _, err := newLessees(ctx, e, o.beats, 1)
+		if err != nil {
+			return err
+		}
+		beats, err := b.keepalives(ctx, byEtcd, few, o)
+		l.Beats = append(l.Beats, beats)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return onEtcd(func(e *etcd) error {
+		m, err := b.holdBesides(ctx, e, o)
+		l.Mass = append(l.Mass, m)
+		return err
+	})
 }
 
 // leaseOptions is how much is measured.
 type leaseOptions struct {
-	hands  int
-	beats  int           // sessions that renew as fast as they are answered
-	span   time.Duration // of renewing
-	leases int           // held at once
+	program string // pointsman
+	hands   int
+	beats   int           // sessions that renew
+	rate    float64       // renewals a second that are offered
+	span    time.Duration // of renewing
+	leases  int           // held at once
 }
 
 // declare applies the pools.
 func (o leaseOptions) declare(ctx context.Context, c *cluster) error {
 	pools := map[string]*pointsmanv1.PoolSpec{
 		handPool: {Partitions: 1, Ttl: durationpb.New(handTTL), LockDelay: durationpb.New(0)},
-		beatPool: {Partitions: 1, Ttl: durationpb.New(calmTTL)},
 	}
-	for i := range o.pools() {
-		pools[fmt.Sprint(massPool, i)] = &pointsmanv1.PoolSpec{Partitions: uint32(min(massEach, o.leases-i*massEach)), Ttl: durationpb.New(calmTTL)} //nolint:gosec // 1 to massEach
+	for i := range poolsFor(o.beats) {
+		pools[fmt.Sprint(beatPool, i)] = &pointsmanv1.PoolSpec{Partitions: poolSize(o.beats, i), Ttl: durationpb.New(calmTTL)}
+	}
+	for i := range poolsFor(o.leases) {
+		pools[fmt.Sprint(massPool, i)] = &pointsmanv1.PoolSpec{Partitions: poolSize(o.leases, i), Ttl: durationpb.New(calmTTL)}
 	}
 	conn, err := client.DialNode(c.leader)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_, err = pointsmanv1.NewSpecServiceClient(conn.Conn()).ApplySpec(ctx, &pointsmanv1.ApplySpecRequest{Spec: &pointsmanv1.Spec{Pools: pools}})
-	return err
+	if _, err = pointsmanv1.NewSpecServiceClient(conn.Conn()).ApplySpec(ctx, &pointsmanv1.ApplySpecRequest{Spec: &pointsmanv1.Spec{Pools: pools}}); err != nil {
+		return err
+	}
+	// Sessions are refused until each node has said that it can read them.
+	return lab.Until(ctx, handWithin, "a session", func(ctx context.Context) error {
+		s, err := newBeater(ctx, conn, handPool, "first", 0)
+		if err == nil {
+			_, err = s.calls.CloseSession(ctx, &pointsmanv1.CloseSessionRequest{Session: s.renewal.GetSession(), Key: s.renewal.GetKey()})
+		}
+		return err
+	})
 }
 
-func (o leaseOptions) pools() int { return (o.leases + massEach - 1) / massEach }
+// poolsFor is how many pools that many partitions take.
+func poolsFor(partitions int) int { return (partitions + massEach - 1) / massEach }
+
+// poolSize is how many of them the i-th pool has.
+func poolSize(partitions, i int) uint32 { return uint32(min(massEach, partitions-i*massEach)) } //nolint:gosec // 1 to massEach
 
 // rival waits for the partition: a worker whose handler says when it began.
 func (b *bench) rival(ctx context.Context, c *cluster, name string) (begun <-chan time.Time, stop func() error, err error) {
@@ -178,7 +233,7 @@ func (b *bench) silence(ctx context.Context, c *cluster) (float64, error) {
 		return 0, err
 	}
 	defer conn.Close()
-	s, err := newBeater(ctx, conn, handPool, "silent")
+	s, err := newBeater(ctx, conn, handPool, "silent", 0)
 	if err != nil {
 		return 0, err
 	}

@@ -31,7 +31,9 @@ type config struct {
 	watchers  int
 	changes   int
 	hands     int    // hand-overs of a lease, each way
-	beats     int    // sessions that renew at once
+	beats     int    // sessions that renew
+	rate      int    // renewals a second that are offered
+	etcd      string // the program of test/bench/etcdpeer; empty: etcd is left out
 	leases    int    // held at once
 	fences    int    // times that each event of the part fence is played under each guard
 	json      string // file; empty: none
@@ -65,7 +67,9 @@ func parse(args []string, out io.Writer) (c config, err error) {
 	f.IntVar(&c.changes, "changes", 30, "changes that they are told of")
 	f.IntVar(&c.fences, "fences", 3, "times that each event of the part fence is played")
 	f.IntVar(&c.hands, "hands", 10, "hand-overs of a lease, each way")
-	f.IntVar(&c.beats, "beats", 3000, "sessions that renew at once")
+	f.IntVar(&c.beats, "beats", 10000, "sessions that renew")
+	f.IntVar(&c.rate, "rate", 10000, "renewals a second that are offered")
+	f.StringVar(&c.etcd, "etcd", "", "the program of test/bench/etcdpeer; empty: etcd is left out")
 	f.IntVar(&c.leases, "leases", 100000, "leases held at once")
 	f.StringVar(&c.json, "json", "", "file for all figures as JSON")
 	if err := f.Parse(args); err != nil {
@@ -77,7 +81,7 @@ func parse(args []string, out io.Writer) (c config, err error) {
 			return c, fmt.Errorf("part %q: want one of %q", p, parts())
 		}
 	}
-	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || c.hands < 1 || c.beats < 1 || c.leases < 1 || f.NArg() > 0 {
+	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || c.hands < 1 || c.beats < 1 || c.rate < 1 || c.leases < 1 || f.NArg() > 0 {
 		return c, fmt.Errorf("want positive numbers and no arguments, have %q", args)
 	}
 	return c, nil
@@ -156,15 +160,40 @@ func (b *bench) measure(ctx context.Context, f *figures) (err error) {
 	return err
 }
 
-// onLeases has a cluster of its own: many leases leave a log and a state behind.
-func (b *bench) onLeases(ctx context.Context, o lab.Options) (_ *leased, err error) {
+// onLeases has clusters of their own, one at a time: many leases leave a log and a
+// state behind.
+func (b *bench) onLeases(ctx context.Context, nodes lab.Options) (*leased, error) {
+	o := leaseOptions{program: nodes.Pointsman, hands: b.hands, beats: b.beats, rate: float64(b.rate), span: b.config.reads, leases: b.leases}
+	l := &leased{}
+	err := onNodes(ctx, nodes, func(c *cluster) (err error) {
+		*l, err = b.move(ctx, c, o)
+		return err
+	})
+	if err != nil {
+		return l, err
+	}
+	err = onNodes(ctx, nodes, func(c *cluster) error {
+		m, err := b.hold(ctx, c, o)
+		l.Mass = append(l.Mass, m)
+		return err
+	})
+	switch {
+	case err != nil:
+		return l, err
+	case b.etcd == "":
+		l.Left = "etcd is left out: test/bench/etcdpeer was not built"
+		return l, nil
+	}
+	return l, b.besides(ctx, b.etcd, o, l)
+}
+
+// onNodes plays on a cluster of its own.
+func onNodes(ctx context.Context, o lab.Options, do func(*cluster) error) error {
 	c, err := newCluster(ctx, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	l, err := b.move(ctx, c, leaseOptions{hands: b.hands, beats: b.beats, span: b.config.reads, leases: b.leases})
-	return &l, err
+	return errors.Join(do(c), c.Close())
 }
 
 func (b *bench) onStage(ctx context.Context, o lab.Options) (list []switches, err error) {

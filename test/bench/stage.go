@@ -20,6 +20,7 @@ import (
 const (
 	byPointsman = "pointsman"
 	byRecipe    = "recipe"
+	byEtcd      = "etcd"
 )
 
 // Bounds of the waits, each several times what the step takes on a busy machine.

@@ -44,6 +44,9 @@
 // TestLeaseCounter: sixteen workers, some of them processes, count in a fenced
 // Redis through failovers, deaths and pauses. The count is exact.
 //
+// TestRecovered: the coordinators are put back to an old copy while workers count,
+// and one is recovered.
+//
 // With the tag failpoints: the leader dies at every named point between Observe
 // and Settle, and is stopped at some over a newer failover; one effect must
 // remain each time.

@@ -95,7 +95,8 @@ type crew struct {
 
 	mu   sync.Mutex
 	told map[string]int // "partition token:value" of what was acknowledged
-	late int            // attempts that the sink refused
+	all  []mark
+	late int // attempts that the sink refused
 }
 
 func newCrew(ctx context.Context, t *testing.T, endpoints, sink string) *crew {
@@ -112,8 +113,12 @@ func newCrew(ctx context.Context, t *testing.T, endpoints, sink string) *crew {
 func (c *crew) tell(m mark) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if m.Said == "fenced" {
+	c.all = append(c.all, m)
+	switch {
+	case m.Said == "fenced":
 		c.late++
+		return
+	case m.Value == 0:
 		return
 	}
 	c.told[fmt.Sprintf("%d %d:%d", m.Partition, m.Token, m.Value)]++
@@ -266,6 +271,7 @@ func (c *crew) count(ctx context.Context, p int) int64 {
 func (c *crew) judge(ctx context.Context) {
 	c.t.Helper()
 	total, told, grants := int64(0), len(c.told), 0
+	journals := map[uint32][]mark{}
 	for p := range countParts {
 		journal, err := c.redis.LRange(ctx, fmt.Sprint("journal:", p), 0, -1).Result()
 		if err != nil {
@@ -284,6 +290,7 @@ func (c *crew) judge(ctx context.Context) {
 			if token > last {
 				grants++
 			}
+			journals[uint32(p)] = append(journals[uint32(p)], mark{Token: token, Value: int64(i + 1)})
 			last = token
 			delete(c.told, fmt.Sprintf("%d %s", p, line))
 		}
@@ -292,6 +299,7 @@ func (c *crew) judge(ctx context.Context) {
 	for line := range c.told {
 		c.t.Errorf("a worker was told of %s, which is not in the journal", line)
 	}
+	c.linear(journals)
 	text := fmt.Sprintf("lease counter: %d counted by %d grants, %d told, %d late attempts refused", total, grants, told, c.late)
 	fmt.Println(text)
 	if c.late == 0 || total == 0 {

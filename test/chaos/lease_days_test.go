@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/pointsman/pointsman/client"
-	"github.com/pointsman/pointsman/coordinator/config"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 	"github.com/pointsman/pointsman/test/clouds/lab"
 )
@@ -62,25 +61,11 @@ func TestLeaseWorkers(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d.apply(ctx, t)
+	d.applyPools(ctx, t, dayPools)
 	t.Run("leader killed", func(t *testing.T) { d.leaderKilled(ctx, t) })
 	t.Run("stopped and woken", func(t *testing.T) { d.stoppedAndWoken(ctx, t) })
 	t.Run("cut from the leader", func(t *testing.T) { d.cutFromLeader(ctx, t) })
 	t.Run("quorum lost", func(t *testing.T) { d.quorumLost(ctx, t) })
-}
-
-func (d *days) apply(ctx context.Context, t *testing.T) {
-	t.Helper()
-	spec, _, err := config.ParseSpec("spec.yaml", []byte(dayPools))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.until(ctx, t, "the spec to be applied", func(ctx context.Context) error {
-		return d.nodes.Ask(ctx, func(ctx context.Context, c grpc.ClientConnInterface) error {
-			_, err := pointsmanv1.NewSpecServiceClient(c).ApplySpec(ctx, &pointsmanv1.ApplySpecRequest{Spec: spec, Source: dayPools})
-			return err
-		})
-	})
 }
 
 func (d *days) until(ctx context.Context, t *testing.T, what string, try func(context.Context) error) {

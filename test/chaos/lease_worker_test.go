@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/pointsman/pointsman/client"
 	"github.com/pointsman/pointsman/client/leases"
 	"github.com/pointsman/pointsman/client/leases/redissink"
+	"github.com/pointsman/pointsman/internal/boot"
 )
 
 // What a counting worker that is a process of its own is told: the name of the
@@ -63,23 +65,26 @@ func countAlone(name string) int {
 	return 0
 }
 
-// mark is what the sink said to one attempt to count.
+// mark is what the sink said to one attempt to count, or to raise the fence.
 type mark struct {
-	Said      string // applied, already, or fenced
+	Said      string // applied, already, raised, or fenced
 	Partition uint32
 	Token     uint64
-	Value     int64
+	Value     int64         // that was to be counted; 0: the fence was to be raised
+	Newest    uint64        // token that the sink had then
+	Asked     time.Duration // before the first call, by the clock that all processes share
+	Heard     time.Duration // after the answer
 }
 
 func (m mark) String() string {
-	return fmt.Sprintf("%s %d %d %d", m.Said, m.Partition, m.Token, m.Value)
+	return fmt.Sprintf("%s %d %d %d %d %d %d", m.Said, m.Partition, m.Token, m.Value, m.Newest, m.Asked, m.Heard)
 }
 
 // marks hands on the marks that a worker writes, a line each.
 func marks(r io.Reader, tell func(mark)) {
 	for lines := bufio.NewScanner(r); lines.Scan(); {
 		var m mark
-		if n, _ := fmt.Sscan(lines.Text(), &m.Said, &m.Partition, &m.Token, &m.Value); n == 4 {
+		if n, _ := fmt.Sscan(lines.Text(), &m.Said, &m.Partition, &m.Token, &m.Value, &m.Newest, &m.Asked, &m.Heard); n == 7 {
 			tell(m)
 		}
 	}
@@ -113,8 +118,8 @@ func (c *counting) run(ctx context.Context, name string, endpoints []string) err
 
 func (c *counting) work(ctx context.Context, l *leases.Lease) error {
 	fence, counter := "fence:"+l.ID(), fmt.Sprint("count:", l.Partition)
-	if _, err := c.until(ctx, []string{fence}, l.Token, 60); err != nil {
-		return c.over(err, l, 0)
+	if err := c.until(ctx, mark{Partition: l.Partition, Token: l.Token}, []string{fence}, l.Token, 60); err != nil {
+		return err
 	}
 	value, err := c.sink.Get(context.WithoutCancel(ctx), counter).Int64()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -124,12 +129,11 @@ func (c *counting) work(ctx context.Context, l *leases.Lease) error {
 		time.Sleep(countPace) // where a pause most likely falls: the attempt after it is made whatever ctx says
 		value++
 		began := time.Now()
-		said, err := c.until(ctx, []string{fence, fmt.Sprint("done:", l.Partition, ":", l.Token, ":", value), counter, fmt.Sprint("journal:", l.Partition)},
+		err := c.until(ctx, mark{Partition: l.Partition, Token: l.Token, Value: value}, []string{fence, fmt.Sprint("done:", l.Partition, ":", l.Token, ":", value), counter, fmt.Sprint("journal:", l.Partition)},
 			l.Token, 3600, 3, "SET", counter, value, 3, "RPUSH", fmt.Sprint("journal:", l.Partition), fmt.Sprint(l.Token, ":", value))
 		if err != nil {
-			return c.over(err, l, value)
+			return err
 		}
-		c.tell(mark{said, l.Partition, l.Token, value})
 		if time.Since(began) > countTTL {
 			continue // stopped in the midst of it: another attempt, which comes late
 		}
@@ -143,27 +147,25 @@ func (c *counting) work(ctx context.Context, l *leases.Lease) error {
 	}
 }
 
-// until calls the sink until it answers. A call whose answer was lost is made
-// again with the same id; ctx ends only the repeats.
-func (c *counting) until(ctx context.Context, keys []string, args ...any) (said string, err error) {
+// until calls the sink until it answers, and tells what it said. A call whose
+// answer was lost is made again with the same id; ctx ends only the repeats.
+func (c *counting) until(ctx context.Context, m mark, keys []string, args ...any) (err error) {
+	m.Asked = boot.Time()
 	for {
 		answer, err := c.script.Run(context.WithoutCancel(ctx), c.sink, keys, args...).StringSlice()
 		switch {
-		case err == nil && answer[0] == "fenced":
-			return "", redissink.ErrFenced
 		case err == nil:
-			return answer[0], nil
+			m.Said, m.Heard = answer[0], boot.Time()
+			if m.Newest, err = strconv.ParseUint(answer[1], 10, 64); err != nil {
+				return err
+			}
+			if c.tell(m); m.Said == "fenced" {
+				return redissink.ErrFenced
+			}
+			return nil
 		case ctx.Err() != nil:
-			return "", context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		time.Sleep(countPace)
 	}
-}
-
-// over says why a partition is given up.
-func (c *counting) over(err error, l *leases.Lease, value int64) error {
-	if errors.Is(err, redissink.ErrFenced) {
-		c.tell(mark{"fenced", l.Partition, l.Token, value})
-	}
-	return err
 }

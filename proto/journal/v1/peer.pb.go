@@ -103,7 +103,9 @@ type Hello struct {
 	// cluster, and no leader has recorded it as a member yet.
 	Fresh bool `protobuf:"varint,6,opt,name=fresh,proto3" json:"fresh,omitempty"`
 	// Its log has begun: it holds an entry beyond the founding one, or a snapshot.
-	Begun         bool `protobuf:"varint,7,opt,name=begun,proto3" json:"begun,omitempty"`
+	Begun bool `protobuf:"varint,7,opt,name=begun,proto3" json:"begun,omitempty"`
+	// The recovery that its data begins with; unset: none.
+	Era           *Era `protobuf:"bytes,8,opt,name=era,proto3" json:"era,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -187,6 +189,68 @@ func (x *Hello) GetBegun() bool {
 	return false
 }
 
+func (x *Hello) GetEra() *Era {
+	if x != nil {
+		return x.Era
+	}
+	return nil
+}
+
+// Era is a recovery that a cluster was begun again by (pointsman recover).
+type Era struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Generation of the tokens since then.
+	Generation uint32 `protobuf:"varint,1,opt,name=generation,proto3" json:"generation,omitempty"`
+	// Its random identity.
+	Recovery      string `protobuf:"bytes,2,opt,name=recovery,proto3" json:"recovery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Era) Reset() {
+	*x = Era{}
+	mi := &file_journal_v1_peer_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Era) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Era) ProtoMessage() {}
+
+func (x *Era) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_peer_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Era.ProtoReflect.Descriptor instead.
+func (*Era) Descriptor() ([]byte, []int) {
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Era) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *Era) GetRecovery() string {
+	if x != nil {
+		return x.Recovery
+	}
+	return ""
+}
+
 // PeerRequest is one question from node to node.
 type PeerRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -206,7 +270,7 @@ type PeerRequest struct {
 
 func (x *PeerRequest) Reset() {
 	*x = PeerRequest{}
-	mi := &file_journal_v1_peer_proto_msgTypes[1]
+	mi := &file_journal_v1_peer_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +282,7 @@ func (x *PeerRequest) String() string {
 func (*PeerRequest) ProtoMessage() {}
 
 func (x *PeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_peer_proto_msgTypes[1]
+	mi := &file_journal_v1_peer_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +295,7 @@ func (x *PeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerRequest.ProtoReflect.Descriptor instead.
 func (*PeerRequest) Descriptor() ([]byte, []int) {
-	return file_journal_v1_peer_proto_rawDescGZIP(), []int{1}
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *PeerRequest) GetTimeoutMs() uint32 {
@@ -309,7 +373,7 @@ type Peek struct {
 
 func (x *Peek) Reset() {
 	*x = Peek{}
-	mi := &file_journal_v1_peer_proto_msgTypes[2]
+	mi := &file_journal_v1_peer_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +385,7 @@ func (x *Peek) String() string {
 func (*Peek) ProtoMessage() {}
 
 func (x *Peek) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_peer_proto_msgTypes[2]
+	mi := &file_journal_v1_peer_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +398,7 @@ func (x *Peek) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peek.ProtoReflect.Descriptor instead.
 func (*Peek) Descriptor() ([]byte, []int) {
-	return file_journal_v1_peer_proto_rawDescGZIP(), []int{2}
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{3}
 }
 
 // Propose hands a command to the leader.
@@ -354,7 +418,7 @@ type Propose struct {
 
 func (x *Propose) Reset() {
 	*x = Propose{}
-	mi := &file_journal_v1_peer_proto_msgTypes[3]
+	mi := &file_journal_v1_peer_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -366,7 +430,7 @@ func (x *Propose) String() string {
 func (*Propose) ProtoMessage() {}
 
 func (x *Propose) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_peer_proto_msgTypes[3]
+	mi := &file_journal_v1_peer_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -379,7 +443,7 @@ func (x *Propose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Propose.ProtoReflect.Descriptor instead.
 func (*Propose) Descriptor() ([]byte, []int) {
-	return file_journal_v1_peer_proto_rawDescGZIP(), []int{3}
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Propose) GetKind() uint32 {
@@ -419,7 +483,7 @@ type ReadIndex struct {
 
 func (x *ReadIndex) Reset() {
 	*x = ReadIndex{}
-	mi := &file_journal_v1_peer_proto_msgTypes[4]
+	mi := &file_journal_v1_peer_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +495,7 @@ func (x *ReadIndex) String() string {
 func (*ReadIndex) ProtoMessage() {}
 
 func (x *ReadIndex) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_peer_proto_msgTypes[4]
+	mi := &file_journal_v1_peer_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +508,7 @@ func (x *ReadIndex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadIndex.ProtoReflect.Descriptor instead.
 func (*ReadIndex) Descriptor() ([]byte, []int) {
-	return file_journal_v1_peer_proto_rawDescGZIP(), []int{4}
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{5}
 }
 
 // PeerAnswer answers a PeerRequest.
@@ -464,7 +528,7 @@ type PeerAnswer struct {
 
 func (x *PeerAnswer) Reset() {
 	*x = PeerAnswer{}
-	mi := &file_journal_v1_peer_proto_msgTypes[5]
+	mi := &file_journal_v1_peer_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -476,7 +540,7 @@ func (x *PeerAnswer) String() string {
 func (*PeerAnswer) ProtoMessage() {}
 
 func (x *PeerAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_peer_proto_msgTypes[5]
+	mi := &file_journal_v1_peer_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -489,7 +553,7 @@ func (x *PeerAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerAnswer.ProtoReflect.Descriptor instead.
 func (*PeerAnswer) Descriptor() ([]byte, []int) {
-	return file_journal_v1_peer_proto_rawDescGZIP(), []int{5}
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PeerAnswer) GetStatus() PeerStatus {
@@ -528,14 +592,18 @@ type PeekAnswer struct {
 	// Store that the log knows for the asker; empty: none.
 	YourStore string `protobuf:"bytes,2,opt,name=your_store,json=yourStore,proto3" json:"your_store,omitempty"`
 	// Whether its disk is below the floor.
-	Degraded      bool `protobuf:"varint,3,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	Degraded bool `protobuf:"varint,3,opt,name=degraded,proto3" json:"degraded,omitempty"`
+	// The recovery that its data begins with; unset: none.
+	Era *Era `protobuf:"bytes,4,opt,name=era,proto3" json:"era,omitempty"`
+	// Index of the last command that it has applied.
+	StateIndex    uint64 `protobuf:"varint,5,opt,name=state_index,json=stateIndex,proto3" json:"state_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PeekAnswer) Reset() {
 	*x = PeekAnswer{}
-	mi := &file_journal_v1_peer_proto_msgTypes[6]
+	mi := &file_journal_v1_peer_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +615,7 @@ func (x *PeekAnswer) String() string {
 func (*PeekAnswer) ProtoMessage() {}
 
 func (x *PeekAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_journal_v1_peer_proto_msgTypes[6]
+	mi := &file_journal_v1_peer_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,7 +628,7 @@ func (x *PeekAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeekAnswer.ProtoReflect.Descriptor instead.
 func (*PeekAnswer) Descriptor() ([]byte, []int) {
-	return file_journal_v1_peer_proto_rawDescGZIP(), []int{6}
+	return file_journal_v1_peer_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PeekAnswer) GetHasState() bool {
@@ -584,12 +652,26 @@ func (x *PeekAnswer) GetDegraded() bool {
 	return false
 }
 
+func (x *PeekAnswer) GetEra() *Era {
+	if x != nil {
+		return x.Era
+	}
+	return nil
+}
+
+func (x *PeekAnswer) GetStateIndex() uint64 {
+	if x != nil {
+		return x.StateIndex
+	}
+	return 0
+}
+
 var File_journal_v1_peer_proto protoreflect.FileDescriptor
 
 const file_journal_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"\x15journal/v1/peer.proto\x12\n" +
-	"journal.v1\"\xab\x01\n" +
+	"journal.v1\"\xce\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
@@ -597,7 +679,13 @@ const file_journal_v1_peer_proto_rawDesc = "" +
 	"\x05store\x18\x04 \x01(\tR\x05store\x12\x18\n" +
 	"\arefused\x18\x05 \x01(\tR\arefused\x12\x14\n" +
 	"\x05fresh\x18\x06 \x01(\bR\x05fresh\x12\x14\n" +
-	"\x05begun\x18\a \x01(\bR\x05begun\"\xc9\x01\n" +
+	"\x05begun\x18\a \x01(\bR\x05begun\x12!\n" +
+	"\x03era\x18\b \x01(\v2\x0f.journal.v1.EraR\x03era\"A\n" +
+	"\x03Era\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x01 \x01(\rR\n" +
+	"generation\x12\x1a\n" +
+	"\brecovery\x18\x02 \x01(\tR\brecovery\"\xc9\x01\n" +
 	"\vPeerRequest\x12\x1d\n" +
 	"\n" +
 	"timeout_ms\x18\x01 \x01(\rR\ttimeoutMs\x12&\n" +
@@ -619,13 +707,16 @@ const file_journal_v1_peer_proto_rawDesc = "" +
 	"\x06status\x18\x01 \x01(\x0e2\x16.journal.v1.PeerStatusR\x06status\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12*\n" +
-	"\x04peek\x18\x04 \x01(\v2\x16.journal.v1.PeekAnswerR\x04peek\"d\n" +
+	"\x04peek\x18\x04 \x01(\v2\x16.journal.v1.PeekAnswerR\x04peek\"\xa8\x01\n" +
 	"\n" +
 	"PeekAnswer\x12\x1b\n" +
 	"\thas_state\x18\x01 \x01(\bR\bhasState\x12\x1d\n" +
 	"\n" +
 	"your_store\x18\x02 \x01(\tR\tyourStore\x12\x1a\n" +
-	"\bdegraded\x18\x03 \x01(\bR\bdegraded*\xb1\x01\n" +
+	"\bdegraded\x18\x03 \x01(\bR\bdegraded\x12!\n" +
+	"\x03era\x18\x04 \x01(\v2\x0f.journal.v1.EraR\x03era\x12\x1f\n" +
+	"\vstate_index\x18\x05 \x01(\x04R\n" +
+	"stateIndex*\xb1\x01\n" +
 	"\n" +
 	"PeerStatus\x12\x1b\n" +
 	"\x17PEER_STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
@@ -648,28 +739,31 @@ func file_journal_v1_peer_proto_rawDescGZIP() []byte {
 }
 
 var file_journal_v1_peer_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_journal_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_journal_v1_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_journal_v1_peer_proto_goTypes = []any{
 	(PeerStatus)(0),     // 0: journal.v1.PeerStatus
 	(*Hello)(nil),       // 1: journal.v1.Hello
-	(*PeerRequest)(nil), // 2: journal.v1.PeerRequest
-	(*Peek)(nil),        // 3: journal.v1.Peek
-	(*Propose)(nil),     // 4: journal.v1.Propose
-	(*ReadIndex)(nil),   // 5: journal.v1.ReadIndex
-	(*PeerAnswer)(nil),  // 6: journal.v1.PeerAnswer
-	(*PeekAnswer)(nil),  // 7: journal.v1.PeekAnswer
+	(*Era)(nil),         // 2: journal.v1.Era
+	(*PeerRequest)(nil), // 3: journal.v1.PeerRequest
+	(*Peek)(nil),        // 4: journal.v1.Peek
+	(*Propose)(nil),     // 5: journal.v1.Propose
+	(*ReadIndex)(nil),   // 6: journal.v1.ReadIndex
+	(*PeerAnswer)(nil),  // 7: journal.v1.PeerAnswer
+	(*PeekAnswer)(nil),  // 8: journal.v1.PeekAnswer
 }
 var file_journal_v1_peer_proto_depIdxs = []int32{
-	3, // 0: journal.v1.PeerRequest.peek:type_name -> journal.v1.Peek
-	4, // 1: journal.v1.PeerRequest.propose:type_name -> journal.v1.Propose
-	5, // 2: journal.v1.PeerRequest.read_index:type_name -> journal.v1.ReadIndex
-	0, // 3: journal.v1.PeerAnswer.status:type_name -> journal.v1.PeerStatus
-	7, // 4: journal.v1.PeerAnswer.peek:type_name -> journal.v1.PeekAnswer
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	2, // 0: journal.v1.Hello.era:type_name -> journal.v1.Era
+	4, // 1: journal.v1.PeerRequest.peek:type_name -> journal.v1.Peek
+	5, // 2: journal.v1.PeerRequest.propose:type_name -> journal.v1.Propose
+	6, // 3: journal.v1.PeerRequest.read_index:type_name -> journal.v1.ReadIndex
+	0, // 4: journal.v1.PeerAnswer.status:type_name -> journal.v1.PeerStatus
+	8, // 5: journal.v1.PeerAnswer.peek:type_name -> journal.v1.PeekAnswer
+	2, // 6: journal.v1.PeekAnswer.era:type_name -> journal.v1.Era
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_peer_proto_init() }
@@ -677,7 +771,7 @@ func file_journal_v1_peer_proto_init() {
 	if File_journal_v1_peer_proto != nil {
 		return
 	}
-	file_journal_v1_peer_proto_msgTypes[1].OneofWrappers = []any{
+	file_journal_v1_peer_proto_msgTypes[2].OneofWrappers = []any{
 		(*PeerRequest_Peek)(nil),
 		(*PeerRequest_Propose)(nil),
 		(*PeerRequest_ReadIndex)(nil),
@@ -688,7 +782,7 @@ func file_journal_v1_peer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_peer_proto_rawDesc), len(file_journal_v1_peer_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1195,7 +1195,9 @@ type GetPoolResponse struct {
 	// Who answered.
 	Header *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
 	// The pool.
-	Pool          *Pool `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
+	Pool *Pool `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Its open sessions, the oldest first, those too that hold nothing; at most 1000.
+	Sessions      []*Session `protobuf:"bytes,3,rep,name=sessions,proto3" json:"sessions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1240,6 +1242,13 @@ func (x *GetPoolResponse) GetHeader() *ResponseHeader {
 func (x *GetPoolResponse) GetPool() *Pool {
 	if x != nil {
 		return x.Pool
+	}
+	return nil
+}
+
+func (x *GetPoolResponse) GetSessions() []*Session {
+	if x != nil {
+		return x.Sessions
 	}
 	return nil
 }
@@ -1744,10 +1753,11 @@ const file_pointsman_v1_lease_service_proto_rawDesc = "" +
 	"\x0eGetPoolRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12\x1a\n" +
 	"\x02id\x18\x02 \x01(\tB\n" +
-	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x02id\"o\n" +
+	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x02id\"\xa2\x01\n" +
 	"\x0fGetPoolResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\x12&\n" +
-	"\x04pool\x18\x02 \x01(\v2\x12.pointsman.v1.PoolR\x04pool\"\xb3\x01\n" +
+	"\x04pool\x18\x02 \x01(\v2\x12.pointsman.v1.PoolR\x04pool\x121\n" +
+	"\bsessions\x18\x03 \x03(\v2\x15.pointsman.v1.SessionR\bsessions\"\xb3\x01\n" +
 	"\x11ListLeasesRequest\x12-\n" +
 	"\x04read\x18\x01 \x01(\v2\x19.pointsman.v1.ReadOptionsR\x04read\x12$\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
@@ -1866,44 +1876,45 @@ var file_pointsman_v1_lease_service_proto_depIdxs = []int32{
 	31, // 23: pointsman.v1.GetPoolRequest.read:type_name -> pointsman.v1.ReadOptions
 	24, // 24: pointsman.v1.GetPoolResponse.header:type_name -> pointsman.v1.ResponseHeader
 	32, // 25: pointsman.v1.GetPoolResponse.pool:type_name -> pointsman.v1.Pool
-	31, // 26: pointsman.v1.ListLeasesRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 27: pointsman.v1.ListLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 28: pointsman.v1.ListLeasesResponse.leases:type_name -> pointsman.v1.Lease
-	31, // 29: pointsman.v1.GetLeaseRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 30: pointsman.v1.GetLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 31: pointsman.v1.GetLeaseResponse.lease:type_name -> pointsman.v1.Lease
-	24, // 32: pointsman.v1.WatchLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 33: pointsman.v1.WatchLeasesResponse.lease:type_name -> pointsman.v1.Lease
-	33, // 34: pointsman.v1.WatchLeasesResponse.bookmark:type_name -> pointsman.v1.Bookmark
-	0,  // 35: pointsman.v1.LeaseService.OpenSession:input_type -> pointsman.v1.OpenSessionRequest
-	2,  // 36: pointsman.v1.LeaseService.CloseSession:input_type -> pointsman.v1.CloseSessionRequest
-	4,  // 37: pointsman.v1.LeaseService.Renew:input_type -> pointsman.v1.RenewRequest
-	6,  // 38: pointsman.v1.LeaseService.KeepAlive:input_type -> pointsman.v1.KeepAliveRequest
-	8,  // 39: pointsman.v1.LeaseService.Release:input_type -> pointsman.v1.ReleaseRequest
-	10, // 40: pointsman.v1.LeaseService.RevokeLease:input_type -> pointsman.v1.RevokeLeaseRequest
-	14, // 41: pointsman.v1.LeaseService.ListPools:input_type -> pointsman.v1.ListPoolsRequest
-	16, // 42: pointsman.v1.LeaseService.GetPool:input_type -> pointsman.v1.GetPoolRequest
-	18, // 43: pointsman.v1.LeaseService.ListLeases:input_type -> pointsman.v1.ListLeasesRequest
-	20, // 44: pointsman.v1.LeaseService.GetLease:input_type -> pointsman.v1.GetLeaseRequest
-	22, // 45: pointsman.v1.LeaseService.WatchLeases:input_type -> pointsman.v1.WatchLeasesRequest
-	12, // 46: pointsman.v1.LeaseService.CheckToken:input_type -> pointsman.v1.CheckTokenRequest
-	1,  // 47: pointsman.v1.LeaseService.OpenSession:output_type -> pointsman.v1.OpenSessionResponse
-	3,  // 48: pointsman.v1.LeaseService.CloseSession:output_type -> pointsman.v1.CloseSessionResponse
-	5,  // 49: pointsman.v1.LeaseService.Renew:output_type -> pointsman.v1.RenewResponse
-	7,  // 50: pointsman.v1.LeaseService.KeepAlive:output_type -> pointsman.v1.KeepAliveResponse
-	9,  // 51: pointsman.v1.LeaseService.Release:output_type -> pointsman.v1.ReleaseResponse
-	11, // 52: pointsman.v1.LeaseService.RevokeLease:output_type -> pointsman.v1.RevokeLeaseResponse
-	15, // 53: pointsman.v1.LeaseService.ListPools:output_type -> pointsman.v1.ListPoolsResponse
-	17, // 54: pointsman.v1.LeaseService.GetPool:output_type -> pointsman.v1.GetPoolResponse
-	19, // 55: pointsman.v1.LeaseService.ListLeases:output_type -> pointsman.v1.ListLeasesResponse
-	21, // 56: pointsman.v1.LeaseService.GetLease:output_type -> pointsman.v1.GetLeaseResponse
-	23, // 57: pointsman.v1.LeaseService.WatchLeases:output_type -> pointsman.v1.WatchLeasesResponse
-	13, // 58: pointsman.v1.LeaseService.CheckToken:output_type -> pointsman.v1.CheckTokenResponse
-	47, // [47:59] is the sub-list for method output_type
-	35, // [35:47] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	25, // 26: pointsman.v1.GetPoolResponse.sessions:type_name -> pointsman.v1.Session
+	31, // 27: pointsman.v1.ListLeasesRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 28: pointsman.v1.ListLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 29: pointsman.v1.ListLeasesResponse.leases:type_name -> pointsman.v1.Lease
+	31, // 30: pointsman.v1.GetLeaseRequest.read:type_name -> pointsman.v1.ReadOptions
+	24, // 31: pointsman.v1.GetLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 32: pointsman.v1.GetLeaseResponse.lease:type_name -> pointsman.v1.Lease
+	24, // 33: pointsman.v1.WatchLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 34: pointsman.v1.WatchLeasesResponse.lease:type_name -> pointsman.v1.Lease
+	33, // 35: pointsman.v1.WatchLeasesResponse.bookmark:type_name -> pointsman.v1.Bookmark
+	0,  // 36: pointsman.v1.LeaseService.OpenSession:input_type -> pointsman.v1.OpenSessionRequest
+	2,  // 37: pointsman.v1.LeaseService.CloseSession:input_type -> pointsman.v1.CloseSessionRequest
+	4,  // 38: pointsman.v1.LeaseService.Renew:input_type -> pointsman.v1.RenewRequest
+	6,  // 39: pointsman.v1.LeaseService.KeepAlive:input_type -> pointsman.v1.KeepAliveRequest
+	8,  // 40: pointsman.v1.LeaseService.Release:input_type -> pointsman.v1.ReleaseRequest
+	10, // 41: pointsman.v1.LeaseService.RevokeLease:input_type -> pointsman.v1.RevokeLeaseRequest
+	14, // 42: pointsman.v1.LeaseService.ListPools:input_type -> pointsman.v1.ListPoolsRequest
+	16, // 43: pointsman.v1.LeaseService.GetPool:input_type -> pointsman.v1.GetPoolRequest
+	18, // 44: pointsman.v1.LeaseService.ListLeases:input_type -> pointsman.v1.ListLeasesRequest
+	20, // 45: pointsman.v1.LeaseService.GetLease:input_type -> pointsman.v1.GetLeaseRequest
+	22, // 46: pointsman.v1.LeaseService.WatchLeases:input_type -> pointsman.v1.WatchLeasesRequest
+	12, // 47: pointsman.v1.LeaseService.CheckToken:input_type -> pointsman.v1.CheckTokenRequest
+	1,  // 48: pointsman.v1.LeaseService.OpenSession:output_type -> pointsman.v1.OpenSessionResponse
+	3,  // 49: pointsman.v1.LeaseService.CloseSession:output_type -> pointsman.v1.CloseSessionResponse
+	5,  // 50: pointsman.v1.LeaseService.Renew:output_type -> pointsman.v1.RenewResponse
+	7,  // 51: pointsman.v1.LeaseService.KeepAlive:output_type -> pointsman.v1.KeepAliveResponse
+	9,  // 52: pointsman.v1.LeaseService.Release:output_type -> pointsman.v1.ReleaseResponse
+	11, // 53: pointsman.v1.LeaseService.RevokeLease:output_type -> pointsman.v1.RevokeLeaseResponse
+	15, // 54: pointsman.v1.LeaseService.ListPools:output_type -> pointsman.v1.ListPoolsResponse
+	17, // 55: pointsman.v1.LeaseService.GetPool:output_type -> pointsman.v1.GetPoolResponse
+	19, // 56: pointsman.v1.LeaseService.ListLeases:output_type -> pointsman.v1.ListLeasesResponse
+	21, // 57: pointsman.v1.LeaseService.GetLease:output_type -> pointsman.v1.GetLeaseResponse
+	23, // 58: pointsman.v1.LeaseService.WatchLeases:output_type -> pointsman.v1.WatchLeasesResponse
+	13, // 59: pointsman.v1.LeaseService.CheckToken:output_type -> pointsman.v1.CheckTokenResponse
+	48, // [48:60] is the sub-list for method output_type
+	36, // [36:48] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_lease_service_proto_init() }

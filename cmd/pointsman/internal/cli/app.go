@@ -64,7 +64,7 @@ func (a *App) Root() *cobra.Command {
 		a.serverCommand(), a.configCommand(), a.statusCommand(), a.applyCommand(), a.specCommand(),
 		a.mastersCommand(), a.failoversCommand(), a.scoreCommand(), a.switchoverCommand(), a.actionsCommand(), a.settingsCommand(),
 		a.poolsCommand(), a.leasesCommand(),
-		a.nodesCommand(), a.leaderCommand(), a.logCommand(), a.doctorCommand(), a.upgradeCommand(), a.notifyCommand(), a.versionCommand(),
+		a.nodesCommand(), a.leaderCommand(), a.logCommand(), a.doctorCommand(), a.upgradeCommand(), a.recoverCommand(), a.notifyCommand(), a.versionCommand(),
 		a.referenceCommand(),
 	)
 	root.InitDefaultHelpCmd()

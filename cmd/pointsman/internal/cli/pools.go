@@ -75,6 +75,6 @@ func showPool(ctx context.Context, s *remote.Session, p *show.Printer, id string
 		return fault.At("list the leases of "+id, err)
 	}
 	p.Header(resp.GetHeader())
-	p.Pool(resp.GetPool(), leases.GetLeases())
+	p.Pool(resp, leases.GetLeases())
 	return nil
 }

@@ -34,13 +34,18 @@ func (p *Printer) poolState(v *pointsmanv1.Pool) string {
 	return p.paint(good, "open")
 }
 
-// Pool writes one pool in full: what it promises, and what each worker holds.
-func (p *Printer) Pool(v *pointsmanv1.Pool, leases []*pointsmanv1.Lease) {
+// Pool writes one pool in full: what it promises, and what each worker holds, if
+// anything.
+func (p *Printer) Pool(resp *pointsmanv1.GetPoolResponse, leases []*pointsmanv1.Lease) {
+	v := resp.GetPool()
 	p.printf("%s  %s\n", p.paint(bold, "POOL "+v.GetId()), p.poolState(v))
 	p.printf("master %s   address %s\n", or(v.GetMaster()), or(v.GetAddress()))
 	p.printf("ttl %s   drain %s   lock delay %s   moves at once %d\n", span(v.GetTtl()), span(v.GetDrain()), span(v.GetLockDelay()), v.GetMoves())
 	p.printf("%s   held %d   draining %d   locked %d   free %d\n\n", count(int(v.GetPartitions()), "partition"), v.GetHeld(), v.GetDraining(), v.GetLocked(), v.GetFree())
 	holders := map[[3]string][]uint32{}
+	for _, s := range resp.GetSessions() {
+		holders[[3]string{s.GetWorker(), fmt.Sprint(s.GetId()), s.GetZone()}] = nil
+	}
 	for _, l := range leases {
 		if holds(l) {
 			k := [3]string{l.GetWorker(), fmt.Sprint(l.GetSession()), l.GetZone()}
@@ -48,12 +53,12 @@ func (p *Printer) Pool(v *pointsmanv1.Pool, leases []*pointsmanv1.Lease) {
 		}
 	}
 	if len(holders) == 0 {
-		p.printf("nobody holds a partition\n")
+		p.printf("there are no workers\n")
 		return
 	}
 	g := p.grid(cols("WORKER", "ZONE", "HOLDS", "+SESSION", "PARTITIONS"))
 	for _, k := range slices.SortedFunc(maps.Keys(holders), func(a, b [3]string) int { return strings.Compare(a[0]+" "+a[1], b[0]+" "+b[1]) }) {
-		g.row(k[0], or(k[2]), fmt.Sprint(len(holders[k])), k[1], ranges(holders[k]))
+		g.row(k[0], or(k[2]), fmt.Sprint(len(holders[k])), k[1], or(ranges(holders[k])))
 	}
 	g.wrapLast()
 	g.print()

@@ -37,7 +37,7 @@ func TestLeasesAndPools(t *testing.T) {
 	var out bytes.Buffer
 	p := &Printer{Out: &out, Format: Table}
 	p.Pools([]*pointsmanv1.Pool{pool})
-	p.Pool(pool, leases)
+	p.Pool(&pointsmanv1.GetPoolResponse{Pool: pool, Sessions: []*pointsmanv1.Session{{Id: 8, Worker: "b", Zone: "z2"}, {Id: 9, Worker: "c"}}}, leases)
 	p.Leases(leases)
 	p.Lease(leases[1])
 	p.Lease(leases[2])
@@ -54,6 +54,7 @@ ttl 15s   drain 10s   lock delay 5.0s   moves at once 4
 WORKER  ZONE  HOLDS  PARTITIONS
 a       -     1      1
 b       z2    2      0, 5
+c       -     0      -
 LEASE  STATE     WORKER  ZONE  TOKEN  ADDRESS        REASON
 w/0    held      b       z2    12     10.0.0.1:6379  -
 w/1    draining  a       -     11     -              moves to b
