@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/pointsman/pointsman/fsm"
 )
@@ -26,6 +27,8 @@ func (n *Node) Confirm(ctx context.Context, term fsm.Term) (fsm.State, error) {
 		case ctx.Err() != nil:
 			return fsm.State{}, context.Cause(ctx)
 		case err == nil && t.open():
+			now := time.Now()
+			n.passed.Store(&now)
 			return n.machine.state(), nil
 		}
 	}

@@ -174,13 +174,18 @@ func (n *Node) lead(t *tenure) {
 
 // watchdog sees to it that a leader commits. A hung disk, a transfer that never
 // ends (raft #696) or a stuck state machine leave heartbeats going, so nobody
-// else would take over.
+// else would take over. A barrier that others have just passed says as much as one
+// of its own.
 func (n *Node) watchdog(t *tenure) {
 	last := time.Now()
 	for {
 		pause(t.ctx, watchdogPeriod)
 		if t.ctx.Err() != nil || planted.Bug(planted.NoWriteDeadline) {
 			return
+		}
+		if at := n.passed.Load(); at != nil && time.Since(*at) < watchdogPeriod {
+			last = *at
+			continue
 		}
 		ctx, cancel := context.WithDeadline(t.ctx, last.Add(n.cfg.Timings.Stall))
 		_, err := n.readIndex(ctx)

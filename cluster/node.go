@@ -39,7 +39,8 @@ type Node struct {
 	hasState atomic.Bool
 	degraded atomic.Bool // below the disk floor
 	barriers atomic.Uint64
-	measured atomic.Pointer[measured] // for Status
+	passed   atomic.Pointer[time.Time] // when Confirm passed its last barrier; nil: never
+	measured atomic.Pointer[measured]  // for Status
 
 	wait     sync.WaitGroup // goroutines of the node
 	inflight sync.WaitGroup // waits for raft's futures
