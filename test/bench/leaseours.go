@@ -55,14 +55,17 @@ func (s *beater) take(resp *pointsmanv1.RenewResponse) int {
 	return len(resp.GetAssignments())
 }
 
-// last implements nodes. The node that is asked stands first.
+// last implements nodes. The node that is asked stands first, and reads what it
+// has: another read would add an entry.
 func (c *cluster) last(ctx context.Context) (uint64, error) {
 	conn, err := client.DialNode(c.leader)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	resp, err := pointsmanv1.NewClusterServiceClient(conn.Conn()).GetCluster(ctx, &pointsmanv1.GetClusterRequest{})
+	resp, err := pointsmanv1.NewClusterServiceClient(conn.Conn()).GetCluster(ctx, &pointsmanv1.GetClusterRequest{
+		Read: &pointsmanv1.ReadOptions{Level: pointsmanv1.ReadLevel_READ_LEVEL_STALE},
+	})
 	if err != nil || len(resp.GetCluster().GetNodes()) == 0 {
 		return 0, fmt.Errorf("ask for the log's last entry: %w", err)
 	}
