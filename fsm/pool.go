@@ -148,7 +148,8 @@ func (s State) Grantable(id PoolID) error {
 }
 
 // Balanced says why nothing may be taken from a holder of the pool to even out the
-// load; nil: it may. While a failover of its master is carried out, it may not.
+// load; nil: it may. While a failover of its master is carried out, it may not; one
+// that is stuck at a step which blocks waits for a human, and holds back nobody.
 // The error is a *Refused.
 func (s State) Balanced(id PoolID) error {
 	spec, _, err := s.grantable(id)
@@ -157,6 +158,9 @@ func (s State) Balanced(id PoolID) error {
 	}
 	m, _ := s.Master(spec.Master)
 	for _, a := range s.Actions(FailoverID{m.ID, m.Number}) {
+		if a.Step.Block && !a.Phase.Final() && !a.underWay() {
+			break
+		}
 		if a.underWay() {
 			return refuse(ErrSuspended, "pool %s: %s is under way", id, a.ID)
 		}

@@ -11,8 +11,9 @@ import (
 	"github.com/pointsman/pointsman/fsm"
 )
 
-// Clocks that run apart by a fifth on both sides: with the default lock delay no
-// two workers believe in a partition, however the first one loses it.
+// Clocks that run apart, by a fifth on both sides with the default lock delay, by a
+// tenth in all with none: no two workers believe in a partition, however the first
+// one loses it.
 func TestClocksAFifthApart(t *testing.T) {
 	for how, lose := range map[string]func(*desk, *worker){
 		"expired": func(*desk, *worker) {},
@@ -27,12 +28,16 @@ func TestClocksAFifthApart(t *testing.T) {
 			}
 		},
 	} {
-		for _, ttl := range []time.Duration{2 * time.Second, 15 * time.Second, 2 * time.Minute} {
-			t.Run(fmt.Sprint(how, " ", ttl), func(t *testing.T) {
+		for _, ttl := range []time.Duration{2 * time.Second, 15 * time.Second, 2 * time.Minute, -2 * time.Minute} {
+			rate, lock := 0.8/1.2, max(5*time.Second, ttl/3)
+			if ttl < 0 {
+				ttl, rate, lock = -ttl, 1/1.1, 0
+			}
+			t.Run(fmt.Sprint(how, " ", ttl, " lock ", lock), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := newDesk(t, 1)
-					d.put(func(p *fsm.PoolSpec) { p.TTL, p.LockDelay = ttl, max(5*time.Second, ttl/3) })
-					w := d.hire("w1", func(w *worker) { w.rate = 0.8 / 1.2 })
+					d.put(func(p *fsm.PoolSpec) { p.TTL, p.LockDelay = ttl, lock })
+					w := d.hire("w1", func(w *worker) { w.rate = rate })
 					w.mute.Store(true)
 					d.after(time.Second, "0 held w1 a:1; ")
 					w.stop()
@@ -43,7 +48,7 @@ func TestClocksAFifthApart(t *testing.T) {
 					heir := d.hire("w2")
 					d.until(2*ttl+20*time.Second, "the heir", d.standsAs("0 held w2 a:1; "))
 					if left := time.Until(w.held[0].until); left > 0 {
-						t.Errorf("granted while its worker, by a clock a third slower, believes in it for another %s", left)
+						t.Errorf("granted while its worker, by a clock that runs at %v, believes in it for another %s", rate, left)
 					}
 					heir.stop()
 				})
@@ -103,12 +108,12 @@ func TestAClockOfItsOwn(t *testing.T) {
 			var all []*worker
 			for i := range 3 {
 				all = append(all, d.hire(fmt.Sprint("w", i), func(w *worker) {
-					if i < off {
+					if w.tick = 1; i < off {
 						w.tick = 0.8
 					}
 				}))
 			}
-			time.Sleep(3 * rateSpan)
+			time.Sleep(5 * rateSpan)
 			shares := map[string]int{}
 			for n := range 4 {
 				if l := d.lease(n); l.State == fsm.Held {

@@ -112,12 +112,13 @@ func (o *office) validFor(l fsm.Lease, now time.Time) time.Duration {
 type reading struct {
 	at     time.Time
 	uptime time.Duration
+	skew   float64 // over the span that ended with it
 }
 
 // compare tells how much faster or slower a worker's clock runs than the
 // leader's. A worker that was paused before it sent, or a renewal that was long on
-// the wire, looks like a clock that is off, by its length over rateSpan: for a span
-// it is left out then, and no more is decided by it.
+// the wire, looks like a clock that is off, by its length over rateSpan, and in the
+// next span by as much the other way: only what is off one way twice counts.
 func (o *office) compare(v fsm.Session, w *waiter) {
 	mark, ok := o.clocks[v.ID]
 	span := w.at.Sub(mark.at)
@@ -125,16 +126,27 @@ func (o *office) compare(v fsm.Session, w *waiter) {
 	case w.Uptime <= 0:
 		return
 	case !ok || w.Uptime < mark.uptime: // another process
-		o.clocks[v.ID] = reading{w.at, w.Uptime}
+		o.clocks[v.ID] = reading{at: w.at, uptime: w.Uptime}
 		return
 	case span < rateSpan:
 		return
 	}
-	o.clocks[v.ID] = reading{w.at, w.Uptime}
 	skew := (w.Uptime-mark.uptime).Seconds()/span.Seconds() - 1
 	o.meters.skew.Observe(math.Abs(skew))
-	o.skews[v.ID], o.dirty[v.Pool] = skew, true
+	o.clocks[v.ID] = reading{w.at, w.Uptime, skew}
+	o.skews[v.ID], o.dirty[v.Pool] = bothOff(mark.skew, skew), true
 	if math.Abs(skew) > skewBound {
 		o.Logger.Warn("clock of a worker runs at another rate", "pool", string(v.Pool), "worker", v.Worker, "skew", skew, "span", span)
 	}
+}
+
+// bothOff is the lesser of two skews in a row; 0 when they are of two signs.
+func bothOff(a, b float64) float64 {
+	switch {
+	case a > 0 && b > 0:
+		return min(a, b)
+	case a < 0 && b < 0:
+		return max(a, b)
+	}
+	return 0
 }

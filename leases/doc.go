@@ -8,20 +8,25 @@
 //	     state changed, or 200 ms ─▶ what is due?  ─▶ CloseSessions{expired}, MoveLeases{lapse | unlock | drain}, GrantLeases
 //
 // Who counts what, so that no two workers work on one partition at a time while
-// clock rates differ by less than 5 %:
+// clock rates differ by a tenth, or by a fifth on both sides where lock_delay is a
+// third of the ttl or more:
 //
 //	worker       valid_for × 0.9 less a margin, from before it sent the renewal
-//	session      ends    ttl × 1.05 + grace after the barrier that confirmed it last
-//	draining     locks   max(drain, ttl) + ttl × 0.05 + grace after this leader first saw it:
+//	session      ends    ttl × 1.02 + grace after the barrier that confirmed it last; one whose
+//	                     renewal waits for a barrier has been heard of
+//	draining     locks   max(drain, ttl) + ttl × 0.02 + grace after this leader first saw it:
 //	                     meanwhile no answer promises more than the rest of the drain time
-//	locked       is free lock_delay after that, or max(lock_delay, ttl × 1.05 + grace)
-//	                     when it was revoked from a worker that may not know yet
+//	locked       is free lock_delay after that, and ttl × 1.02 + grace later when it was
+//	                     revoked from a worker that may not know yet
 //
-// The ttl is that of the session, fixed when it was opened, and the drain time that
-// of the moment when the drain began: a spec that says less counts for what comes
-// later. So a partition whose worker never releases it is another's within
-// max(drain, ttl) + lock_delay and the small margins above, which is less than drain
-// + ttl while lock_delay is below the smaller of both by more than the margins.
+// The ttl is that of the session, fixed when it was opened; drain time and lock
+// delay are those of the moment when it began to drain, or was locked: a spec that
+// says less counts for what comes later. So a partition whose worker never releases
+// it is another's within max(drain, ttl) + lock_delay and the small margins above.
+//
+// Nothing is given to a worker that has not renewed yet, is quiet for 0.4 ttl, says
+// that it is leaving, or has a clock of its own. A new leader waits as long for the
+// workers that were there before it.
 //
 // A renewal writes nothing to the log. All spans count on the leader's monotonic
 // clock; a new leader counts each of them anew, from its own barrier.

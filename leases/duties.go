@@ -18,6 +18,10 @@ import (
 // free is granted.
 const actRounds = 4
 
+// proposeAtOnce bounds the commands that are on their way together: a batch that
+// fails is tried again as a whole.
+const proposeAtOnce = 64
+
 // act proposes everything that is due, and what falls due by it. An error means
 // that the term is over.
 func (o *office) act(ctx context.Context, s fsm.State, now time.Time) error {
@@ -57,6 +61,15 @@ func (o *office) owed(s fsm.State, now time.Time) []fsm.Command {
 }
 
 func (o *office) propose(ctx context.Context, commands []fsm.Command) error {
+	for some := range slices.Chunk(commands, proposeAtOnce) {
+		if err := o.proposeSome(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *office) proposeSome(ctx context.Context, commands []fsm.Command) error {
 	answers, err := o.Journal.ProposeAll(ctx, o.term, commands...)
 	if err != nil {
 		return fmt.Errorf("propose %d lease commands: %w", len(commands), err)
@@ -216,15 +229,21 @@ func (o *office) scene(s fsm.State, spec fsm.PoolSpec, now time.Time) (assign.Po
 }
 
 // leaveOut takes the workers out whose clocks run at a rate of their own: they get
-// nothing, and what they hold moves away. Where most do, it is the leader's clock.
+// nothing, and what they hold moves away. Where half of them do, it may be the
+// leader's clock; nothing is said before half of them have been compared.
 func (o *office) leaveOut(workers []assign.Worker, sessions map[string]fsm.SessionID) {
 	var off []int
+	compared := 0
 	for i, w := range workers {
-		if math.Abs(o.skews[sessions[w.ID]]) > skewBound {
+		skew, ok := o.skews[sessions[w.ID]]
+		if ok {
+			compared++
+		}
+		if math.Abs(skew) > skewBound {
 			off = append(off, i)
 		}
 	}
-	if 2*len(off) >= len(workers) {
+	if 2*len(off) >= len(workers) || 2*compared < len(workers) {
 		return
 	}
 	for _, i := range off {

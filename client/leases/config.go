@@ -30,8 +30,8 @@ var (
 	// ErrStopped is the cause of a handler's context that ended because the worker
 	// stops and the time to finish is over.
 	ErrStopped = errors.New("worker stops")
-	// ErrStuck is returned by Run when a handler did not return for Config.Stop after
-	// its lease was lost, though its partition was granted to this worker anew.
+	// ErrStuck is returned by Run when a handler did not return for Config.Stop and
+	// 5 s after its lease was lost, though its partition was granted to this worker anew.
 	ErrStuck = errors.New("handler does not return")
 	// ErrConfig is returned by Run when a field of Config is missing or out of
 	// bounds.

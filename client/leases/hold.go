@@ -60,6 +60,7 @@ func (w *worker) answered(l *link, sequence uint64, r *pointsmanv1.RenewResponse
 	}
 	for p, h := range w.held {
 		if !named[p] {
+			h.awaits = false
 			w.lose(h, "it is not assigned to this session any more")
 		}
 	}
@@ -185,8 +186,8 @@ func (w *worker) expire() {
 		} else if w.overdue() && !h.ended {
 			h.cancel(ErrStopped)
 		}
-		if h.awaits && !h.ended && time.Since(h.lost) >= w.cfg.Stop {
-			w.stop(fmt.Errorf("%w: partition %d, %s after its lease of token %d was lost", ErrStuck, h.lease.Partition, w.cfg.Stop, h.lease.Token))
+		if h.awaits && !h.ended && time.Since(h.lost) >= w.cfg.Stop+stuckTime {
+			w.stop(fmt.Errorf("%w: partition %d, %s after its lease of token %d was lost", ErrStuck, h.lease.Partition, w.cfg.Stop+stuckTime, h.lease.Token))
 		}
 	}
 }

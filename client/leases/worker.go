@@ -20,7 +20,7 @@ import (
 // worker at once. One that returns ErrLost, since a sink has refused its token,
 // gives its lease up and is called again under the next grant. A handler that
 // returns unasked in any other way ends the worker. So does one that has not
-// returned Config.Stop after its lease was lost, once its partition is granted to
+// returned Config.Stop and 5 s after its lease was lost, once its partition is granted to
 // this worker again: others take over what it cannot.
 type Handler func(ctx context.Context, l *Lease) error
 
@@ -110,6 +110,7 @@ const (
 	giveDelay = 500 * time.Millisecond
 	look      = 250 * time.Millisecond
 	leaveTime = 5 * time.Second
+	stuckTime = 5 * time.Second // beyond Config.Stop
 )
 
 // Parts of the ttl: how often a renewal is sent, and for how long a link may

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -19,6 +21,7 @@ import (
 // which runs another command and fails unless it ends with the code named.
 func TestMain(m *testing.M) {
 	guarded.Guard()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // scripts send it: where it was ignored, their programs would ignore it, too
 	flag.Bool("write", false, "write docs/cli.md anew")
 	testscript.Main(m, map[string]func(){"pointsman": main, "exits": exits})
 }

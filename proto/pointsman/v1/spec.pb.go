@@ -337,7 +337,7 @@ type PoolSpec struct {
 	// say that it stopped: as long as its longest call that cannot be cancelled.
 	// At most 1h. Default 5s, or a third of the ttl where that is more: it also
 	// covers clocks that run at different rates, by a fifth each. With 0s, rates may
-	// differ by an eighth in all. A change counts for locks that begin from then on.
+	// differ by a tenth in all. A change counts for locks that begin from then on.
 	LockDelay *durationpb.Duration `protobuf:"bytes,5,opt,name=lock_delay,json=lockDelay,proto3" json:"lock_delay,omitempty"`
 	// Partitions that may move at once to even out the load. Default 4.
 	Moves         uint32 `protobuf:"varint,6,opt,name=moves,proto3" json:"moves,omitempty"`

@@ -20,6 +20,7 @@ const (
 	crewPool  = "jobs"
 	crewParts = 6
 	crewSpec  = "ttl: 3s, drain: 2s, lock_delay: 500ms"
+	crewRest  = 3 * time.Second // a worker may take to give back, at most: the longer of both
 )
 
 // waitCrew bounds the wait for workers that hold what they should: several ttl.

@@ -73,8 +73,8 @@ func (l *Leases) follow(f swing, end uint64, stints []stint) {
 			l.count(&l.Stale, "partition %d: granted to %s under token %d for %s, though %s was accepted at %d", s.partition, s.worker, s.token, s.address, f.to, f.index)
 		case s.token > f.index:
 			anew[s.partition] = true
-		case s.address == f.from && !f.settled.IsZero() && (s.end.IsZero() || s.end.After(f.settled)):
-			l.count(&l.Late, "partition %d: %s held token %d for %s when the failover to %s had settled", s.partition, s.worker, s.token, s.address, f.to)
+		case s.address == f.from && !f.settled.IsZero() && (s.end.IsZero() || s.end.After(f.settled.Add(crewRest))):
+			l.count(&l.Late, "partition %d: %s held token %d for %s %s after the failover to %s had settled", s.partition, s.worker, s.token, s.address, crewRest, f.to)
 		}
 	}
 	if missing := l.Partitions - len(anew); missing > 0 {

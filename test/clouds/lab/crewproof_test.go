@@ -25,9 +25,9 @@ func TestAudit(t *testing.T) {
 	}{
 		"good":                {func(s []stint) []stint { return s }, Leases{}},
 		"token fell":          {func(s []stint) []stint { s[1].token, s[1].address = 31, "b"; return s }, Leases{Fallen: 1}},
-		"two holders":         {func(s []stint) []stint { s[2].end = at(13); return s }, Leases{Shared: 1, Late: 1}},
+		"two holders":         {func(s []stint) []stint { s[2].end = at(13); return s }, Leases{Shared: 1}},
 		"never ended":         {func(s []stint) []stint { s[0].end = time.Time{}; return s }, Leases{Shared: 1, Late: 1}},
-		"held when settled":   {func(s []stint) []stint { s[1].end = at(7); s[3].begin = at(8); return s }, Leases{Late: 1}},
+		"held when settled":   {func(s []stint) []stint { s[1].end = at(10); s[3].begin = at(11); return s }, Leases{Late: 1}},
 		"granted for the old": {func(s []stint) []stint { s[2].address = "a"; return s }, Leases{Stale: 1, Unmoved: 1}},
 		"not granted anew":    {func(s []stint) []stint { return slices.Delete(s, 3, 4) }, Leases{Unmoved: 1}},
 	} {
