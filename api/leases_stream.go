@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -33,7 +32,7 @@ func (s leaseService) KeepAlive(stream keepAliveStream) error {
 		return &fault{code: codes.ResourceExhausted, reason: ReasonStreams, retry: retryAfter, message: fmt.Sprintf("this node serves %d workers already", maxKeepAlives)}
 	}
 	defer s.keepAlives.Add(-1)
-	k := &keeper{leaseService: s, stream: stream, joined: make(chan struct{}), failed: make(chan error, 2)}
+	k := &keeper{leaseService: s, stream: stream, joined: make(chan struct{}), failed: make(chan error, 2), turn: make(chan struct{}, 1)}
 	k.first = time.AfterFunc(firstRenewal, func() {
 		k.failed <- &fault{code: codes.DeadlineExceeded, reason: ReasonDeadline, message: fmt.Sprintf("no renewal for %s", firstRenewal)}
 	})
@@ -57,12 +56,13 @@ type keeper struct {
 
 	key, hash string // of the last renewal; receive owns them
 
-	// mu guards what follows, and is held from a renewal to its answer, so that
-	// nothing older follows what a push has told.
-	mu      sync.Mutex
 	session fsm.SessionID // set once, before joined
-	told    uint64        // State.Leased of what was sent last
-	over    bool          // the handler has returned: nothing may be sent
+
+	// turn is taken to send, and guards what follows. A channel, since whoever waits
+	// for one that sends may wait for as long as the worker does not read.
+	turn chan struct{}
+	told uint64 // State.Leased of the newest that was sent
+	over bool   // the handler has returned: nothing may be sent
 }
 
 // receive answers one renewal after another.
@@ -92,9 +92,20 @@ func (k *keeper) receive() {
 
 // leave keeps receive from sending.
 func (k *keeper) leave() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.turn <- struct{}{}
+	defer func() { <-k.turn }()
 	k.over = true
+}
+
+// send sends what is true at an index of the log.
+func (k *keeper) send(index uint64, m *pointsmanv1.KeepAliveResponse) error {
+	k.turn <- struct{}{}
+	defer func() { <-k.turn }()
+	if k.over {
+		return io.EOF
+	}
+	k.told = max(k.told, index)
+	return k.stream.Send(m)
 }
 
 // tell goes on until the worker hangs up, its session ends, or this node leads no
@@ -132,12 +143,8 @@ func ended(err error) error {
 }
 
 func (k *keeper) renew(m *pointsmanv1.KeepAliveRequest) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	id := fsm.SessionID(m.GetRenewal().GetSession())
 	switch {
-	case k.over:
-		return io.EOF
 	case m.GetSequence() == 0:
 		return invalid("sequence", "must not be 0")
 	case k.session != 0 && k.session != id:
@@ -153,14 +160,11 @@ func (k *keeper) renew(m *pointsmanv1.KeepAliveRequest) error {
 	if k.session == 0 {
 		k.session = id
 	}
-	k.told = answer.GetHeader().GetAppliedIndex()
-	return k.stream.Send(&pointsmanv1.KeepAliveResponse{Header: answer.GetHeader(), Sequence: m.GetSequence(), Renewal: answer})
+	return k.send(answer.GetHeader().GetAppliedIndex(), &pointsmanv1.KeepAliveResponse{Header: answer.GetHeader(), Sequence: m.GetSequence(), Renewal: answer})
 }
 
 // push tells what the session holds by this node's state. It prolongs nothing.
 func (k *keeper) push() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	st := k.cfg.Log.Status()
 	if !st.Leads() {
 		return k.led(&NotLeaderError{})
@@ -170,14 +174,20 @@ func (k *keeper) push() error {
 	if !ok {
 		return noSession(uint64(k.session))
 	}
-	if state.Leased() <= k.told {
+	if !k.news(state.Leased()) {
 		return nil
 	}
-	k.told = state.Leased()
 	h := header(state, st)
 	answer := &pointsmanv1.RenewResponse{Header: h, Ttl: durationpb.New(v.TTL), SuspendedBy: suspendedBy(state, v.Pool)}
 	for _, l := range state.Holdings(v) {
 		answer.Assignments = append(answer.Assignments, assignmentMessage(l, 0))
 	}
-	return k.stream.Send(&pointsmanv1.KeepAliveResponse{Header: h, Renewal: answer})
+	return k.send(state.Leased(), &pointsmanv1.KeepAliveResponse{Header: h, Renewal: answer})
+}
+
+// news reports whether nothing as new as the index was sent.
+func (k *keeper) news(index uint64) bool {
+	k.turn <- struct{}{}
+	defer func() { <-k.turn }()
+	return index > k.told
 }

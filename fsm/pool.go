@@ -1,6 +1,10 @@
 package fsm
 
-import "time"
+import (
+	"time"
+
+	"github.com/pointsman/pointsman/internal/planted"
+)
 
 // checkPools says whether the pools that stand may become those of a new spec.
 func (s State) checkPools(next Spec) error {
@@ -87,7 +91,7 @@ func (s State) located(id MasterID, to Address, e Entry) State {
 func (s State) suspend(f FailoverID, e Entry) State {
 	for _, spec := range s.spec.Pools {
 		p, ok := s.Pool(spec.ID)
-		if !ok || spec.Master != f.Master {
+		if !ok || spec.Master != f.Master || planted.Bug(planted.PoolNotHeldBack) {
 			continue
 		}
 		p.Suspended = f

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // confirm answers everybody who waits out of one barrier that is proposed after
@@ -17,7 +18,7 @@ func (o *office) confirm(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	s, err := o.Journal.Confirm(ctx, o.term)
+	s, err := o.barrier(ctx)
 	o.meters.barriers.Inc()
 	now := time.Now()
 	if err != nil {
@@ -33,6 +34,14 @@ func (o *office) confirm(ctx context.Context) error {
 		w.answer <- outcome{answer, err}
 	}
 	return nil
+}
+
+func (o *office) barrier(ctx context.Context) (fsm.State, error) {
+	if planted.Bug(planted.RenewalUnconfirmed) {
+		s, _ := o.Journal.Watch()
+		return s, nil
+	}
+	return o.Journal.Confirm(ctx, o.term)
 }
 
 // judge holds one renewal against the state that was looked at last.

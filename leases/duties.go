@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 	"github.com/pointsman/pointsman/leases/assign"
 )
 
@@ -74,6 +75,9 @@ func (o *office) propose(ctx context.Context, commands []fsm.Command) error {
 
 // late is a span as the leader counts it that a worker counts too.
 func (o *office) late(d time.Duration) time.Duration {
+	if planted.Bug(planted.LeaseEndsEarly) {
+		return d / 2
+	}
 	return d + d*ratePercent/100 + o.Grace
 }
 

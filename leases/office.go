@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/fsm"
+	"github.com/pointsman/pointsman/internal/planted"
 )
 
 // place is one partition.
@@ -80,6 +81,9 @@ func (o *office) inherit(s fsm.State, now time.Time) {
 	for _, v := range s.Sessions("") {
 		o.heard[v.ID] = now.Add(rand.N(v.TTL/10 + 1)) //nolint:gosec // spreads, guards nothing
 		o.awaited[v.ID] = true
+		if planted.Bug(planted.TTLNotAnew) {
+			o.heard[v.ID] = now.Add(-v.TTL)
+		}
 	}
 	o.look(s, now)
 }

@@ -45,6 +45,12 @@ const (
 	TaskUnfollowed Name = "task-unfollowed"
 	JoinRunning    Name = "join-running"
 	DriftUnwatched Name = "drift-unwatched"
+
+	// Leases.
+	LeaseEndsEarly     Name = "lease-ends-early"
+	RenewalUnconfirmed Name = "renewal-unconfirmed"
+	TTLNotAnew         Name = "ttl-not-anew"
+	PoolNotHeldBack    Name = "pool-not-held-back"
 )
 
 // Entry of the table: the guard that is taken out, and the guarantee that it
@@ -90,6 +96,11 @@ func Bugs() []Entry {
 		{TaskUnfollowed, "a refresh is done when the provider's task is", "G4"},
 		{JoinRunning, "an action waits for a refresh that was claimed after its value was staged", "G4"},
 		{DriftUnwatched, "what is done is read again, and a late write repaired", "G6"},
+
+		{LeaseEndsEarly, "the leader counts a lease longer than its worker does", "leases"},
+		{RenewalUnconfirmed, "a renewal is answered after a barrier that was proposed when it had come", "leases"},
+		{TTLNotAnew, "a new leader gives every lease its whole ttl", "leases"},
+		{PoolNotHeldBack, "the entry that accepts a failover holds back the pools of its master", "leases"},
 	}
 }
 

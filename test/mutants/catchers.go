@@ -11,6 +11,7 @@ const (
 	fsm      = "./fsm"
 	ovh      = "./actuators/ovh"
 	sentinel = "./sentinel"
+	leases   = "./leases"
 )
 
 // pair is who must notice: a test near the guard (none where the judge is as
@@ -36,7 +37,7 @@ func objects(known ...uint64) catcher {
 // reason stands beside it.
 func catchers() map[planted.Name]pair {
 	all := map[planted.Name]pair{}
-	for _, some := range []map[planted.Name]pair{ofTheView(), ofTheLog(), ofTheObject(), ofTheLook()} {
+	for _, some := range []map[planted.Name]pair{ofTheView(), ofTheLog(), ofTheObject(), ofTheLook(), ofTheLeases()} {
 		for name, p := range some {
 			all[name] = p
 		}
@@ -102,5 +103,14 @@ func ofTheLook() map[planted.Name]pair {
 		planted.CountIsProof:   {test(ovh, "TestAppliedNeedsARefresh"), seeds(2, 3, 5)},
 		planted.JoinRunning:    {test(fsm, "TestStaged_RefreshIsSharedUntilClaimedAndNeverWaits"), seeds(1, 23)},
 		planted.DriftUnwatched: {test(executor, "TestDrift_OfAStaleWriteIsRepaired"), seeds(74, 79)},
+	}
+}
+
+func ofTheLeases() map[planted.Name]pair {
+	return map[planted.Name]pair{
+		planted.LeaseEndsEarly:     {test(leases, "TestExpiryIsCountedInFull"), test(leases, "TestOneBeliever")},
+		planted.RenewalUnconfirmed: {test(leases, "TestADeposedLeaderConfirmsNothing"), test(leases, "TestOneBeliever")},
+		planted.TTLNotAnew:         {test(leases, "TestLeaderChangeInRenew"), test(leases, "TestOneBeliever")},
+		planted.PoolNotHeldBack:    {test(fsm, "TestLease_SeveralPoolsOfAMaster"), seeds(1)},
 	}
 }
