@@ -54,7 +54,7 @@ const (
 )
 
 // Entry of the table: the guard that is taken out, and the guarantee that it
-// serves (ARCHITECTURE.md).
+// serves (ARCHITECTURE.md), or "leases" for what docs/leases.md promises.
 type Entry struct {
 	Name      Name
 	Guard     string

@@ -105,13 +105,14 @@ func report(t *testing.T, text []byte) {
 		of   any
 		want string
 	}{
-		{r, "client failovers leader_kills log ok provider"},
+		{r, "client failovers leader_kills leases log ok provider"},
 		{failover, "actions from id phases_ms sentinel_epoch to"},
 		{failover["phases_ms"], "accepted applied first_request killed promoted settled"},
 		{failover["actions"].([]any)[0], "attempts effect id state term"},
 		{r["provider"], "duplicates frontend_changes lost orphans refreshes repeats stale"},
 		{r["client"], "longest_gap_ms writes_ok"},
 		{r["log"], "entries verified"},
+		{r["leases"], "fallen grants late partitions shared stale unmoved workers"},
 	} {
 		var names []string
 		for name := range c.of.(map[string]any) {

@@ -20,8 +20,8 @@ type Leases struct {
 	// Stale are grants with another address than that of the newest failover that
 	// the log had accepted before them.
 	Stale int `json:"stale"`
-	// Late are grants for an old master that were still worked under when the
-	// failover to the new one had settled.
+	// Late are grants for an old master that were still worked under when a worker's
+	// longest time to give back was over, after the failover had settled.
 	Late    int      `json:"late"`
 	Details []string `json:"details,omitempty"`
 }
