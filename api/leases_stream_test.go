@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,4 +185,25 @@ func TestKeepAlive_HalfOpen(t *testing.T) {
 		hangUp() // as gRPC does when the handler has returned
 		s.Close()
 	})
+}
+
+// A renewal that waits for a barrier keeps nothing else waiting: its stream tells
+// of changes meanwhile, and ends.
+func TestKeepAlive_WhileARenewalWaits(t *testing.T) {
+	w := newPool(t, 1, Limits{})
+	one := w.join("w1", keyOne)
+	barrier := make(chan struct{}, 1)
+	w.nodes["n1"].barrier = barrier
+	s := w.keepAlive("n1")
+	barrier <- struct{}{}
+	if err := errors.Join(s.Send(renewal(1, one, keyOne)), s.Send(renewal(2, one, keyOne))); err != nil {
+		t.Fatal(err)
+	}
+	said(t, s, 1)
+	w.grant(one, 2)
+	if got := assigned(said(t, s, 0)); got != "2 HELD 0s; " {
+		t.Errorf("told while a renewal waits: %s", got)
+	}
+	w.must(fsm.CloseSessions{How: fsm.LeftByForce, Sessions: []fsm.SessionID{fsm.SessionID(one)}})
+	_ = ends(t, s, codes.NotFound, ReasonNotFound)
 }

@@ -235,6 +235,11 @@ func TestPoolsAndLeasesAreListed(t *testing.T) {
 	if l := got.GetLease(); err != nil || l.GetToken() != token || l.GetSession() != one {
 		t.Errorf("%v, %v", got, err)
 	}
+	two := w.join("w2", keyTwo) // has nothing, and is shown
+	pool, err := c.GetPool(ctx, &pointsmanv1.GetPoolRequest{Id: "work"})
+	if s := pool.GetSessions(); err != nil || len(s) != 2 || s[0].GetId() != one || s[1].GetId() != two || s[1].GetWorker() != "w2" {
+		t.Errorf("workers of the pool: %v, %v", s, err)
+	}
 	if _, err := c.GetPool(ctx, &pointsmanv1.GetPoolRequest{Id: "other"}); status.Code(err) != codes.NotFound {
 		t.Errorf("a pool that is not: %v", err)
 	}

@@ -15,6 +15,13 @@ func (n *node) Renew(ctx context.Context, r Renewal) (Renewed, error) {
 	if lead != n.id {
 		return Renewed{}, &NotLeaderError{}
 	}
+	if n.barrier != nil {
+		select {
+		case <-n.barrier:
+		case <-ctx.Done():
+			return Renewed{}, ctx.Err()
+		}
+	}
 	v, ok := s.Session(r.Session)
 	if !ok || v.Key != r.Key {
 		return Renewed{}, ErrNoSession

@@ -54,7 +54,8 @@ type node struct {
 	reports  []*pointsmanv1.ReportViewRequest
 	proposed []fsm.CommandID
 	subs     map[chan struct{}]fsm.SessionID
-	between  func() // is called by Subscribe
+	between  func()        // is called by Subscribe
+	barrier  chan struct{} // a renewal waits for it; nil: none does
 	server   *Server
 	grpc     *grpc.Server
 }

@@ -76,7 +76,6 @@ func (o *office) hear(v fsm.Session, r *waiter, now time.Time) {
 		o.dirty[v.Pool] = true
 	}
 	o.heard[v.ID], o.greeted[v.ID] = now, true
-	delete(o.awaited, v.ID)
 	if delete(o.leaving, v.ID); r.Leaving {
 		o.leaving[v.ID] = true
 	}

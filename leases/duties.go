@@ -186,15 +186,9 @@ func quiet(ttl time.Duration) time.Duration { return ttl * 2 / 5 }
 // there before it, and waits for them: those that come back first must not be
 // given everybody's share, and the dead must not be given any.
 func (o *office) settling(s fsm.State, id fsm.PoolID, now time.Time) bool {
-	if len(o.awaited) == 0 {
-		return false
-	}
-	for _, v := range s.Sessions(id) {
-		if o.awaited[v.ID] && now.Sub(o.began) < quiet(v.TTL) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Sessions(id), func(v fsm.Session) bool {
+		return v.Index <= o.first && !o.greeted[v.ID] && now.Sub(o.began) < quiet(v.TTL)
+	})
 }
 
 // scene is a pool as package assign wants it. A worker is known by its name, and

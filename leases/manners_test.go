@@ -3,6 +3,8 @@ package leases
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -181,5 +183,81 @@ func TestTheQueueIsShared(t *testing.T) {
 		d.mu.Unlock()
 		close(cut)
 		time.Sleep(time.Second)
+	})
+}
+
+// What renewals name is bounded, too, together.
+func TestWhatRenewalsNameIsBounded(t *testing.T) {
+	d := newDesk(t, 1)
+	d.end()
+	d.engine.lead(true)
+	defer d.engine.lead(false)
+	held := make([]fsm.LeaseItem, fsm.MaxLeaseItems)
+	for i := range maxNamed / len(held) {
+		if err := d.engine.admit(&waiter{Renewal: Renewal{Session: fsm.SessionID(1<<40 + i), Held: held}, answer: make(chan outcome, 1)}); err != nil {
+			t.Fatalf("renewal %d: %v", i, err)
+		}
+	}
+	if err := d.engine.admit(&waiter{Renewal: Renewal{Session: 1 << 41, Held: held[:1]}, answer: make(chan outcome, 1)}); !errors.Is(err, ErrFull) {
+		t.Errorf("one name too many: %v", err)
+	}
+}
+
+// However much is due at once, little of it is on its way together.
+func TestProposalsAreMadeInPieces(t *testing.T) {
+	const pools = 2*proposeAtOnce + 1
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, 1)
+		now, _ := d.Watch()
+		s := spec(1)
+		for i := range pools {
+			s.Pools = append(s.Pools, fsm.PoolSpec{ID: fsm.PoolID(fmt.Sprint("p", i)), Partitions: 1, TTL: ttl})
+		}
+		d.do(fsm.PutSpec{Spec: s, IfRevision: now.Spec().Revision})
+		d.lead()
+		var ids []fsm.SessionID
+		for i := range pools {
+			ids = append(ids, fsm.SessionID(d.do(fsm.OpenSession{Pool: fsm.PoolID(fmt.Sprint("p", i)), Worker: "w", Key: "k"}).Token))
+		}
+		var all sync.WaitGroup
+		for _, id := range ids {
+			all.Go(func() {
+				if _, err := d.renew(t.Context(), Renewal{Session: id, Key: "k"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		now, _ = d.Watch()
+		if got := len(now.Leases("")); got != pools || d.most != proposeAtOnce {
+			t.Errorf("%d of %d granted, %d proposed at once, want %d", got, pools, d.most, proposeAtOnce)
+		}
+	})
+}
+
+// One renewal that was long on its way makes no clock of its own: the next span is
+// off the other way.
+func TestOneLateRenewalCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, 3)
+		one, two := d.hire("w1", func(w *worker) { w.tick = 1 }), d.hire("w2", func(w *worker) { w.tick = 1 })
+		id := fsm.SessionID(d.do(fsm.OpenSession{Pool: "work", Worker: "w0", Key: "k"}).Token)
+		for i := range 40 { // a renewal each five seconds; that of the first minute is seven seconds on its way
+			uptime := time.Since(d.began)
+			if i == 12 {
+				time.Sleep(7 * time.Second)
+			}
+			if _, err := d.renew(t.Context(), Renewal{Session: id, Key: "k", Uptime: uptime}); err != nil {
+				t.Fatal(err)
+			}
+			if time.Sleep(time.Until(d.began.Add(time.Duration(i+1) * ttl / 3))); i > 10 && !strings.Contains(d.stands(), "held w0") {
+				t.Errorf("after %s it has nothing: %s", time.Since(d.began), d.stands())
+				break
+			}
+		}
+		one.stop()
+		two.stop()
 	})
 }

@@ -31,9 +31,9 @@ type office struct {
 	term    fsm.Term
 	heard   map[fsm.SessionID]time.Time // the barrier that confirmed it last
 	greeted map[fsm.SessionID]bool      // it has renewed in this term
-	awaited map[fsm.SessionID]bool      // it was there before this term, and has not renewed yet
 	leaving map[fsm.SessionID]bool      // it has said that it comes to its end
 	began   time.Time                   // the term
+	first   uint64                      // index of the state that it began with
 	clocks  map[fsm.SessionID]reading   // of workers that tell theirs
 	skews   map[fsm.SessionID]float64   // how much faster their clocks ran than this leader's, by the last comparison
 	seen    map[place]sighting          // partitions that drain or are locked
@@ -56,8 +56,8 @@ func (e *Engine) Run(ctx context.Context, term fsm.Term) error {
 	}
 	o := &office{
 		Engine: e, term: term, heard: map[fsm.SessionID]time.Time{}, greeted: map[fsm.SessionID]bool{},
-		awaited: map[fsm.SessionID]bool{}, leaving: map[fsm.SessionID]bool{},
-		seen: map[place]sighting{}, dirty: map[fsm.PoolID]bool{}, clocks: map[fsm.SessionID]reading{}, skews: map[fsm.SessionID]float64{},
+		leaving: map[fsm.SessionID]bool{},
+		seen:    map[place]sighting{}, dirty: map[fsm.PoolID]bool{}, clocks: map[fsm.SessionID]reading{}, skews: map[fsm.SessionID]float64{},
 		holdings: map[fsm.PoolID]map[fsm.SessionID][]fsm.Lease{},
 	}
 	o.inherit(s, time.Now())
@@ -77,10 +77,9 @@ func ended(ctx context.Context, err error) error {
 // inherit gives every session its full ttl from this leader's barrier, and a
 // little more, drawn, so that they do not all run out at once.
 func (o *office) inherit(s fsm.State, now time.Time) {
-	o.began = now
+	o.began, o.first = now, s.Index()
 	for _, v := range s.Sessions("") {
 		o.heard[v.ID] = now.Add(rand.N(v.TTL/10 + 1)) //nolint:gosec // spreads, guards nothing
-		o.awaited[v.ID] = true
 		if planted.Bug(planted.TTLNotAnew) {
 			o.heard[v.ID] = now.Add(-v.TTL)
 		}
@@ -207,7 +206,6 @@ func (o *office) lookAtSessions(s fsm.State, since uint64, now time.Time) (count
 		if !here[id] {
 			delete(o.heard, id)
 			delete(o.greeted, id)
-			delete(o.awaited, id)
 			delete(o.leaving, id)
 			delete(o.clocks, id)
 			delete(o.skews, id)

@@ -26,6 +26,7 @@ type book struct {
 	slow    func() time.Duration // of an answer that a barrier has committed; nil: none is
 	lag     time.Duration        // of the next proposal
 	entries int
+	most    int // commands of one proposal
 }
 
 func newBook() *book { return &book{state: fsm.New(), changed: make(chan struct{}), term: 1} }
@@ -91,6 +92,7 @@ func (b *book) ProposeAll(ctx context.Context, term fsm.Term, commands ...fsm.Co
 		return nil, errOver
 	}
 	var answers []fsm.Answer
+	b.most = max(b.most, len(commands))
 	for _, c := range commands {
 		answers = append(answers, b.apply(c))
 	}

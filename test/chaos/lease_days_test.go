@@ -45,12 +45,8 @@ type days struct {
 	dir     string
 }
 
-// TestLeaseWorkers: what happens to workers of three real coordinators on bad
-// days: their leader is killed, they are stopped and woken, they are cut from the
-// leader alone, nobody has a quorum.
-func TestLeaseWorkers(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), daysWithin)
-	defer cancel()
+func newDays(ctx context.Context, t *testing.T, pools string) *days {
+	t.Helper()
 	d := &days{program: filepath.Join(build(t, "", lab.Program), lab.Program), dir: t.TempDir()}
 	var err error
 	if d.nodes, err = lab.StartNodes(ctx, lab.Options{Pointsman: d.program}, t.TempDir()); err != nil {
@@ -61,7 +57,17 @@ func TestLeaseWorkers(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d.applyPools(ctx, t, dayPools)
+	d.applyPools(ctx, t, pools)
+	return d
+}
+
+// TestLeaseWorkers: what happens to workers of three real coordinators on bad
+// days: their leader is killed, they are stopped and woken, they are cut from the
+// leader alone, nobody has a quorum.
+func TestLeaseWorkers(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), daysWithin)
+	defer cancel()
+	d := newDays(ctx, t, dayPools)
 	t.Run("leader killed", func(t *testing.T) { d.leaderKilled(ctx, t) })
 	t.Run("stopped and woken", func(t *testing.T) { d.stoppedAndWoken(ctx, t) })
 	t.Run("cut from the leader", func(t *testing.T) { d.cutFromLeader(ctx, t) })

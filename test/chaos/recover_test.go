@@ -32,17 +32,7 @@ const recoverWithin = 3 * time.Minute
 func TestRecovered(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), recoverWithin)
 	defer cancel()
-	d := &days{program: filepath.Join(build(t, "", lab.Program), lab.Program), dir: t.TempDir()}
-	var err error
-	if d.nodes, err = lab.StartNodes(ctx, lab.Options{Pointsman: d.program}, t.TempDir()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.nodes.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	d.applyPools(ctx, t, fmt.Sprintf("pools:\n  %s: {partitions: %d, ttl: %s, drain: 1s, lock_delay: 500ms}\n", countPool, countParts, countTTL))
+	d := newDays(ctx, t, fmt.Sprintf("pools:\n  %s: {partitions: %d, ttl: %s, drain: 1s, lock_delay: 500ms}\n", countPool, countParts, countTTL))
 	c := newCrew(ctx, t, d.nodes.Endpoints(), fencedRedis(ctx, t))
 	defer c.stop()
 	c.everywhere(ctx, "before the copy")
