@@ -35,8 +35,8 @@ func Ops() []Op { return []Op{Put, Get, List, Delete} }
 // Fault is what goes wrong with one call.
 type Fault string
 
-// Faults. Lost, LostHang and Late are as Fail and Hang for Get and List, Ignore
-// matters to Put and Delete only, and Stale to List only.
+// Faults. Lost, LostHang and Late are as Fail and Hang for Get and List; Ignore
+// and Racy matter to Put and Delete only, and Stale to List only.
 const (
 	None     Fault = ""
 	Fail     Fault = "fail"      // ErrBroken, and nothing is done: as a 503 or a reset before the request arrived
@@ -46,6 +46,7 @@ const (
 	Late     Fault = "late"      // ErrBroken, and it is done LateBy later
 	Conflict Fault = "conflict"  // ErrBroken as from a 409: another write was under way, nothing is done
 	Ignore   Fault = "ignore"    // it is done whatever the condition says
+	Racy     Fault = "racy"      // the condition is looked at first, and the write is done SlowBy later whatever has come between
 	Stale    Fault = "stale"     // a list without what was written within StaleFor
 	Slow     Fault = "slow"      // it is done SlowBy later, if ctx lasts
 )
@@ -161,7 +162,7 @@ func (f *Faulty) draw(op Op, key string) Fault {
 }
 
 func allFaults() []Fault {
-	return []Fault{Fail, Lost, Hang, LostHang, Late, Conflict, Ignore, Stale, Slow}
+	return []Fault{Fail, Lost, Hang, LostHang, Late, Conflict, Ignore, Racy, Stale, Slow}
 }
 
 // chance is in [0, 1).
@@ -200,7 +201,7 @@ func (f *Faulty) do(ctx context.Context, op Op, key string, fault Fault, deed fu
 		if err := pause(ctx, f.SlowBy); err != nil {
 			return err
 		}
-	case None, Ignore, Stale:
+	case None, Ignore, Racy, Stale:
 	}
 	return deed(ctx)
 }

@@ -2,6 +2,8 @@ package buffertest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,12 +13,13 @@ import (
 // Put implements buffer.Store.
 func (f *Faulty) Put(ctx context.Context, key string, body []byte, c buffer.Condition) (buffer.Tag, error) {
 	fault := f.draw(Put, key)
-	if fault == Ignore {
-		c = buffer.Condition{}
+	c, err := f.loosen(ctx, key, c, fault)
+	if err != nil {
+		return "", err
 	}
 	body = slices.Clone(body) // a late write keeps it
 	var tag buffer.Tag
-	err := f.do(ctx, Put, key, fault, func(ctx context.Context) error {
+	err = f.do(ctx, Put, key, fault, func(ctx context.Context) error {
 		t, err := f.Store.Put(ctx, key, body, c)
 		if err == nil {
 			f.wrote(key)
@@ -63,10 +66,30 @@ func (f *Faulty) List(ctx context.Context, prefix, after string, limit int) (pag
 // Delete implements buffer.Store.
 func (f *Faulty) Delete(ctx context.Context, key string, c buffer.Condition) error {
 	fault := f.draw(Delete, key)
-	if fault == Ignore {
-		c = buffer.Condition{}
+	c, err := f.loosen(ctx, key, c, fault)
+	if err != nil {
+		return err
 	}
 	return f.do(ctx, Delete, key, fault, func(ctx context.Context) error { return f.Store.Delete(ctx, key, c) })
+}
+
+// loosen is the condition that is left after Ignore and Racy.
+func (f *Faulty) loosen(ctx context.Context, key string, c buffer.Condition, fault Fault) (buffer.Condition, error) {
+	if fault == Ignore {
+		return buffer.Condition{}, nil
+	}
+	if fault != Racy || c == (buffer.Condition{}) {
+		return c, nil
+	}
+	o, err := f.Store.Get(ctx, key)
+	there := err == nil
+	switch {
+	case err != nil && !errors.Is(err, buffer.ErrNotFound):
+		return c, err
+	case c.Absent && there, c.Tag != "" && (!there || o.Tag != c.Tag):
+		return c, fmt.Errorf("object %s: %w", key, buffer.ErrCondition)
+	}
+	return buffer.Condition{}, pause(ctx, f.SlowBy)
 }
 
 // readFault is the fault of a call that has no effect to lose.

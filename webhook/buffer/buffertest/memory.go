@@ -135,8 +135,8 @@ func (m *Memory) check(key string, c buffer.Condition) error {
 }
 
 func usable(ctx context.Context, key string) error {
-	if key == "" || len(key) > buffer.MaxKey {
-		return fmt.Errorf("key of %d bytes, must be 1 to %d: %w", len(key), buffer.MaxKey, buffer.ErrRefused)
+	if err := buffer.ValidKey(key); err != nil {
+		return err
 	}
 	return ctx.Err()
 }
