@@ -80,12 +80,13 @@ type Event struct {
 	ContentType string
 	Family      Family
 	Arrived     time.Time // receiver's wall clock: for display, lag and the order of streams
-	Replay      string    // the replay that put it in anew; empty: the shop delivered it
+	Replay      string    // the replay, retry or release that put it in anew; empty: the shop delivered it
 	Redacted    bool      // the body was taken out on request
 	Body        []byte
 }
 
-// Key is what the event is deduped by.
+// Key is what the event is deduped by. What a sink knows its effect by is its
+// IdempotencyKey.
 func (e Event) Key() ID { return e.ID.Again(e.Replay) }
 
 // Slot is the part of the buffer that the event's shop belongs to, 0 to

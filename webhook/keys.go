@@ -96,5 +96,8 @@ func DeadPrefix(slot int) string { return fmt.Sprintf("%s%03d/", PrefixDead, slo
 // QuarantineKey is the key of a delivery that has the id of another event and
 // not its body.
 func QuarantineKey(e Event) string {
-	return fmt.Sprintf("%s%03d/%s-%s", PrefixQuarantine, e.Slot(), e.Key(), hex.EncodeToString(e.Sum[:8]))
+	return fmt.Sprintf("%s%s-%s", QuarantinePrefix(e.Slot()), e.Key(), hex.EncodeToString(e.Sum[:8]))
 }
+
+// QuarantinePrefix begins the keys of a slot's deliveries in quarantine.
+func QuarantinePrefix(slot int) string { return fmt.Sprintf("%s%03d/", PrefixQuarantine, slot) }

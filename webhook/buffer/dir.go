@@ -186,24 +186,13 @@ func (d *Dir) Delete(ctx context.Context, key string, c Condition) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// path is the file of a key. Keys are made of letters, digits, dots, dashes and
-// underscores between slashes; no part begins with a dot.
+// path is the file of a key.
 func (d *Dir) path(key string) (string, error) {
-	if key == "" || len(key) > MaxKey {
-		return "", fmt.Errorf("key of %d bytes, must be 1 to %d: %w", len(key), MaxKey, ErrRefused)
+	if err := ValidKey(key); err != nil {
+		return "", err
 	}
-	parts := strings.Split(key, "/")
-	for _, p := range parts {
-		if p == "" || p[0] == '.' || strings.Trim(p, keyLetters) != "" || strings.IndexFunc(p, foreign) >= 0 {
-			return "", fmt.Errorf("key %.200q has a part %.80q: %w", key, p, ErrRefused)
-		}
-	}
-	return filepath.Join(append([]string{d.root, "objects"}, shelved(parts)...)...), nil
+	return filepath.Join(append([]string{d.root, "objects"}, shelved(strings.Split(key, "/"))...)...), nil
 }
-
-const keyLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-func foreign(r rune) bool { return !strings.ContainsRune(keyLetters, r) }
 
 // shelved puts numbered objects, such as segments, 4096 to a folder that is
 // named by all but the last three digits: a folder with all of them would be read

@@ -23,9 +23,6 @@ var (
 	ErrRefused = errors.New("store refuses")
 )
 
-// MaxKey is the longest key, in bytes, that every store takes.
-const MaxKey = 512
-
 // Tag stands for one content of one object, as the store names it. Two
 // different contents of a key never share one.
 type Tag string

@@ -664,6 +664,88 @@ func (x *Attempt) GetToken() uint64 {
 	return 0
 }
 
+// Redaction is a request that bodies go. It names no person but by number.
+type Redaction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// App whose webhook asked.
+	App string `protobuf:"bytes,1,opt,name=app,proto3" json:"app,omitempty"`
+	// Shop that asked.
+	Shop string `protobuf:"bytes,2,opt,name=shop,proto3" json:"shop,omitempty"`
+	// Every body of the shop is meant.
+	All bool `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	// Numbers of customers whose bodies are meant.
+	Customers []string `protobuf:"bytes,4,rep,name=customers,proto3" json:"customers,omitempty"`
+	// Numbers of orders whose bodies are meant.
+	Orders        []string `protobuf:"bytes,5,rep,name=orders,proto3" json:"orders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Redaction) Reset() {
+	*x = Redaction{}
+	mi := &file_webhook_v1_buffer_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Redaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Redaction) ProtoMessage() {}
+
+func (x *Redaction) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_buffer_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Redaction.ProtoReflect.Descriptor instead.
+func (*Redaction) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_buffer_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Redaction) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *Redaction) GetShop() string {
+	if x != nil {
+		return x.Shop
+	}
+	return ""
+}
+
+func (x *Redaction) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *Redaction) GetCustomers() []string {
+	if x != nil {
+		return x.Customers
+	}
+	return nil
+}
+
+func (x *Redaction) GetOrders() []string {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
 var File_webhook_v1_buffer_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_buffer_proto_rawDesc = "" +
@@ -722,7 +804,13 @@ const file_webhook_v1_buffer_proto_rawDesc = "" +
 	"\atook_ns\x18\x02 \x01(\x03R\x06tookNs\x12\x18\n" +
 	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x12\x16\n" +
 	"\x06worker\x18\x04 \x01(\tR\x06worker\x12\x14\n" +
-	"\x05token\x18\x05 \x01(\x04R\x05tokenB;Z9github.com/pointsman/pointsman/proto/webhook/v1;webhookv1b\x06proto3"
+	"\x05token\x18\x05 \x01(\x04R\x05token\"y\n" +
+	"\tRedaction\x12\x10\n" +
+	"\x03app\x18\x01 \x01(\tR\x03app\x12\x12\n" +
+	"\x04shop\x18\x02 \x01(\tR\x04shop\x12\x10\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12\x1c\n" +
+	"\tcustomers\x18\x04 \x03(\tR\tcustomers\x12\x16\n" +
+	"\x06orders\x18\x05 \x03(\tR\x06ordersB;Z9github.com/pointsman/pointsman/proto/webhook/v1;webhookv1b\x06proto3"
 
 var (
 	file_webhook_v1_buffer_proto_rawDescOnce sync.Once
@@ -736,15 +824,16 @@ func file_webhook_v1_buffer_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_buffer_proto_rawDescData
 }
 
-var file_webhook_v1_buffer_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_webhook_v1_buffer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_webhook_v1_buffer_proto_goTypes = []any{
-	(*Envelope)(nil), // 0: webhook.v1.Envelope
-	(*Head)(nil),     // 1: webhook.v1.Head
-	(*DoneFile)(nil), // 2: webhook.v1.DoneFile
-	(*Position)(nil), // 3: webhook.v1.Position
-	(*Receiver)(nil), // 4: webhook.v1.Receiver
-	(*Letter)(nil),   // 5: webhook.v1.Letter
-	(*Attempt)(nil),  // 6: webhook.v1.Attempt
+	(*Envelope)(nil),  // 0: webhook.v1.Envelope
+	(*Head)(nil),      // 1: webhook.v1.Head
+	(*DoneFile)(nil),  // 2: webhook.v1.DoneFile
+	(*Position)(nil),  // 3: webhook.v1.Position
+	(*Receiver)(nil),  // 4: webhook.v1.Receiver
+	(*Letter)(nil),    // 5: webhook.v1.Letter
+	(*Attempt)(nil),   // 6: webhook.v1.Attempt
+	(*Redaction)(nil), // 7: webhook.v1.Redaction
 }
 var file_webhook_v1_buffer_proto_depIdxs = []int32{
 	2, // 0: webhook.v1.Head.files:type_name -> webhook.v1.DoneFile
@@ -769,7 +858,7 @@ func file_webhook_v1_buffer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_buffer_proto_rawDesc), len(file_webhook_v1_buffer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
