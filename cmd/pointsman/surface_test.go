@@ -69,6 +69,7 @@ func surface() map[string][]string {
 		"recover":          {local, "rewrites a stopped node's data directory"},
 		"server":           {local, "is the server"},
 		"spec validate":    {local, "checks files of this machine; ApplySpec with validate_only is the cluster's word"},
+		"webhook receive":  {local, "keeps webhooks in a store; asks no coordinator"},
 		"version":          {local, "tells of this program; GetCluster tells each node's"},
 	}
 }
