@@ -105,12 +105,12 @@ func TestRunKeepsTheOrder(t *testing.T) {
 		var want []string
 		var from, to time.Time
 		for n := range 3000 {
-			switch {
-			case n == 1000:
+			switch n {
+			case 1000:
 				from = time.Now()
-			case n == 1500:
+			case 1500:
 				c = w.stream("c")
-			case n == 2500:
+			case 2500:
 				to = time.Now()
 			}
 			stream := []string{a, b, c}[n%3]
