@@ -52,7 +52,8 @@ func ParseWebhook(name string, source []byte) (*pointsmanv1.WebhookConfig, *File
 		}
 	}
 	fillWebhook(c, file)
-	for _, p := range checkReceive(c.GetReceive()) {
+	fillWork(c)
+	for _, p := range append(checkReceive(c.GetReceive()), checkWork(c.GetWork())...) {
 		if touched != nil && !touched[p.Path] {
 			problems = append(problems, p)
 		}

@@ -24,7 +24,7 @@ func plan() []room {
 	ground := append([]string{"fsm", "proto"}, below...)
 	middle := append([]string{"actuators", "client", "internal/near", "internal/boot"}, ground...)
 	upper := append([]string{"sentinel", "cluster", "executor", "leases", "api", "webhook"}, middle...)
-	roof := append([]string{"coordinator", "actuators/*", "deploy"}, upper...)
+	roof := append([]string{"coordinator", "actuators/*", "deploy", "client/webhooks"}, upper...)
 	return []room{
 		// 0
 		{name: "internal/planted", only: []string{}},
@@ -48,6 +48,7 @@ func plan() []room {
 		{name: "leases", may: middle},
 		{name: "api", may: middle},
 		{name: "webhook", may: middle},
+		{name: "client/webhooks", may: append([]string{"client", "webhook"}, ground...)}, // what a user's own worker calls
 		// 4
 		{name: "coordinator", may: upper},
 		// 5

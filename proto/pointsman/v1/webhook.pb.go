@@ -77,6 +77,65 @@ func (SpillPolicy) EnumDescriptor() ([]byte, []int) {
 	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{0}
 }
 
+// WorkCommits says what decides which completions count.
+type WorkCommits int32
+
+const (
+	// Same as WORK_COMMITS_AUTO.
+	WorkCommits_WORK_COMMITS_UNSPECIFIED WorkCommits = 0
+	// Compare-and-swap where a probe at the start finds that the store honours
+	// it, else the log.
+	WorkCommits_WORK_COMMITS_AUTO WorkCommits = 1
+	// Compare-and-swap in the store, unless a partition was committed through the
+	// log before.
+	WorkCommits_WORK_COMMITS_CAS WorkCommits = 2
+	// The coordinators' log: each commit is an entry there.
+	WorkCommits_WORK_COMMITS_LOG WorkCommits = 3
+)
+
+// Enum value maps for WorkCommits.
+var (
+	WorkCommits_name = map[int32]string{
+		0: "WORK_COMMITS_UNSPECIFIED",
+		1: "WORK_COMMITS_AUTO",
+		2: "WORK_COMMITS_CAS",
+		3: "WORK_COMMITS_LOG",
+	}
+	WorkCommits_value = map[string]int32{
+		"WORK_COMMITS_UNSPECIFIED": 0,
+		"WORK_COMMITS_AUTO":        1,
+		"WORK_COMMITS_CAS":         2,
+		"WORK_COMMITS_LOG":         3,
+	}
+)
+
+func (x WorkCommits) Enum() *WorkCommits {
+	p := new(WorkCommits)
+	*p = x
+	return p
+}
+
+func (x WorkCommits) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WorkCommits) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_webhook_proto_enumTypes[1].Descriptor()
+}
+
+func (WorkCommits) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_webhook_proto_enumTypes[1]
+}
+
+func (x WorkCommits) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WorkCommits.Descriptor instead.
+func (WorkCommits) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{1}
+}
+
 // WebhookConfig is the webhook file: what receivers and workers of webhooks
 // run with. One file may serve all of them.
 type WebhookConfig struct {
@@ -911,7 +970,41 @@ func (x *ReceiveSpill) GetDiskFloor() uint64 {
 
 // WorkConfig says how webhooks are worked.
 type WorkConfig struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pool of the coordinators whose partitions are worked. Every worker of a
+	// store is in the same one.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Zone where this worker runs; partitions are spread over zones.
+	Zone string `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	// Partitions that it takes, at most. Default 0: all.
+	Capacity uint32 `protobuf:"varint,3,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// Address of /metrics and /livez, host:port. Default 127.0.0.1:7812.
+	Metrics string `protobuf:"bytes,4,opt,name=metrics,proto3" json:"metrics,omitempty"`
+	// What does the work of an event.
+	Handler *WorkHandler `protobuf:"bytes,5,opt,name=handler,proto3" json:"handler,omitempty"`
+	// Calls of the handler that run at once. Default 16.
+	Concurrency uint32 `protobuf:"varint,6,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
+	// Longest time of one call. Default 30s.
+	Timeout *durationpb.Duration `protobuf:"bytes,7,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// When failed calls are made again.
+	Retry *WorkRetry `protobuf:"bytes,8,opt,name=retry,proto3" json:"retry,omitempty"`
+	// Events of one shop that are handed out per second. Default 0: no bound.
+	RatePerShop float64 `protobuf:"fixed64,9,opt,name=rate_per_shop,json=ratePerShop,proto3" json:"rate_per_shop,omitempty"`
+	// Events of one shop that may be handed out at once under rate_per_shop.
+	// Default 1.
+	BurstPerShop uint32 `protobuf:"varint,10,opt,name=burst_per_shop,json=burstPerShop,proto3" json:"burst_per_shop,omitempty"`
+	// When calls stop since the handler fails every shop.
+	Breaker *WorkBreaker `protobuf:"bytes,11,opt,name=breaker,proto3" json:"breaker,omitempty"`
+	// How often a live stream is asked for new segments. Default 500ms, 100ms for
+	// a folder.
+	Poll *durationpb.Duration `protobuf:"bytes,12,opt,name=poll,proto3" json:"poll,omitempty"`
+	// Segments in memory. Accepts units. Default 64 MiB.
+	CacheBytes uint64 `protobuf:"varint,13,opt,name=cache_bytes,json=cacheBytes,proto3" json:"cache_bytes,omitempty"`
+	// Events of one partition that are read and not finished, at most. Default
+	// 10000.
+	MaxWaiting uint32 `protobuf:"varint,14,opt,name=max_waiting,json=maxWaiting,proto3" json:"max_waiting,omitempty"`
+	// What says which completions count.
+	Commits       WorkCommits `protobuf:"varint,15,opt,name=commits,proto3,enum=pointsman.v1.WorkCommits" json:"commits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -944,6 +1037,496 @@ func (x *WorkConfig) ProtoReflect() protoreflect.Message {
 // Deprecated: Use WorkConfig.ProtoReflect.Descriptor instead.
 func (*WorkConfig) Descriptor() ([]byte, []int) {
 	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WorkConfig) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *WorkConfig) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *WorkConfig) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *WorkConfig) GetMetrics() string {
+	if x != nil {
+		return x.Metrics
+	}
+	return ""
+}
+
+func (x *WorkConfig) GetHandler() *WorkHandler {
+	if x != nil {
+		return x.Handler
+	}
+	return nil
+}
+
+func (x *WorkConfig) GetConcurrency() uint32 {
+	if x != nil {
+		return x.Concurrency
+	}
+	return 0
+}
+
+func (x *WorkConfig) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *WorkConfig) GetRetry() *WorkRetry {
+	if x != nil {
+		return x.Retry
+	}
+	return nil
+}
+
+func (x *WorkConfig) GetRatePerShop() float64 {
+	if x != nil {
+		return x.RatePerShop
+	}
+	return 0
+}
+
+func (x *WorkConfig) GetBurstPerShop() uint32 {
+	if x != nil {
+		return x.BurstPerShop
+	}
+	return 0
+}
+
+func (x *WorkConfig) GetBreaker() *WorkBreaker {
+	if x != nil {
+		return x.Breaker
+	}
+	return nil
+}
+
+func (x *WorkConfig) GetPoll() *durationpb.Duration {
+	if x != nil {
+		return x.Poll
+	}
+	return nil
+}
+
+func (x *WorkConfig) GetCacheBytes() uint64 {
+	if x != nil {
+		return x.CacheBytes
+	}
+	return 0
+}
+
+func (x *WorkConfig) GetMaxWaiting() uint32 {
+	if x != nil {
+		return x.MaxWaiting
+	}
+	return 0
+}
+
+func (x *WorkConfig) GetCommits() WorkCommits {
+	if x != nil {
+		return x.Commits
+	}
+	return WorkCommits_WORK_COMMITS_UNSPECIFIED
+}
+
+// WorkHandler is what does the work of an event.
+type WorkHandler struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind of handler.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*WorkHandler_Http
+	//	*WorkHandler_Command
+	Kind          isWorkHandler_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkHandler) Reset() {
+	*x = WorkHandler{}
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkHandler) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkHandler) ProtoMessage() {}
+
+func (x *WorkHandler) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkHandler.ProtoReflect.Descriptor instead.
+func (*WorkHandler) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WorkHandler) GetKind() isWorkHandler_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *WorkHandler) GetHttp() *HttpHandler {
+	if x != nil {
+		if x, ok := x.Kind.(*WorkHandler_Http); ok {
+			return x.Http
+		}
+	}
+	return nil
+}
+
+func (x *WorkHandler) GetCommand() *CommandHandler {
+	if x != nil {
+		if x, ok := x.Kind.(*WorkHandler_Command); ok {
+			return x.Command
+		}
+	}
+	return nil
+}
+
+type isWorkHandler_Kind interface {
+	isWorkHandler_Kind()
+}
+
+type WorkHandler_Http struct {
+	// A request for each event.
+	Http *HttpHandler `protobuf:"bytes,1,opt,name=http,proto3,oneof"`
+}
+
+type WorkHandler_Command struct {
+	// A run of a program for each event.
+	Command *CommandHandler `protobuf:"bytes,2,opt,name=command,proto3,oneof"`
+}
+
+func (*WorkHandler_Http) isWorkHandler_Kind() {}
+
+func (*WorkHandler_Command) isWorkHandler_Kind() {}
+
+// HttpHandler posts each event: the raw body, the shop's own headers, and
+// Idempotency-Key, Pointsman-Token, Pointsman-Partition, Pointsman-Attempt.
+type HttpHandler struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where to, http:// or https://. Redirects are not followed.
+	Url string `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	// Headers of each request, such as Authorization.
+	Headers       []*HttpHandlerHeader `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpHandler) Reset() {
+	*x = HttpHandler{}
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpHandler) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpHandler) ProtoMessage() {}
+
+func (x *HttpHandler) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpHandler.ProtoReflect.Descriptor instead.
+func (*HttpHandler) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *HttpHandler) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *HttpHandler) GetHeaders() []*HttpHandlerHeader {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+// HttpHandlerHeader is one header.
+type HttpHandlerHeader struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Reference to its value.
+	Value         string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HttpHandlerHeader) Reset() {
+	*x = HttpHandlerHeader{}
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HttpHandlerHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HttpHandlerHeader) ProtoMessage() {}
+
+func (x *HttpHandlerHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HttpHandlerHeader.ProtoReflect.Descriptor instead.
+func (*HttpHandlerHeader) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *HttpHandlerHeader) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *HttpHandlerHeader) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// CommandHandler runs a program: the body on its input, the rest in
+// POINTSMAN_WEBHOOK_ variables. Exit code 0 is done, 65 permanent, others again.
+type CommandHandler struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The program and its arguments.
+	Args          []string `protobuf:"bytes,1,rep,name=args,proto3" json:"args,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommandHandler) Reset() {
+	*x = CommandHandler{}
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommandHandler) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommandHandler) ProtoMessage() {}
+
+func (x *CommandHandler) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommandHandler.ProtoReflect.Descriptor instead.
+func (*CommandHandler) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CommandHandler) GetArgs() []string {
+	if x != nil {
+		return x.Args
+	}
+	return nil
+}
+
+// WorkRetry says when failed calls are made again.
+type WorkRetry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Failed calls that make an event a dead letter. Default 10.
+	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// Time from an event's first call after which any further failure makes it a
+	// dead letter. Default 24h.
+	RetryFor *durationpb.Duration `protobuf:"bytes,2,opt,name=retry_for,json=retryFor,proto3" json:"retry_for,omitempty"`
+	// Bound of the first random delay; it doubles with each failure of the shop.
+	// Default 1s.
+	Backoff *durationpb.Duration `protobuf:"bytes,3,opt,name=backoff,proto3" json:"backoff,omitempty"`
+	// Bound of all delays. Default 5m.
+	MaxBackoff *durationpb.Duration `protobuf:"bytes,4,opt,name=max_backoff,json=maxBackoff,proto3" json:"max_backoff,omitempty"`
+	// How long a shop is left alone that the handler calls closed (402, 423)
+	// without saying for how long. Default 5m.
+	Pause         *durationpb.Duration `protobuf:"bytes,5,opt,name=pause,proto3" json:"pause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkRetry) Reset() {
+	*x = WorkRetry{}
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkRetry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkRetry) ProtoMessage() {}
+
+func (x *WorkRetry) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkRetry.ProtoReflect.Descriptor instead.
+func (*WorkRetry) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WorkRetry) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *WorkRetry) GetRetryFor() *durationpb.Duration {
+	if x != nil {
+		return x.RetryFor
+	}
+	return nil
+}
+
+func (x *WorkRetry) GetBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.Backoff
+	}
+	return nil
+}
+
+func (x *WorkRetry) GetMaxBackoff() *durationpb.Duration {
+	if x != nil {
+		return x.MaxBackoff
+	}
+	return nil
+}
+
+func (x *WorkRetry) GetPause() *durationpb.Duration {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+// WorkBreaker says when calls stop since the handler fails every shop.
+type WorkBreaker struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Calls in a row, for three shops or more, that have to fail. Default 10.
+	Failures uint32 `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
+	// How long until one call is tried; doubles to 30s. Default 5s.
+	OpenFor       *durationpb.Duration `protobuf:"bytes,2,opt,name=open_for,json=openFor,proto3" json:"open_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkBreaker) Reset() {
+	*x = WorkBreaker{}
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkBreaker) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkBreaker) ProtoMessage() {}
+
+func (x *WorkBreaker) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_webhook_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkBreaker.ProtoReflect.Descriptor instead.
+func (*WorkBreaker) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_webhook_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WorkBreaker) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *WorkBreaker) GetOpenFor() *durationpb.Duration {
+	if x != nil {
+		return x.OpenFor
+	}
+	return nil
 }
 
 var File_pointsman_v1_webhook_proto protoreflect.FileDescriptor
@@ -1029,13 +1612,64 @@ const file_pointsman_v1_webhook_proto_rawDesc = "" +
 	"\rabsolute_path\x12\x18must be an absolute path\x1a\x14this.startsWith('/')\xd8\x01\x01R\x03dir\x12)\n" +
 	"\tmax_bytes\x18\x03 \x01(\x04B\f\xbaH\t\xd8\x01\x012\x04(\x80\x80@R\bmaxBytes\x12\x1d\n" +
 	"\n" +
-	"disk_floor\x18\x04 \x01(\x04R\tdiskFloor\"\f\n" +
+	"disk_floor\x18\x04 \x01(\x04R\tdiskFloor\"\xef\x06\n" +
 	"\n" +
-	"WorkConfig*f\n" +
+	"WorkConfig\x12\x97\x01\n" +
+	"\x04pool\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
+	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04pool\x12\x1b\n" +
+	"\x04zone\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04zone\x12$\n" +
+	"\bcapacity\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\x80 R\bcapacity\x12%\n" +
+	"\ametrics\x18\x04 \x01(\tB\v\xbaH\b\xd8\x01\x01r\x03\x80\x02\x01R\ametrics\x12;\n" +
+	"\ahandler\x18\x05 \x01(\v2\x19.pointsman.v1.WorkHandlerB\x06\xbaH\x03\xc8\x01\x01R\ahandler\x12*\n" +
+	"\vconcurrency\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\x80\bR\vconcurrency\x12G\n" +
+	"\atimeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x03\b\x90\x1c2\x05\x10\x80\xad\xe2\x04R\atimeout\x12-\n" +
+	"\x05retry\x18\b \x01(\v2\x17.pointsman.v1.WorkRetryR\x05retry\x124\n" +
+	"\rrate_per_shop\x18\t \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\vratePerShop\x12.\n" +
+	"\x0eburst_per_shop\x18\n" +
+	" \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\fburstPerShop\x123\n" +
+	"\abreaker\x18\v \x01(\v2\x19.pointsman.v1.WorkBreakerR\abreaker\x12@\n" +
+	"\x04poll\x18\f \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x02\b<2\x05\x10\x80\xad\xe2\x04R\x04poll\x124\n" +
+	"\vcache_bytes\x18\r \x01(\x04B\x13\xbaH\x10\xd8\x01\x012\v\x18\x80\x80\x80\x80\x80\x02(\x80\x80@R\n" +
+	"cacheBytes\x12*\n" +
+	"\vmax_waiting\x18\x0e \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
+	"maxWaiting\x12=\n" +
+	"\acommits\x18\x0f \x01(\x0e2\x19.pointsman.v1.WorkCommitsB\b\xbaH\x05\x82\x01\x02\x10\x01R\acommits\"\x87\x01\n" +
+	"\vWorkHandler\x12/\n" +
+	"\x04http\x18\x01 \x01(\v2\x19.pointsman.v1.HttpHandlerH\x00R\x04http\x128\n" +
+	"\acommand\x18\x02 \x01(\v2\x1c.pointsman.v1.CommandHandlerH\x00R\acommandB\r\n" +
+	"\x04kind\x12\x05\xbaH\x02\b\x01\"\xe5\x01\n" +
+	"\vHttpHandler\x12\x90\x01\n" +
+	"\x03url\x18\x01 \x01(\tB~\xbaH{\xba\x01u\n" +
+	"\x03url\x12;must be https://HOST or http://HOST, with or without a path\x1a1this.matches('^https?://[^/?#@ ]+([/?][^# ]*)?$')\xc8\x01\x01R\x03url\x12C\n" +
+	"\aheaders\x18\x02 \x03(\v2\x1f.pointsman.v1.HttpHandlerHeaderB\b\xbaH\x05\x92\x01\x02\x10\x10R\aheaders\"\x8f\x02\n" +
+	"\x11HttpHandlerHeader\x122\n" +
+	"\x04name\x18\x01 \x01(\tB\x1e\xbaH\x1b\xc8\x01\x01r\x162\x14^[A-Za-z0-9-]{1,64}$R\x04name\x12\xc5\x01\n" +
+	"\x05value\x18\x02 \x01(\tB\xae\x01\xbaH\xaa\x01\xba\x01\xa3\x01\n" +
+	"\x10secret_reference\x12;must be a reference: env:NAME, file:PATH or credential:NAME\x1aRthis.matches('^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|credential:[A-Za-z0-9._-]+)$')\xc8\x01\x01R\x05value\"6\n" +
+	"\x0eCommandHandler\x12$\n" +
+	"\x04args\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n" +
+	"\b\x01\x10@\"\x04r\x02\x10\x01R\x04args\"\xd8\x02\n" +
+	"\tWorkRetry\x12$\n" +
+	"\battempts\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\battempts\x12H\n" +
+	"\tretry_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x04\b\x80\xf5$2\x02\b\x01R\bretryFor\x12F\n" +
+	"\abackoff\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x11\xbaH\x0e\xaa\x01\v\"\x03\b\x90\x1c2\x04\x10\xc0\x84=R\abackoff\x12N\n" +
+	"\vmax_backoff\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x04\b\x80\xa3\x052\x04\x10\xc0\x84=R\n" +
+	"maxBackoff\x12C\n" +
+	"\x05pause\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x04\b\x80\xa3\x052\x04\x10\xc0\x84=R\x05pause\"{\n" +
+	"\vWorkBreaker\x12$\n" +
+	"\bfailures\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\bfailures\x12F\n" +
+	"\bopen_for\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\x10\xbaH\r\xaa\x01\n" +
+	"\"\x02\b\x1e2\x04\x10\xc0\x84=R\aopenFor*f\n" +
 	"\vSpillPolicy\x12\x1c\n" +
 	"\x18SPILL_POLICY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12SPILL_POLICY_NEVER\x10\x01\x12!\n" +
-	"\x1dSPILL_POLICY_WHEN_STORE_FAILS\x10\x02B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
+	"\x1dSPILL_POLICY_WHEN_STORE_FAILS\x10\x02*n\n" +
+	"\vWorkCommits\x12\x1c\n" +
+	"\x18WORK_COMMITS_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11WORK_COMMITS_AUTO\x10\x01\x12\x14\n" +
+	"\x10WORK_COMMITS_CAS\x10\x02\x12\x14\n" +
+	"\x10WORK_COMMITS_LOG\x10\x03B?Z=github.com/pointsman/pointsman/proto/pointsman/v1;pointsmanv1b\x06proto3"
 
 var (
 	file_pointsman_v1_webhook_proto_rawDescOnce sync.Once
@@ -1049,49 +1683,70 @@ func file_pointsman_v1_webhook_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_webhook_proto_rawDescData
 }
 
-var file_pointsman_v1_webhook_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pointsman_v1_webhook_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_pointsman_v1_webhook_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_pointsman_v1_webhook_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_pointsman_v1_webhook_proto_goTypes = []any{
 	(SpillPolicy)(0),            // 0: pointsman.v1.SpillPolicy
-	(*WebhookConfig)(nil),       // 1: pointsman.v1.WebhookConfig
-	(*WebhookStore)(nil),        // 2: pointsman.v1.WebhookStore
-	(*DirStore)(nil),            // 3: pointsman.v1.DirStore
-	(*S3Store)(nil),             // 4: pointsman.v1.S3Store
-	(*WebhookApp)(nil),          // 5: pointsman.v1.WebhookApp
-	(*WebhookSecret)(nil),       // 6: pointsman.v1.WebhookSecret
-	(*ReceiveConfig)(nil),       // 7: pointsman.v1.ReceiveConfig
-	(*ServerTls)(nil),           // 8: pointsman.v1.ServerTls
-	(*ReceiveLimits)(nil),       // 9: pointsman.v1.ReceiveLimits
-	(*ReceiveBatch)(nil),        // 10: pointsman.v1.ReceiveBatch
-	(*ReceiveSpill)(nil),        // 11: pointsman.v1.ReceiveSpill
-	(*WorkConfig)(nil),          // 12: pointsman.v1.WorkConfig
-	nil,                         // 13: pointsman.v1.WebhookConfig.AppsEntry
-	(*Log)(nil),                 // 14: pointsman.v1.Log
-	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
+	(WorkCommits)(0),            // 1: pointsman.v1.WorkCommits
+	(*WebhookConfig)(nil),       // 2: pointsman.v1.WebhookConfig
+	(*WebhookStore)(nil),        // 3: pointsman.v1.WebhookStore
+	(*DirStore)(nil),            // 4: pointsman.v1.DirStore
+	(*S3Store)(nil),             // 5: pointsman.v1.S3Store
+	(*WebhookApp)(nil),          // 6: pointsman.v1.WebhookApp
+	(*WebhookSecret)(nil),       // 7: pointsman.v1.WebhookSecret
+	(*ReceiveConfig)(nil),       // 8: pointsman.v1.ReceiveConfig
+	(*ServerTls)(nil),           // 9: pointsman.v1.ServerTls
+	(*ReceiveLimits)(nil),       // 10: pointsman.v1.ReceiveLimits
+	(*ReceiveBatch)(nil),        // 11: pointsman.v1.ReceiveBatch
+	(*ReceiveSpill)(nil),        // 12: pointsman.v1.ReceiveSpill
+	(*WorkConfig)(nil),          // 13: pointsman.v1.WorkConfig
+	(*WorkHandler)(nil),         // 14: pointsman.v1.WorkHandler
+	(*HttpHandler)(nil),         // 15: pointsman.v1.HttpHandler
+	(*HttpHandlerHeader)(nil),   // 16: pointsman.v1.HttpHandlerHeader
+	(*CommandHandler)(nil),      // 17: pointsman.v1.CommandHandler
+	(*WorkRetry)(nil),           // 18: pointsman.v1.WorkRetry
+	(*WorkBreaker)(nil),         // 19: pointsman.v1.WorkBreaker
+	nil,                         // 20: pointsman.v1.WebhookConfig.AppsEntry
+	(*Log)(nil),                 // 21: pointsman.v1.Log
+	(*durationpb.Duration)(nil), // 22: google.protobuf.Duration
 }
 var file_pointsman_v1_webhook_proto_depIdxs = []int32{
-	2,  // 0: pointsman.v1.WebhookConfig.store:type_name -> pointsman.v1.WebhookStore
-	13, // 1: pointsman.v1.WebhookConfig.apps:type_name -> pointsman.v1.WebhookConfig.AppsEntry
-	7,  // 2: pointsman.v1.WebhookConfig.receive:type_name -> pointsman.v1.ReceiveConfig
-	12, // 3: pointsman.v1.WebhookConfig.work:type_name -> pointsman.v1.WorkConfig
-	14, // 4: pointsman.v1.WebhookConfig.log:type_name -> pointsman.v1.Log
-	3,  // 5: pointsman.v1.WebhookStore.dir:type_name -> pointsman.v1.DirStore
-	4,  // 6: pointsman.v1.WebhookStore.s3:type_name -> pointsman.v1.S3Store
-	6,  // 7: pointsman.v1.WebhookApp.secrets:type_name -> pointsman.v1.WebhookSecret
-	8,  // 8: pointsman.v1.ReceiveConfig.tls:type_name -> pointsman.v1.ServerTls
-	9,  // 9: pointsman.v1.ReceiveConfig.limits:type_name -> pointsman.v1.ReceiveLimits
-	10, // 10: pointsman.v1.ReceiveConfig.batch:type_name -> pointsman.v1.ReceiveBatch
-	11, // 11: pointsman.v1.ReceiveConfig.spill:type_name -> pointsman.v1.ReceiveSpill
-	15, // 12: pointsman.v1.ReceiveLimits.header_timeout:type_name -> google.protobuf.Duration
-	15, // 13: pointsman.v1.ReceiveLimits.body_timeout:type_name -> google.protobuf.Duration
-	15, // 14: pointsman.v1.ReceiveBatch.linger:type_name -> google.protobuf.Duration
+	3,  // 0: pointsman.v1.WebhookConfig.store:type_name -> pointsman.v1.WebhookStore
+	20, // 1: pointsman.v1.WebhookConfig.apps:type_name -> pointsman.v1.WebhookConfig.AppsEntry
+	8,  // 2: pointsman.v1.WebhookConfig.receive:type_name -> pointsman.v1.ReceiveConfig
+	13, // 3: pointsman.v1.WebhookConfig.work:type_name -> pointsman.v1.WorkConfig
+	21, // 4: pointsman.v1.WebhookConfig.log:type_name -> pointsman.v1.Log
+	4,  // 5: pointsman.v1.WebhookStore.dir:type_name -> pointsman.v1.DirStore
+	5,  // 6: pointsman.v1.WebhookStore.s3:type_name -> pointsman.v1.S3Store
+	7,  // 7: pointsman.v1.WebhookApp.secrets:type_name -> pointsman.v1.WebhookSecret
+	9,  // 8: pointsman.v1.ReceiveConfig.tls:type_name -> pointsman.v1.ServerTls
+	10, // 9: pointsman.v1.ReceiveConfig.limits:type_name -> pointsman.v1.ReceiveLimits
+	11, // 10: pointsman.v1.ReceiveConfig.batch:type_name -> pointsman.v1.ReceiveBatch
+	12, // 11: pointsman.v1.ReceiveConfig.spill:type_name -> pointsman.v1.ReceiveSpill
+	22, // 12: pointsman.v1.ReceiveLimits.header_timeout:type_name -> google.protobuf.Duration
+	22, // 13: pointsman.v1.ReceiveLimits.body_timeout:type_name -> google.protobuf.Duration
+	22, // 14: pointsman.v1.ReceiveBatch.linger:type_name -> google.protobuf.Duration
 	0,  // 15: pointsman.v1.ReceiveSpill.policy:type_name -> pointsman.v1.SpillPolicy
-	5,  // 16: pointsman.v1.WebhookConfig.AppsEntry.value:type_name -> pointsman.v1.WebhookApp
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 16: pointsman.v1.WorkConfig.handler:type_name -> pointsman.v1.WorkHandler
+	22, // 17: pointsman.v1.WorkConfig.timeout:type_name -> google.protobuf.Duration
+	18, // 18: pointsman.v1.WorkConfig.retry:type_name -> pointsman.v1.WorkRetry
+	19, // 19: pointsman.v1.WorkConfig.breaker:type_name -> pointsman.v1.WorkBreaker
+	22, // 20: pointsman.v1.WorkConfig.poll:type_name -> google.protobuf.Duration
+	1,  // 21: pointsman.v1.WorkConfig.commits:type_name -> pointsman.v1.WorkCommits
+	15, // 22: pointsman.v1.WorkHandler.http:type_name -> pointsman.v1.HttpHandler
+	17, // 23: pointsman.v1.WorkHandler.command:type_name -> pointsman.v1.CommandHandler
+	16, // 24: pointsman.v1.HttpHandler.headers:type_name -> pointsman.v1.HttpHandlerHeader
+	22, // 25: pointsman.v1.WorkRetry.retry_for:type_name -> google.protobuf.Duration
+	22, // 26: pointsman.v1.WorkRetry.backoff:type_name -> google.protobuf.Duration
+	22, // 27: pointsman.v1.WorkRetry.max_backoff:type_name -> google.protobuf.Duration
+	22, // 28: pointsman.v1.WorkRetry.pause:type_name -> google.protobuf.Duration
+	22, // 29: pointsman.v1.WorkBreaker.open_for:type_name -> google.protobuf.Duration
+	6,  // 30: pointsman.v1.WebhookConfig.AppsEntry.value:type_name -> pointsman.v1.WebhookApp
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_webhook_proto_init() }
@@ -1104,13 +1759,17 @@ func file_pointsman_v1_webhook_proto_init() {
 		(*WebhookStore_Dir)(nil),
 		(*WebhookStore_S3)(nil),
 	}
+	file_pointsman_v1_webhook_proto_msgTypes[12].OneofWrappers = []any{
+		(*WorkHandler_Http)(nil),
+		(*WorkHandler_Command)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_webhook_proto_rawDesc), len(file_pointsman_v1_webhook_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   13,
+			NumEnums:      2,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,8 +17,8 @@ import (
 var errNoStore = errors.New("this kind of store is not there")
 
 func (a *App) webhookCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "webhook", Short: "Receive webhooks of shops", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(a.webhookReceive())
+	cmd := &cobra.Command{Use: "webhook", Short: "Receive webhooks of shops, and work them", RunE: group, Args: subcommandOnly}
+	cmd.AddCommand(a.webhookReceive(), a.webhookWork())
 	return cmd
 }
 
