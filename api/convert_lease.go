@@ -12,13 +12,16 @@ import (
 
 // leaseMessage names worker, zone and session only while they have the partition,
 // or may still believe so.
-func leaseMessage(l fsm.Lease) *pointsmanv1.Lease {
+func leaseMessage(s fsm.State, l fsm.Lease) *pointsmanv1.Lease {
 	m := &pointsmanv1.Lease{
 		Id: fmt.Sprintf("%s/%d", l.Pool, l.Number), Pool: string(l.Pool), Partition: count(l.Number),
 		State: pointsmanv1.LeaseState(l.State), Token: uint64(l.Token), Reason: l.Reason, Index: l.Index, UpdateTime: stamp(l.Wall),
 	}
 	if l.State != fsm.Free {
 		m.Session, m.Worker, m.Zone, m.Address = uint64(l.Session), l.Worker, l.Zone, string(l.Address)
+	}
+	if c, ok := s.Checkpoint(l.Pool, l.Number); ok {
+		m.Checkpoint = &pointsmanv1.Checkpoint{Version: c.Version, Token: uint64(c.Token), Data: c.Data}
 	}
 	return m
 }

@@ -130,6 +130,7 @@ func verdictOf(r fsm.Refusal) (verdict, bool) {
 		fsm.ErrSuspended:   {codes.FailedPrecondition, r.Reason(), ""},
 		fsm.ErrHeld:        {codes.FailedPrecondition, r.Reason(), ""},
 		fsm.ErrFenced:      {codes.Aborted, r.Reason(), ""},
+		fsm.ErrVersion:     {codes.FailedPrecondition, r.Reason(), ""},
 	}
 	v, ok := table[r]
 	return v, ok

@@ -176,7 +176,7 @@ func (s leaseService) RevokeLease(ctx context.Context, req *pointsmanv1.RevokeLe
 	if err != nil {
 		return nil, err
 	}
-	return &pointsmanv1.RevokeLeaseResponse{Header: c.header, Lease: leaseMessage(l)}, nil
+	return &pointsmanv1.RevokeLeaseResponse{Header: c.header, Lease: leaseMessage(c.state, l)}, nil
 }
 
 func (s leaseService) CheckToken(ctx context.Context, req *pointsmanv1.CheckTokenRequest) (*pointsmanv1.CheckTokenResponse, error) {
@@ -195,7 +195,7 @@ func (s leaseService) CheckToken(ctx context.Context, req *pointsmanv1.CheckToke
 			facts:   map[string]string{"current_token": strconv.FormatUint(uint64(l.Token), 10), "state": l.State.String()},
 		}
 	}
-	return &pointsmanv1.CheckTokenResponse{Header: head, Lease: leaseMessage(l)}, nil
+	return &pointsmanv1.CheckTokenResponse{Header: head, Lease: leaseMessage(state, l)}, nil
 }
 
 func (s leaseService) Renew(ctx context.Context, req *pointsmanv1.RenewRequest) (*pointsmanv1.RenewResponse, error) {

@@ -85,7 +85,7 @@ func (s leaseService) ListLeases(ctx context.Context, req *pointsmanv1.ListLease
 	}
 	resp := &pointsmanv1.ListLeasesResponse{Header: head, NextPageToken: next}
 	for _, l := range cut {
-		resp.Leases = append(resp.Leases, leaseMessage(l))
+		resp.Leases = append(resp.Leases, leaseMessage(state, l))
 	}
 	return resp, nil
 }
@@ -107,7 +107,7 @@ func (s leaseService) GetLease(ctx context.Context, req *pointsmanv1.GetLeaseReq
 	if err != nil {
 		return nil, err
 	}
-	return &pointsmanv1.GetLeaseResponse{Header: head, Lease: leaseMessage(l)}, nil
+	return &pointsmanv1.GetLeaseResponse{Header: head, Lease: leaseMessage(state, l)}, nil
 }
 
 func (s leaseService) WatchLeases(req *pointsmanv1.WatchLeasesRequest, stream grpc.ServerStreamingServer[pointsmanv1.WatchLeasesResponse]) error {
@@ -133,7 +133,7 @@ func (s leaseService) WatchLeases(req *pointsmanv1.WatchLeasesRequest, stream gr
 func leaseEvents(now fsm.State, id fsm.PoolID, since uint64) (events []event[*pointsmanv1.WatchLeasesResponse]) {
 	for _, l := range now.Leases(id) {
 		if l.Index > since {
-			m := &pointsmanv1.WatchLeasesResponse{Event: &pointsmanv1.WatchLeasesResponse_Lease{Lease: leaseMessage(l)}}
+			m := &pointsmanv1.WatchLeasesResponse{Event: &pointsmanv1.WatchLeasesResponse_Lease{Lease: leaseMessage(now, l)}}
 			events = append(events, event[*pointsmanv1.WatchLeasesResponse]{l.Index, fmt.Sprintf("%s/%04d", l.Pool, l.Number), m})
 		}
 	}

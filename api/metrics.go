@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -20,6 +21,7 @@ type metrics struct {
 	seconds      *prometheus.HistogramVec
 	streams      *prometheus.GaugeVec
 	forwarded    *prometheus.CounterVec
+	checkpoints  *prometheus.CounterVec
 	httpRequests *prometheus.CounterVec
 	httpStreams  *prometheus.GaugeVec
 	gauges       map[string]described
@@ -47,6 +49,9 @@ func newMetrics(s *Server) (*metrics, error) {
 		forwarded: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pointsman_grpc_forwarded_total", Help: "Calls that this node passed on to the leader.",
 		}, []string{"method"}),
+		checkpoints: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pointsman_lease_checkpoints_total", Help: "Checkpoints that workers had this node save, by what became of them.",
+		}, []string{"result"}),
 		httpRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "pointsman_http_requests_total", Help: "Requests under /v1 answered, streams included when they end.",
 		}, []string{"method", "route", "code"}),
@@ -58,7 +63,7 @@ func newMetrics(s *Server) (*metrics, error) {
 	for _, g := range stateGauges() {
 		m.gauges[g.name] = described{prometheus.NewDesc(g.name, g.help, g.labels, nil), g.sort}
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.streams, m.forwarded, m.httpRequests, m.httpStreams, m} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.streams, m.forwarded, m.checkpoints, m.httpRequests, m.httpStreams, m} {
 		if err := s.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -69,6 +74,20 @@ func newMetrics(s *Server) (*metrics, error) {
 func (m *metrics) finished(method string, code codes.Code, took time.Duration) {
 	m.requests.WithLabelValues(method, code.String()).Inc()
 	m.seconds.WithLabelValues(method).Observe(took.Seconds())
+}
+
+// saved counts a checkpoint that somebody asked to save.
+func (m *metrics) saved(err error) {
+	result := "saved"
+	switch {
+	case errors.Is(err, fsm.ErrFenced):
+		result = "fenced"
+	case errors.Is(err, fsm.ErrVersion):
+		result = "version"
+	case err != nil:
+		result = "failed"
+	}
+	m.checkpoints.WithLabelValues(result).Inc()
 }
 
 // httpDone counts a request by its route, not its path, and by a known method:

@@ -57,7 +57,9 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	}
 	var told []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllSubmatch(page, -1) {
-		told = append(told, string(m[1]))
+		if !strings.HasPrefix(string(m[1]), "pointsman_webhook_") { // of receivers and workers, which hold their own
+			told = append(told, string(m[1]))
+		}
 	}
 	for _, m := range have {
 		if !slices.Contains(told, m) {

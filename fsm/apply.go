@@ -33,16 +33,17 @@ const (
 	KindCloseSessions  // the same
 	KindGrantLeases    // the same
 	KindMoveLeases     // the same
+	KindSaveCheckpoint // the same
 )
 
-var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover", "note_score", "open_session", "close_sessions", "grant_leases", "move_leases"}
+var kindNames = [...]string{"", "init_cluster", "member", "put_spec", "observe", "claim", "release", "settle", "retry", "abandon", "put_setting", "delete_setting", "note_drift", "note_state", "ask_switchover", "note_switchover", "note_score", "open_session", "close_sessions", "grant_leases", "move_leases", "save_checkpoint"}
 
 func (k Kind) String() string { return name(kindNames[:], uint8(k)) }
 
 // Kinds lists every kind that this release reads.
 func Kinds() []Kind {
 	kinds := make([]Kind, 0, len(kindNames)-1)
-	for k := KindInitCluster; k <= KindMoveLeases; k++ {
+	for k := KindInitCluster; k <= KindSaveCheckpoint; k++ {
 		kinds = append(kinds, k)
 	}
 	return kinds

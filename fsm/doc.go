@@ -52,10 +52,15 @@
 // the new address. Who counts a ttl, a drain time or a lock is the leader (package
 // leases); what it counted stands in its command, which names its term.
 //
+// Beside a partition stands its checkpoint (SaveCheckpoint): version and data that
+// only the session that has it changes, under its token, from version n to n + 1.
+// Whoever is granted it next finds what the last holder saved; what that one has
+// still on the wire is refused from then on.
+//
 // What can go wrong, and why it is safe:
 //   - A deposed leader says that a ttl ran out: another term, refused (ErrTerm).
 //   - A worker that was paused releases, or somebody asks for it, with the token of a
-//     former grant: refused (ErrFenced).
+//     former grant: refused (ErrFenced). So is its checkpoint.
 //   - A claim is delayed over an election: its term is not its entry's, refused (ErrTerm).
 //   - A deposed leader settles late: its token is not the current one, refused (ErrNotHolder);
 //     if nobody claimed meanwhile, its word is true and counts.

@@ -56,6 +56,8 @@ const (
 	ErrHeld
 	// ErrFenced is returned when a token is not that of the newest grant, or not of the session that names it.
 	ErrFenced
+	// ErrVersion is returned when a checkpoint's version is not the current one and one; Detail names that.
+	ErrVersion
 )
 
 var refusals = [...][2]string{
@@ -84,6 +86,7 @@ var refusals = [...][2]string{
 	{"POOL_SUSPENDED", "nothing is granted from the pool now"},
 	{"LEASES_HELD", "partitions of the pool are held"},
 	{"LEASE_FENCED", "not the token of the newest grant"},
+	{"CHECKPOINT_VERSION", "not the checkpoint's next version"},
 }
 
 // Reason is the refusal's stable name for programs, UPPER_SNAKE.

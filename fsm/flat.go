@@ -25,6 +25,7 @@ type Flat struct {
 	Pools       []Pool
 	Sessions    []Session
 	Leases      []Lease
+	Checkpoints []Checkpoint
 }
 
 // Flatten lists the state in key order, the same on every node.
@@ -47,6 +48,7 @@ func (s State) Flatten() Flat {
 		Pools:       s.Pools(),
 		Sessions:    s.Sessions(""),
 		Leases:      s.Leases(""),
+		Checkpoints: values(s.checkpoints, nil),
 	}
 }
 

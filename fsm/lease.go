@@ -8,12 +8,13 @@ import (
 
 // Bounds of pools, sessions and leases.
 const (
-	MaxPools       = 1024
-	MaxPartitions  = 4096   // of one pool
-	MaxLeases      = 131072 // partitions of all pools
-	MaxSessions    = 20000  // open at once, of all pools
-	MaxLeaseItems  = 4096   // partitions or sessions in one command
-	MaxWorkerBytes = 128    // of a worker's name, its zone, and the key's hash
+	MaxPools           = 1024
+	MaxPartitions      = 4096   // of one pool
+	MaxLeases          = 131072 // partitions of all pools
+	MaxSessions        = 20000  // open at once, of all pools
+	MaxLeaseItems      = 4096   // partitions or sessions in one command
+	MaxWorkerBytes     = 128    // of a worker's name, its zone, and the key's hash
+	MaxCheckpointBytes = 512    // of a checkpoint's data: 64 MiB in all partitions
 )
 
 // PoolID names a pool of partitions that workers share, such as "webhooks".

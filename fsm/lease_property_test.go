@@ -20,7 +20,9 @@ func TestLeasePromises(t *testing.T) {
 			}
 			c := drawLease(rt, b)
 			answer := b.apply(c)
-			leased(rt, before, b.state, c, fmt.Sprintf("%s %+v -> %+v", c.Kind(), c, answer))
+			did := fmt.Sprintf("%s %+v -> %+v", c.Kind(), c, answer)
+			leased(rt, before, b.state, c, did)
+			checkpointed(rt.Fatalf, before, b.state, c, did)
 			if rapid.IntRange(0, 19).Draw(rt, "snapshot") == 0 {
 				flat := b.state.Flatten()
 				if b.state = Unflatten(flat); fmt.Sprint(b.state.Flatten()) != fmt.Sprint(flat) || len(b.state.Sessions("work")) != len(before.Sessions("work")) && c.Kind() != KindOpenSession && c.Kind() != KindCloseSessions {
@@ -41,7 +43,7 @@ func drawLease(rt *rapid.T, b *book) Command {
 	l, _ := b.state.Lease("work", n)
 	token := l.Token - Token(rapid.IntRange(0, 1).Draw(rt, "late"))
 	term := b.term - Term(rapid.IntRange(0, 5).Draw(rt, "old")/5)
-	switch rapid.IntRange(0, 9).Draw(rt, "kind") {
+	switch rapid.IntRange(0, 11).Draw(rt, "kind") {
 	case 0, 1:
 		return OpenSession{Pool: "work", Worker: fmt.Sprintf("w%d", n), Capacity: rapid.IntRange(0, 3).Draw(rt, "capacity"), Key: "k"}
 	case 2:
@@ -54,10 +56,25 @@ func drawLease(rt *rapid.T, b *book) Command {
 		return Abandon{Action: FailoverID{"cache", m.Number}.Action("workers"), Reason: "r"}
 	case 5, 6, 7:
 		return GrantLeases{Term: term, Pool: "work", Grants: []Grant{{n, v}, {rapid.IntRange(0, 3).Draw(rt, "also"), v}}}
+	case 8, 9:
+		return drawCheckpoint(rt, b, l, token, v)
 	default:
 		move := rapid.SampledFrom([]LeaseMove{MoveDrain, MoveRevoke, MoveLapse, MoveUnlock, MoveRelease}).Draw(rt, "move")
 		return MoveLeases{Term: term, Pool: "work", Move: move, Session: v, Items: []LeaseItem{{n, token}}}
 	}
+}
+
+// drawCheckpoint is mostly what the holder would save, else somewhat beside it.
+func drawCheckpoint(rt *rapid.T, b *book, l Lease, token Token, v SessionID) Command {
+	now, _ := b.state.Checkpoint("work", l.Number)
+	c := SaveCheckpoint{Pool: "work", Number: l.Number, Session: l.Session, Token: token, Version: now.Version + 1, Data: []byte{byte(token)}}
+	switch rapid.IntRange(0, 5).Draw(rt, "beside") {
+	case 0:
+		c.Session = v
+	case 1:
+		c.Version = now.Version + uint64(rapid.IntRange(0, 2).Draw(rt, "version"))
+	}
+	return c
 }
 
 // leased holds what is true of every step: tokens rise, a partition goes from one

@@ -70,6 +70,7 @@ func (s State) dropLeases(id PoolID, from int) State {
 		if l.Number >= from {
 			s.leased = s.index
 			s.leases, _, _ = s.leases.Delete(leaseKey(id, l.Number))
+			s.checkpoints, _, _ = s.checkpoints.Delete(leaseKey(id, l.Number))
 		}
 	}
 	return s
@@ -168,7 +169,7 @@ func (s State) Balanced(id PoolID) error {
 	return nil
 }
 
-// unflattened takes pools, sessions and leases out of a snapshot.
+// unflattened takes pools, sessions, leases and checkpoints out of a snapshot.
 func (s State) unflattened(f Flat) State {
 	s.index = f.Index
 	for _, p := range f.Pools {
@@ -179,6 +180,9 @@ func (s State) unflattened(f Flat) State {
 	}
 	for _, l := range f.Leases {
 		s = s.withLease(l)
+	}
+	for _, c := range f.Checkpoints {
+		s = s.withCheckpoint(c)
 	}
 	return s
 }
@@ -192,7 +196,7 @@ const MaxGeneration = 1<<15 - 1
 // the snapshot nobody knows any more, and its workers may live: every session is
 // ended, and every partition is locked, those that were never granted too, for the
 // longest ttl that a session of its pool had or may have been given. Nothing else
-// changes. ErrTerm unless the generation is higher, ErrLimit above MaxGeneration.
+// changes: a checkpoint is the snapshot's. ErrTerm unless the generation is higher, ErrLimit above MaxGeneration.
 func (s State) Restored(generation uint16) (State, error) {
 	switch {
 	case generation <= s.generation:

@@ -33,11 +33,12 @@ type State struct {
 	scores      *iradix.Tree[Score]      // by action
 	pools       *iradix.Tree[Pool]
 	sessions    *iradix.Tree[Session]
-	leases      *iradix.Tree[Lease]     // partitions that were granted at least once
-	joined      *iradix.Tree[SessionID] // derived: the sessions by pool
-	leased      uint64                  // derived: index of the last entry that changed pools, sessions or leases
-	aged        *iradix.Tree[CommandID] // derived: the same by index, oldest first
-	stored      int                     // derived: bytes of all settings' keys and values
+	leases      *iradix.Tree[Lease]      // partitions that were granted at least once
+	checkpoints *iradix.Tree[Checkpoint] // of partitions in leases
+	joined      *iradix.Tree[SessionID]  // derived: the sessions by pool
+	leased      uint64                   // derived: index of the last entry that changed pools, sessions or leases
+	aged        *iradix.Tree[CommandID]  // derived: the same by index, oldest first
+	stored      int                      // derived: bytes of all settings' keys and values
 }
 
 // Master is what was last accepted for one declared master.
@@ -197,6 +198,7 @@ func New() State {
 		pools:       iradix.New[Pool](),
 		sessions:    iradix.New[Session](),
 		leases:      iradix.New[Lease](),
+		checkpoints: iradix.New[Checkpoint](),
 		joined:      iradix.New[SessionID](),
 	}
 }

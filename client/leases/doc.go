@@ -34,5 +34,9 @@
 //     handled twice.
 //   - The session has ended: all leases are lost, and another session is opened.
 //
+// Where no sink can compare tokens, a lease's checkpoint says what counts:
+// Lease.SaveCheckpoint keeps a version and a few bytes in the log of the cluster,
+// which takes them under the current token only.
+//
 // A token says who may write, if the sink compares it: see redissink for Redis.
 package leases

@@ -48,6 +48,7 @@ type fake struct {
 	refuse   error // what every call but streams is answered
 	again    bool  // what is released is granted at once
 	leaving  bool  // the newest renewal said so
+	record   record
 }
 
 func newFake(t testing.TB, ttl time.Duration) *fake {

@@ -117,7 +117,7 @@ func (w *worker) assigned(a *pointsmanv1.Assignment, from moment) {
 
 func (w *worker) grant(a *pointsmanv1.Assignment, from moment, span time.Duration) *Lease {
 	return &Lease{Pool: w.cfg.Pool, Partition: a.GetPartition(), Token: a.GetToken(), Address: a.GetAddress(),
-		cfg: w.cfg, draining: make(chan struct{}), from: from, span: span}
+		cfg: w.cfg, calls: w.calls, session: w.session, draining: make(chan struct{}), from: from, span: span}
 }
 
 func (w *worker) refused(f *pointsmanv1.RefusedToken) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
 // moment is a point in time on both clocks.
@@ -35,6 +37,8 @@ type Lease struct {
 	Address string
 
 	cfg      Config
+	calls    pointsmanv1.LeaseServiceClient
+	session  *session // only its id and key, which never change
 	draining chan struct{}
 
 	mu       sync.Mutex // the loop writes, handlers read

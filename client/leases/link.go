@@ -116,9 +116,10 @@ func elsewhere(err error) bool {
 
 // The reasons that are told apart (docs/errors.md).
 const (
-	notLeader = "NOT_LEADER"
-	oldMember = "OLD_MEMBER"
-	fenced    = "LEASE_FENCED"
+	notLeader    = "NOT_LEADER"
+	oldMember    = "OLD_MEMBER"
+	fenced       = "LEASE_FENCED"
+	otherVersion = "CHECKPOINT_VERSION"
 )
 
 // final reports whether asking again cannot help. A coordinator that cannot read

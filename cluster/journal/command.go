@@ -77,6 +77,8 @@ func commandOut(c fsm.Command) (proto.Message, error) {
 		return grantLeasesOut(c), nil
 	case fsm.MoveLeases:
 		return moveLeasesOut(c), nil
+	case fsm.SaveCheckpoint:
+		return saveCheckpointOut(c), nil
 	case fsm.PutSetting:
 		return &journalv1.PutSetting{Key: c.Key, Value: c.Value, IfRevision: c.IfRevision}, nil
 	case fsm.DeleteSetting:

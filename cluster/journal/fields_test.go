@@ -56,7 +56,7 @@ func blanks() map[fsm.Kind]fsm.Command {
 	for _, c := range []fsm.Command{
 		fsm.InitCluster{}, fsm.PutMember{}, fsm.PutSpec{}, fsm.Observe{}, fsm.Claim{}, fsm.Release{},
 		fsm.Settle{}, fsm.Retry{}, fsm.Abandon{}, fsm.PutSetting{}, fsm.DeleteSetting{}, fsm.NoteDrift{}, fsm.NoteState{}, fsm.AskSwitchover{}, fsm.NoteSwitchover{}, fsm.NoteScore{},
-		fsm.OpenSession{}, fsm.CloseSessions{}, fsm.GrantLeases{}, fsm.MoveLeases{},
+		fsm.OpenSession{}, fsm.CloseSessions{}, fsm.GrantLeases{}, fsm.MoveLeases{}, fsm.SaveCheckpoint{},
 	} {
 		all[c.Kind()] = c
 	}

@@ -40,21 +40,36 @@ func goldenLeases() fsm.State {
 	return fsm.Unflatten(f)
 }
 
-// TestGoldenLeases: pools, sessions and leases of a snapshot decode for ever, to
+// goldenCheckpoints are those leases with what two holders have saved.
+func goldenCheckpoints() fsm.State {
+	f := goldenLeases().Flatten()
+	for n := range 2 {
+		f.Checkpoints = append(f.Checkpoints, fsm.Checkpoint{
+			Pool: "webhooks", Number: 1 + n, Version: uint64(6 + n), Token: fsm.Token(1<<48 + 90 + n), Data: []byte{0, 1, 255},
+			Clock: fsm.Clock(20+n) * fsm.Clock(time.Second), Wall: time.Date(2026, 11, 24, 3, 0, n, 0, time.UTC), Index: uint64(118 + n),
+		})
+	}
+	f.Checkpoints[0].Data = nil // nothing, which may be saved too
+	return fsm.Unflatten(f)
+}
+
+// TestGoldenLeases: pools, sessions, leases and checkpoints of a snapshot decode for ever, to
 // what was written and under the same hash.
 func TestGoldenLeases(t *testing.T) {
-	var fresh bytes.Buffer
-	if _, err := WriteSnapshot(&fresh, goldenLeases()); err != nil {
-		t.Fatal(err)
-	}
-	got, hash, err := ReadSnapshot(bytes.NewReader(golden(t, "leases.snapshot", fresh.Bytes())))
-	if err != nil {
-		t.Fatalf("snapshot of %s does not decode: %v", release, err)
-	}
-	if diff := cmp.Diff(goldenLeases().Flatten(), got.Flatten()); diff != "" {
-		t.Errorf("snapshot of %s decodes to something else: %s", release, diff)
-	}
-	if again, _ := HashOf(got); again != hash {
-		t.Errorf("hash is %s, %s wrote %s", again, release, hash)
+	for name, state := range map[string]fsm.State{"leases": goldenLeases(), "checkpoints": goldenCheckpoints()} {
+		var fresh bytes.Buffer
+		if _, err := WriteSnapshot(&fresh, state); err != nil {
+			t.Fatal(err)
+		}
+		got, hash, err := ReadSnapshot(bytes.NewReader(golden(t, name+".snapshot", fresh.Bytes())))
+		if err != nil {
+			t.Fatalf("%s of %s do not decode: %v", name, release, err)
+		}
+		if diff := cmp.Diff(state.Flatten(), got.Flatten()); diff != "" {
+			t.Errorf("%s of %s decode to something else: %s", name, release, diff)
+		}
+		if again, _ := HashOf(got); again != hash {
+			t.Errorf("%s: hash is %s, %s wrote %s", name, again, release, hash)
+		}
 	}
 }

@@ -66,6 +66,9 @@ func entries() map[string]fsm.Entry {
 			Term: 4, Pool: "webhooks", Move: fsm.MoveRelease, Session: 1<<48 + 130, Reason: "released",
 			Items: []fsm.LeaseItem{{Number: 0, Token: 1<<48 + 132}, {Number: 63, Token: 1<<48 + 133}},
 		},
+		fsm.SaveCheckpoint{
+			Pool: "webhooks", Number: 63, Session: 1<<48 + 131, Token: 1<<48 + 133, Version: 7, Data: []byte{0, 1, 255},
+		},
 	}
 	all := map[string]fsm.Entry{}
 	for i, c := range commands {
@@ -156,7 +159,7 @@ func TestGoldenEntries(t *testing.T) {
 			t.Errorf("%s is written in other bytes than %s wrote", name, release)
 		}
 	}
-	if have, want := len(entries()), 20; have != want { // the kinds of this release
+	if have, want := len(entries()), 21; have != want { // the kinds of this release
 		t.Errorf("%d golden entries, want %d", have, want)
 	}
 }

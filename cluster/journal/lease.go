@@ -74,6 +74,19 @@ func moveLeasesIn(m *journalv1.MoveLeases) fsm.Command {
 	}
 }
 
+func saveCheckpointOut(c fsm.SaveCheckpoint) *journalv1.SaveCheckpoint {
+	return &journalv1.SaveCheckpoint{
+		Pool: string(c.Pool), Number: int64(c.Number), Session: uint64(c.Session), Token: uint64(c.Token), Version: c.Version, Data: c.Data,
+	}
+}
+
+func saveCheckpointIn(m *journalv1.SaveCheckpoint) fsm.Command {
+	return fsm.SaveCheckpoint{
+		Pool: fsm.PoolID(m.GetPool()), Number: int(m.GetNumber()), Session: fsm.SessionID(m.GetSession()), Token: fsm.Token(m.GetToken()),
+		Version: m.GetVersion(), Data: m.GetData(),
+	}
+}
+
 func poolOut(p fsm.Pool) *journalv1.Pool {
 	return &journalv1.Pool{
 		Id: string(p.ID), Suspended: failoverIDOut(p.Suspended), Address: string(p.Address), ClockNs: int64(p.Clock), WallNs: wall(p.Wall), Index: p.Index,
@@ -118,16 +131,31 @@ func leaseIn(m *journalv1.Lease) fsm.Lease {
 	}
 }
 
-func leaseReaders() map[fsm.Kind]reader {
-	return map[fsm.Kind]reader{
-		fsm.KindOpenSession:   reading(openSessionIn),
-		fsm.KindCloseSessions: reading(closeSessionsIn),
-		fsm.KindGrantLeases:   reading(grantLeasesIn),
-		fsm.KindMoveLeases:    reading(moveLeasesIn),
+func checkpointOut(c fsm.Checkpoint) *journalv1.Checkpoint {
+	return &journalv1.Checkpoint{
+		Pool: string(c.Pool), Number: int64(c.Number), Version: c.Version, Token: uint64(c.Token), Data: c.Data,
+		ClockNs: int64(c.Clock), WallNs: wall(c.Wall), Index: c.Index,
 	}
 }
 
-// leaseRecords lists pools, sessions and partitions, each in key order.
+func checkpointIn(m *journalv1.Checkpoint) fsm.Checkpoint {
+	return fsm.Checkpoint{
+		Pool: fsm.PoolID(m.GetPool()), Number: int(m.GetNumber()), Version: m.GetVersion(), Token: fsm.Token(m.GetToken()), Data: m.GetData(),
+		Clock: fsm.Clock(m.GetClockNs()), Wall: unwall(m.GetWallNs()), Index: m.GetIndex(),
+	}
+}
+
+func leaseReaders() map[fsm.Kind]reader {
+	return map[fsm.Kind]reader{
+		fsm.KindOpenSession:    reading(openSessionIn),
+		fsm.KindCloseSessions:  reading(closeSessionsIn),
+		fsm.KindGrantLeases:    reading(grantLeasesIn),
+		fsm.KindMoveLeases:     reading(moveLeasesIn),
+		fsm.KindSaveCheckpoint: reading(saveCheckpointIn),
+	}
+}
+
+// leaseRecords lists pools, sessions, partitions and checkpoints, each in key order.
 func leaseRecords(f fsm.Flat) (all []*journalv1.Record) {
 	for _, v := range f.Pools {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Pool{Pool: poolOut(v)}})
@@ -137,6 +165,9 @@ func leaseRecords(f fsm.Flat) (all []*journalv1.Record) {
 	}
 	for _, v := range f.Leases {
 		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Lease{Lease: leaseOut(v)}})
+	}
+	for _, v := range f.Checkpoints {
+		all = append(all, &journalv1.Record{Piece: &journalv1.Record_Checkpoint{Checkpoint: checkpointOut(v)}})
 	}
 	return all
 }
@@ -150,6 +181,8 @@ func takeLease(f *fsm.Flat, m *journalv1.Record) bool {
 		f.Sessions = append(f.Sessions, sessionIn(p.Session))
 	case *journalv1.Record_Lease:
 		f.Leases = append(f.Leases, leaseIn(p.Lease))
+	case *journalv1.Record_Checkpoint:
+		f.Checkpoints = append(f.Checkpoints, checkpointIn(p.Checkpoint))
 	default:
 		return false
 	}

@@ -35,17 +35,5 @@ func ClientTLS(t *pointsmanv1.ClientTls) (*tls.Config, error) {
 }
 
 func keyPair(t *pointsmanv1.ClientTls) (*tls.Certificate, error) {
-	cert, err := ResolveSecret(t.GetCert())
-	if err != nil {
-		return nil, err
-	}
-	key, err := ResolveSecret(t.GetKey())
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair([]byte(cert), []byte(key))
-	if err != nil {
-		return nil, fmt.Errorf("%s and %s are not a certificate and its key", t.GetCert(), t.GetKey())
-	}
-	return &pair, nil
+	return readPair(t.GetCert(), t.GetKey())
 }

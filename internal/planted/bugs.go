@@ -51,6 +51,7 @@ const (
 	RenewalUnconfirmed Name = "renewal-unconfirmed"
 	TTLNotAnew         Name = "ttl-not-anew"
 	PoolNotHeldBack    Name = "pool-not-held-back"
+	CheckpointAnyToken Name = "checkpoint-any-token"
 )
 
 // Entry of the table: the guard that is taken out, and the guarantee that it
@@ -101,6 +102,7 @@ func Bugs() []Entry {
 		{RenewalUnconfirmed, "a renewal is answered after a barrier that was proposed when it had come", "leases"},
 		{TTLNotAnew, "a new leader gives every lease its whole ttl", "leases"},
 		{PoolNotHeldBack, "the entry that accepts a failover holds back the pools of its master", "leases"},
+		{CheckpointAnyToken, "a checkpoint is taken from the holder under its current token only", "leases"},
 	}
 }
 

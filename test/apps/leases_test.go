@@ -102,7 +102,7 @@ func TestLeaseSinks(t *testing.T) {
 }
 
 // TestDocsShowTheLeaseSamples: the two pages have each file as it is, the script
-// too.
+// and the example too.
 func TestDocsShowTheLeaseSamples(t *testing.T) {
 	shown := map[string]string{}
 	for _, page := range []string{"leases.md", "leases-workers.md"} {
@@ -110,7 +110,7 @@ func TestDocsShowTheLeaseSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile("(?ms)^`((?:deploy|client)/[a-z./-]+)`\n\n```[a-z]+\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		for _, m := range regexp.MustCompile("(?ms)^`((?:deploy|client)/[a-z_./-]+)`\n\n```[a-z]+\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 			shown[m[1]] = m[2]
 		}
 	}
@@ -118,7 +118,7 @@ func TestDocsShowTheLeaseSamples(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d samples: %v", len(files), err)
 	}
-	for _, f := range append(files, fence) {
+	for _, f := range append(files, fence, "../../client/leases/example_test.go") {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)

@@ -2118,6 +2118,97 @@ func (x *LeaseItem) GetToken() uint64 {
 	return 0
 }
 
+// SaveCheckpoint is fsm.SaveCheckpoint.
+type SaveCheckpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The pool.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// The partition.
+	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// Its holder.
+	Session uint64 `protobuf:"varint,3,opt,name=session,proto3" json:"session,omitempty"`
+	// Token of its grant.
+	Token uint64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// Version of the checkpoint.
+	Version uint64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	// What is saved.
+	Data          []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveCheckpoint) Reset() {
+	*x = SaveCheckpoint{}
+	mi := &file_journal_v1_entry_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveCheckpoint) ProtoMessage() {}
+
+func (x *SaveCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_entry_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveCheckpoint.ProtoReflect.Descriptor instead.
+func (*SaveCheckpoint) Descriptor() ([]byte, []int) {
+	return file_journal_v1_entry_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SaveCheckpoint) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *SaveCheckpoint) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *SaveCheckpoint) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *SaveCheckpoint) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *SaveCheckpoint) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SaveCheckpoint) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_journal_v1_entry_proto protoreflect.FileDescriptor
 
 const file_journal_v1_entry_proto_rawDesc = "" +
@@ -2280,7 +2371,14 @@ const file_journal_v1_entry_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\"9\n" +
 	"\tLeaseItem\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x14\n" +
-	"\x05token\x18\x02 \x01(\x04R\x05tokenB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\x05token\x18\x02 \x01(\x04R\x05token\"\x9a\x01\n" +
+	"\x0eSaveCheckpoint\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x18\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\x04R\x05token\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04data\x18\x06 \x01(\fR\x04dataB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_entry_proto_rawDescOnce sync.Once
@@ -2294,7 +2392,7 @@ func file_journal_v1_entry_proto_rawDescGZIP() []byte {
 	return file_journal_v1_entry_proto_rawDescData
 }
 
-var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_journal_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_journal_v1_entry_proto_goTypes = []any{
 	(*Entry)(nil),          // 0: journal.v1.Entry
 	(*InitCluster)(nil),    // 1: journal.v1.InitCluster
@@ -2324,19 +2422,20 @@ var file_journal_v1_entry_proto_goTypes = []any{
 	(*Grant)(nil),          // 25: journal.v1.Grant
 	(*MoveLeases)(nil),     // 26: journal.v1.MoveLeases
 	(*LeaseItem)(nil),      // 27: journal.v1.LeaseItem
-	(*Member)(nil),         // 28: journal.v1.Member
-	(*Spec)(nil),           // 29: journal.v1.Spec
-	(*Look)(nil),           // 30: journal.v1.Look
+	(*SaveCheckpoint)(nil), // 28: journal.v1.SaveCheckpoint
+	(*Member)(nil),         // 29: journal.v1.Member
+	(*Spec)(nil),           // 30: journal.v1.Spec
+	(*Look)(nil),           // 31: journal.v1.Look
 }
 var file_journal_v1_entry_proto_depIdxs = []int32{
-	28, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
-	29, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
+	29, // 0: journal.v1.PutMember.member:type_name -> journal.v1.Member
+	30, // 1: journal.v1.PutSpec.spec:type_name -> journal.v1.Spec
 	5,  // 2: journal.v1.Observe.values:type_name -> journal.v1.Value
 	6,  // 3: journal.v1.Observe.claims:type_name -> journal.v1.Ride
 	10, // 4: journal.v1.Settle.refresh:type_name -> journal.v1.Refresh
 	11, // 5: journal.v1.Settle.settings:type_name -> journal.v1.SettingWrite
 	18, // 6: journal.v1.NoteState.notes:type_name -> journal.v1.Note
-	30, // 7: journal.v1.NoteScore.look:type_name -> journal.v1.Look
+	31, // 7: journal.v1.NoteScore.look:type_name -> journal.v1.Look
 	25, // 8: journal.v1.GrantLeases.grants:type_name -> journal.v1.Grant
 	27, // 9: journal.v1.MoveLeases.items:type_name -> journal.v1.LeaseItem
 	10, // [10:10] is the sub-list for method output_type
@@ -2361,7 +2460,7 @@ func file_journal_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_entry_proto_rawDesc), len(file_journal_v1_entry_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -47,6 +47,7 @@ type Record struct {
 	//	*Record_Pool
 	//	*Record_Session
 	//	*Record_Lease
+	//	*Record_Checkpoint
 	Piece         isRecord_Piece `protobuf_oneof:"piece"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -251,6 +252,15 @@ func (x *Record) GetLease() *Lease {
 	return nil
 }
 
+func (x *Record) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		if x, ok := x.Piece.(*Record_Checkpoint); ok {
+			return x.Checkpoint
+		}
+	}
+	return nil
+}
+
 type isRecord_Piece interface {
 	isRecord_Piece()
 }
@@ -345,6 +355,11 @@ type Record_Lease struct {
 	Lease *Lease `protobuf:"bytes,20,opt,name=lease,proto3,oneof"`
 }
 
+type Record_Checkpoint struct {
+	// What the holder of a partition has saved.
+	Checkpoint *Checkpoint `protobuf:"bytes,21,opt,name=checkpoint,proto3,oneof"`
+}
+
 func (*Record_Header) isRecord_Piece() {}
 
 func (*Record_Spec) isRecord_Piece() {}
@@ -380,6 +395,8 @@ func (*Record_Pool) isRecord_Piece() {}
 func (*Record_Session) isRecord_Piece() {}
 
 func (*Record_Lease) isRecord_Piece() {}
+
+func (*Record_Checkpoint) isRecord_Piece() {}
 
 // Header is what a state has once.
 type Header struct {
@@ -3162,12 +3179,121 @@ func (x *Lease) GetDrainNs() int64 {
 	return 0
 }
 
+// Checkpoint is fsm.Checkpoint.
+type Checkpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Pool of its partition.
+	Pool string `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	// Number of its partition.
+	Number int64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// Its version, from 1.
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// Token of the grant under which it was saved.
+	Token uint64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// What was saved.
+	Data []byte `protobuf:"bytes,5,opt,name=data,proto3" json:"data,omitempty"`
+	// Log clock of its entry in nanoseconds.
+	ClockNs int64 `protobuf:"varint,6,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
+	// Wall clock of it, nanoseconds since 1970.
+	WallNs int64 `protobuf:"varint,7,opt,name=wall_ns,json=wallNs,proto3" json:"wall_ns,omitempty"`
+	// Raft index of its entry.
+	Index         uint64 `protobuf:"varint,8,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Checkpoint) Reset() {
+	*x = Checkpoint{}
+	mi := &file_journal_v1_state_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Checkpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Checkpoint) ProtoMessage() {}
+
+func (x *Checkpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_journal_v1_state_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
+func (*Checkpoint) Descriptor() ([]byte, []int) {
+	return file_journal_v1_state_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Checkpoint) GetPool() string {
+	if x != nil {
+		return x.Pool
+	}
+	return ""
+}
+
+func (x *Checkpoint) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetClockNs() int64 {
+	if x != nil {
+		return x.ClockNs
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetWallNs() int64 {
+	if x != nil {
+		return x.WallNs
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 var File_journal_v1_state_proto protoreflect.FileDescriptor
 
 const file_journal_v1_state_proto_rawDesc = "" +
 	"\n" +
 	"\x16journal/v1/state.proto\x12\n" +
-	"journal.v1\x1a\x15journal/v1/spec.proto\"\xe4\x06\n" +
+	"journal.v1\x1a\x15journal/v1/spec.proto\"\x9e\a\n" +
 	"\x06Record\x12,\n" +
 	"\x06header\x18\x01 \x01(\v2\x12.journal.v1.HeaderH\x00R\x06header\x12&\n" +
 	"\x04spec\x18\x02 \x01(\v2\x10.journal.v1.SpecH\x00R\x04spec\x12,\n" +
@@ -3189,7 +3315,10 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\x05score\x18\x11 \x01(\v2\x11.journal.v1.ScoreH\x00R\x05score\x12&\n" +
 	"\x04pool\x18\x12 \x01(\v2\x10.journal.v1.PoolH\x00R\x04pool\x12/\n" +
 	"\asession\x18\x13 \x01(\v2\x13.journal.v1.SessionH\x00R\asession\x12)\n" +
-	"\x05lease\x18\x14 \x01(\v2\x11.journal.v1.LeaseH\x00R\x05leaseB\a\n" +
+	"\x05lease\x18\x14 \x01(\v2\x11.journal.v1.LeaseH\x00R\x05lease\x128\n" +
+	"\n" +
+	"checkpoint\x18\x15 \x01(\v2\x16.journal.v1.CheckpointH\x00R\n" +
+	"checkpointB\a\n" +
 	"\x05piece\"\x87\x01\n" +
 	"\x06Header\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1e\n" +
@@ -3449,7 +3578,17 @@ const file_journal_v1_state_proto_rawDesc = "" +
 	"\awall_ns\x18\f \x01(\x03R\x06wallNs\x12\x14\n" +
 	"\x05index\x18\r \x01(\x04R\x05index\x12\x15\n" +
 	"\x06ttl_ns\x18\x0e \x01(\x03R\x05ttlNs\x12\x19\n" +
-	"\bdrain_ns\x18\x0f \x01(\x03R\adrainNsB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
+	"\bdrain_ns\x18\x0f \x01(\x03R\adrainNs\"\xc6\x01\n" +
+	"\n" +
+	"Checkpoint\x12\x12\n" +
+	"\x04pool\x18\x01 \x01(\tR\x04pool\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x03R\x06number\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\x04R\x05token\x12\x12\n" +
+	"\x04data\x18\x05 \x01(\fR\x04data\x12\x19\n" +
+	"\bclock_ns\x18\x06 \x01(\x03R\aclockNs\x12\x17\n" +
+	"\awall_ns\x18\a \x01(\x03R\x06wallNs\x12\x14\n" +
+	"\x05index\x18\b \x01(\x04R\x05indexB;Z9github.com/pointsman/pointsman/proto/journal/v1;journalv1b\x06proto3"
 
 var (
 	file_journal_v1_state_proto_rawDescOnce sync.Once
@@ -3463,7 +3602,7 @@ func file_journal_v1_state_proto_rawDescGZIP() []byte {
 	return file_journal_v1_state_proto_rawDescData
 }
 
-var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_journal_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_journal_v1_state_proto_goTypes = []any{
 	(*Record)(nil),     // 0: journal.v1.Record
 	(*Header)(nil),     // 1: journal.v1.Header
@@ -3489,14 +3628,15 @@ var file_journal_v1_state_proto_goTypes = []any{
 	(*Pool)(nil),       // 21: journal.v1.Pool
 	(*Session)(nil),    // 22: journal.v1.Session
 	(*Lease)(nil),      // 23: journal.v1.Lease
-	(*Spec)(nil),       // 24: journal.v1.Spec
-	(*FormerSpec)(nil), // 25: journal.v1.FormerSpec
-	(*Step)(nil),       // 26: journal.v1.Step
-	(*TargetSpec)(nil), // 27: journal.v1.TargetSpec
+	(*Checkpoint)(nil), // 24: journal.v1.Checkpoint
+	(*Spec)(nil),       // 25: journal.v1.Spec
+	(*FormerSpec)(nil), // 26: journal.v1.FormerSpec
+	(*Step)(nil),       // 27: journal.v1.Step
+	(*TargetSpec)(nil), // 28: journal.v1.TargetSpec
 }
 var file_journal_v1_state_proto_depIdxs = []int32{
 	1,  // 0: journal.v1.Record.header:type_name -> journal.v1.Header
-	24, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
+	25, // 1: journal.v1.Record.spec:type_name -> journal.v1.Spec
 	2,  // 2: journal.v1.Record.master:type_name -> journal.v1.Master
 	4,  // 3: journal.v1.Record.failover:type_name -> journal.v1.Failover
 	6,  // 4: journal.v1.Record.action:type_name -> journal.v1.Action
@@ -3506,31 +3646,32 @@ var file_journal_v1_state_proto_depIdxs = []int32{
 	12, // 8: journal.v1.Record.member:type_name -> journal.v1.Member
 	13, // 9: journal.v1.Record.answer:type_name -> journal.v1.Kept
 	16, // 10: journal.v1.Record.drift:type_name -> journal.v1.Drift
-	25, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
+	26, // 11: journal.v1.Record.former:type_name -> journal.v1.FormerSpec
 	17, // 12: journal.v1.Record.condition:type_name -> journal.v1.Condition
 	18, // 13: journal.v1.Record.switchover:type_name -> journal.v1.Switchover
 	19, // 14: journal.v1.Record.score:type_name -> journal.v1.Score
 	21, // 15: journal.v1.Record.pool:type_name -> journal.v1.Pool
 	22, // 16: journal.v1.Record.session:type_name -> journal.v1.Session
 	23, // 17: journal.v1.Record.lease:type_name -> journal.v1.Lease
-	3,  // 18: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
-	5,  // 19: journal.v1.Failover.asked:type_name -> journal.v1.Asked
-	3,  // 20: journal.v1.Action.for:type_name -> journal.v1.FailoverID
-	26, // 21: journal.v1.Action.step:type_name -> journal.v1.Step
-	27, // 22: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
-	7,  // 23: journal.v1.Action.history:type_name -> journal.v1.Attempt
-	9,  // 24: journal.v1.Object.held:type_name -> journal.v1.Hold
-	14, // 25: journal.v1.Kept.answer:type_name -> journal.v1.Answer
-	15, // 26: journal.v1.Answer.claims:type_name -> journal.v1.Granted
-	20, // 27: journal.v1.Score.first:type_name -> journal.v1.Look
-	20, // 28: journal.v1.Score.kept:type_name -> journal.v1.Look
-	20, // 29: journal.v1.Score.now:type_name -> journal.v1.Look
-	3,  // 30: journal.v1.Pool.suspended:type_name -> journal.v1.FailoverID
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	24, // 18: journal.v1.Record.checkpoint:type_name -> journal.v1.Checkpoint
+	3,  // 19: journal.v1.Failover.id:type_name -> journal.v1.FailoverID
+	5,  // 20: journal.v1.Failover.asked:type_name -> journal.v1.Asked
+	3,  // 21: journal.v1.Action.for:type_name -> journal.v1.FailoverID
+	27, // 22: journal.v1.Action.step:type_name -> journal.v1.Step
+	28, // 23: journal.v1.Action.target:type_name -> journal.v1.TargetSpec
+	7,  // 24: journal.v1.Action.history:type_name -> journal.v1.Attempt
+	9,  // 25: journal.v1.Object.held:type_name -> journal.v1.Hold
+	14, // 26: journal.v1.Kept.answer:type_name -> journal.v1.Answer
+	15, // 27: journal.v1.Answer.claims:type_name -> journal.v1.Granted
+	20, // 28: journal.v1.Score.first:type_name -> journal.v1.Look
+	20, // 29: journal.v1.Score.kept:type_name -> journal.v1.Look
+	20, // 30: journal.v1.Score.now:type_name -> journal.v1.Look
+	3,  // 31: journal.v1.Pool.suspended:type_name -> journal.v1.FailoverID
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_journal_v1_state_proto_init() }
@@ -3558,6 +3699,7 @@ func file_journal_v1_state_proto_init() {
 		(*Record_Pool)(nil),
 		(*Record_Session)(nil),
 		(*Record_Lease)(nil),
+		(*Record_Checkpoint)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3565,7 +3707,7 @@ func file_journal_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_journal_v1_state_proto_rawDesc), len(file_journal_v1_state_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

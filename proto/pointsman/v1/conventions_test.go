@@ -19,7 +19,7 @@ func mutations() []string {
 	return []string{
 		"RetryAction", "AbandonAction", "PutSetting", "DeleteSetting",
 		"ApplySpec", "RollbackSpec", "TransferLeadership", "Switchover",
-		"OpenSession", "CloseSession", "Release", "RevokeLease",
+		"OpenSession", "CloseSession", "Release", "RevokeLease", "SaveCheckpoint",
 	}
 }
 

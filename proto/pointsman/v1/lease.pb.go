@@ -114,7 +114,10 @@ type Lease struct {
 	// Log index of its last change.
 	Index uint64 `protobuf:"varint,11,opt,name=index,proto3" json:"index,omitempty"`
 	// Wall time of the last change, for display only.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// What its holders have put on record last; absent when none has. It does not
+	// count for index and update_time.
+	Checkpoint    *Checkpoint `protobuf:"bytes,13,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -233,6 +236,78 @@ func (x *Lease) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Lease) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+// Checkpoint is what the holder of a partition has put on record. It stays when
+// the partition goes to another holder, and goes with the partition.
+type Checkpoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 1, without gaps.
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Token of the grant under which it was saved.
+	Token uint64 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
+	// What was saved, at most 512 bytes; opaque to the cluster.
+	Data          []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Checkpoint) Reset() {
+	*x = Checkpoint{}
+	mi := &file_pointsman_v1_lease_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Checkpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Checkpoint) ProtoMessage() {}
+
+func (x *Checkpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_lease_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
+func (*Checkpoint) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Checkpoint) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 // Pool is a pool of partitions as it stands.
 type Pool struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -274,7 +349,7 @@ type Pool struct {
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_pointsman_v1_lease_proto_msgTypes[1]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +361,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_proto_msgTypes[1]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +374,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Pool) GetId() string {
@@ -432,7 +507,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_pointsman_v1_lease_proto_msgTypes[2]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +519,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_proto_msgTypes[2]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +532,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Session) GetId() uint64 {
@@ -529,7 +604,7 @@ type HeldToken struct {
 
 func (x *HeldToken) Reset() {
 	*x = HeldToken{}
-	mi := &file_pointsman_v1_lease_proto_msgTypes[3]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -541,7 +616,7 @@ func (x *HeldToken) String() string {
 func (*HeldToken) ProtoMessage() {}
 
 func (x *HeldToken) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_proto_msgTypes[3]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -554,7 +629,7 @@ func (x *HeldToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldToken.ProtoReflect.Descriptor instead.
 func (*HeldToken) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{3}
+	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *HeldToken) GetPartition() uint32 {
@@ -593,7 +668,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_pointsman_v1_lease_proto_msgTypes[4]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +680,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_proto_msgTypes[4]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +693,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{4}
+	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Assignment) GetPartition() uint32 {
@@ -674,7 +749,7 @@ type RefusedToken struct {
 
 func (x *RefusedToken) Reset() {
 	*x = RefusedToken{}
-	mi := &file_pointsman_v1_lease_proto_msgTypes[5]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +761,7 @@ func (x *RefusedToken) String() string {
 func (*RefusedToken) ProtoMessage() {}
 
 func (x *RefusedToken) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_proto_msgTypes[5]
+	mi := &file_pointsman_v1_lease_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +774,7 @@ func (x *RefusedToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefusedToken.ProtoReflect.Descriptor instead.
 func (*RefusedToken) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{5}
+	return file_pointsman_v1_lease_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RefusedToken) GetPartition() uint32 {
@@ -734,7 +809,7 @@ var File_pointsman_v1_lease_proto protoreflect.FileDescriptor
 
 const file_pointsman_v1_lease_proto_rawDesc = "" +
 	"\n" +
-	"\x18pointsman/v1/lease.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xda\x02\n" +
+	"\x18pointsman/v1/lease.proto\x12\fpointsman.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x03\n" +
 	"\x05Lease\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x1c\n" +
@@ -749,7 +824,15 @@ const file_pointsman_v1_lease_proto_rawDesc = "" +
 	" \x01(\tR\x06reason\x12\x14\n" +
 	"\x05index\x18\v \x01(\x04R\x05index\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xc7\x03\n" +
+	"updateTime\x128\n" +
+	"\n" +
+	"checkpoint\x18\r \x01(\v2\x18.pointsman.v1.CheckpointR\n" +
+	"checkpoint\"P\n" +
+	"\n" +
+	"Checkpoint\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\x04R\x05token\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"\xc7\x03\n" +
 	"\x04Pool\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06master\x18\x02 \x01(\tR\x06master\x12\x1e\n" +
@@ -815,33 +898,35 @@ func file_pointsman_v1_lease_proto_rawDescGZIP() []byte {
 }
 
 var file_pointsman_v1_lease_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_pointsman_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_pointsman_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_pointsman_v1_lease_proto_goTypes = []any{
 	(LeaseState)(0),               // 0: pointsman.v1.LeaseState
 	(*Lease)(nil),                 // 1: pointsman.v1.Lease
-	(*Pool)(nil),                  // 2: pointsman.v1.Pool
-	(*Session)(nil),               // 3: pointsman.v1.Session
-	(*HeldToken)(nil),             // 4: pointsman.v1.HeldToken
-	(*Assignment)(nil),            // 5: pointsman.v1.Assignment
-	(*RefusedToken)(nil),          // 6: pointsman.v1.RefusedToken
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	(*Checkpoint)(nil),            // 2: pointsman.v1.Checkpoint
+	(*Pool)(nil),                  // 3: pointsman.v1.Pool
+	(*Session)(nil),               // 4: pointsman.v1.Session
+	(*HeldToken)(nil),             // 5: pointsman.v1.HeldToken
+	(*Assignment)(nil),            // 6: pointsman.v1.Assignment
+	(*RefusedToken)(nil),          // 7: pointsman.v1.RefusedToken
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
 }
 var file_pointsman_v1_lease_proto_depIdxs = []int32{
-	0, // 0: pointsman.v1.Lease.state:type_name -> pointsman.v1.LeaseState
-	7, // 1: pointsman.v1.Lease.update_time:type_name -> google.protobuf.Timestamp
-	8, // 2: pointsman.v1.Pool.ttl:type_name -> google.protobuf.Duration
-	8, // 3: pointsman.v1.Pool.drain:type_name -> google.protobuf.Duration
-	8, // 4: pointsman.v1.Pool.lock_delay:type_name -> google.protobuf.Duration
-	7, // 5: pointsman.v1.Session.open_time:type_name -> google.protobuf.Timestamp
-	0, // 6: pointsman.v1.Assignment.state:type_name -> pointsman.v1.LeaseState
-	8, // 7: pointsman.v1.Assignment.valid_for:type_name -> google.protobuf.Duration
-	0, // 8: pointsman.v1.RefusedToken.state:type_name -> pointsman.v1.LeaseState
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	0,  // 0: pointsman.v1.Lease.state:type_name -> pointsman.v1.LeaseState
+	8,  // 1: pointsman.v1.Lease.update_time:type_name -> google.protobuf.Timestamp
+	2,  // 2: pointsman.v1.Lease.checkpoint:type_name -> pointsman.v1.Checkpoint
+	9,  // 3: pointsman.v1.Pool.ttl:type_name -> google.protobuf.Duration
+	9,  // 4: pointsman.v1.Pool.drain:type_name -> google.protobuf.Duration
+	9,  // 5: pointsman.v1.Pool.lock_delay:type_name -> google.protobuf.Duration
+	8,  // 6: pointsman.v1.Session.open_time:type_name -> google.protobuf.Timestamp
+	0,  // 7: pointsman.v1.Assignment.state:type_name -> pointsman.v1.LeaseState
+	9,  // 8: pointsman.v1.Assignment.valid_for:type_name -> google.protobuf.Duration
+	0,  // 9: pointsman.v1.RefusedToken.state:type_name -> pointsman.v1.LeaseState
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_lease_proto_init() }
@@ -855,7 +940,7 @@ func file_pointsman_v1_lease_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_lease_proto_rawDesc), len(file_pointsman_v1_lease_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

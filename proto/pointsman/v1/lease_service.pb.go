@@ -728,6 +728,163 @@ func (x *ReleaseResponse) GetHeader() *ResponseHeader {
 	return nil
 }
 
+// SaveCheckpointRequest puts a checkpoint on record.
+type SaveCheckpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the session.
+	Session uint64 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	// The key that it was opened with.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The partition, of the session's pool.
+	Partition uint32 `protobuf:"varint,3,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Token of the grant under which it is held.
+	Token uint64 `protobuf:"varint,4,opt,name=token,proto3" json:"token,omitempty"`
+	// The current checkpoint's version and one: 1 when there is none.
+	Version uint64 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	// What is saved. Everybody who may read leases can read it.
+	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
+	// Makes the call safe to repeat: a repeat with the same id answers what the
+	// first one did. Any string of at most 64 characters; kept for ten minutes.
+	RequestId string `protobuf:"bytes,7,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Check everything, change nothing.
+	ValidateOnly  bool `protobuf:"varint,8,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveCheckpointRequest) Reset() {
+	*x = SaveCheckpointRequest{}
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveCheckpointRequest) ProtoMessage() {}
+
+func (x *SaveCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*SaveCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SaveCheckpointRequest) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *SaveCheckpointRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *SaveCheckpointRequest) GetPartition() uint32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *SaveCheckpointRequest) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+func (x *SaveCheckpointRequest) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SaveCheckpointRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *SaveCheckpointRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SaveCheckpointRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// SaveCheckpointResponse says that the checkpoint is in the log: every holder to
+// come reads it, or a later one.
+type SaveCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who answered.
+	Header        *ResponseHeader `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveCheckpointResponse) Reset() {
+	*x = SaveCheckpointResponse{}
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveCheckpointResponse) ProtoMessage() {}
+
+func (x *SaveCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*SaveCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SaveCheckpointResponse) GetHeader() *ResponseHeader {
+	if x != nil {
+		return x.Header
+	}
+	return nil
+}
+
 // RevokeLeaseRequest takes a partition from its holder.
 type RevokeLeaseRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -751,7 +908,7 @@ type RevokeLeaseRequest struct {
 
 func (x *RevokeLeaseRequest) Reset() {
 	*x = RevokeLeaseRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[10]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +920,7 @@ func (x *RevokeLeaseRequest) String() string {
 func (*RevokeLeaseRequest) ProtoMessage() {}
 
 func (x *RevokeLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[10]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +933,7 @@ func (x *RevokeLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeLeaseRequest.ProtoReflect.Descriptor instead.
 func (*RevokeLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RevokeLeaseRequest) GetId() string {
@@ -834,7 +991,7 @@ type RevokeLeaseResponse struct {
 
 func (x *RevokeLeaseResponse) Reset() {
 	*x = RevokeLeaseResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[11]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +1003,7 @@ func (x *RevokeLeaseResponse) String() string {
 func (*RevokeLeaseResponse) ProtoMessage() {}
 
 func (x *RevokeLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[11]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1016,7 @@ func (x *RevokeLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeLeaseResponse.ProtoReflect.Descriptor instead.
 func (*RevokeLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RevokeLeaseResponse) GetHeader() *ResponseHeader {
@@ -891,7 +1048,7 @@ type CheckTokenRequest struct {
 
 func (x *CheckTokenRequest) Reset() {
 	*x = CheckTokenRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[12]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1060,7 @@ func (x *CheckTokenRequest) String() string {
 func (*CheckTokenRequest) ProtoMessage() {}
 
 func (x *CheckTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[12]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1073,7 @@ func (x *CheckTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTokenRequest.ProtoReflect.Descriptor instead.
 func (*CheckTokenRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{12}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckTokenRequest) GetRead() *ReadOptions {
@@ -955,7 +1112,7 @@ type CheckTokenResponse struct {
 
 func (x *CheckTokenResponse) Reset() {
 	*x = CheckTokenResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[13]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1124,7 @@ func (x *CheckTokenResponse) String() string {
 func (*CheckTokenResponse) ProtoMessage() {}
 
 func (x *CheckTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[13]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1137,7 @@ func (x *CheckTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckTokenResponse.ProtoReflect.Descriptor instead.
 func (*CheckTokenResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{13}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckTokenResponse) GetHeader() *ResponseHeader {
@@ -1014,7 +1171,7 @@ type ListPoolsRequest struct {
 
 func (x *ListPoolsRequest) Reset() {
 	*x = ListPoolsRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[14]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1183,7 @@ func (x *ListPoolsRequest) String() string {
 func (*ListPoolsRequest) ProtoMessage() {}
 
 func (x *ListPoolsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[14]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1196,7 @@ func (x *ListPoolsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoolsRequest.ProtoReflect.Descriptor instead.
 func (*ListPoolsRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{14}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListPoolsRequest) GetRead() *ReadOptions {
@@ -1085,7 +1242,7 @@ type ListPoolsResponse struct {
 
 func (x *ListPoolsResponse) Reset() {
 	*x = ListPoolsResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[15]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1254,7 @@ func (x *ListPoolsResponse) String() string {
 func (*ListPoolsResponse) ProtoMessage() {}
 
 func (x *ListPoolsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[15]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1267,7 @@ func (x *ListPoolsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoolsResponse.ProtoReflect.Descriptor instead.
 func (*ListPoolsResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{15}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListPoolsResponse) GetHeader() *ResponseHeader {
@@ -1147,7 +1304,7 @@ type GetPoolRequest struct {
 
 func (x *GetPoolRequest) Reset() {
 	*x = GetPoolRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[16]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1316,7 @@ func (x *GetPoolRequest) String() string {
 func (*GetPoolRequest) ProtoMessage() {}
 
 func (x *GetPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[16]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1329,7 @@ func (x *GetPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPoolRequest.ProtoReflect.Descriptor instead.
 func (*GetPoolRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{16}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetPoolRequest) GetRead() *ReadOptions {
@@ -1204,7 +1361,7 @@ type GetPoolResponse struct {
 
 func (x *GetPoolResponse) Reset() {
 	*x = GetPoolResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[17]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1216,7 +1373,7 @@ func (x *GetPoolResponse) String() string {
 func (*GetPoolResponse) ProtoMessage() {}
 
 func (x *GetPoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[17]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1229,7 +1386,7 @@ func (x *GetPoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPoolResponse.ProtoReflect.Descriptor instead.
 func (*GetPoolResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{17}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetPoolResponse) GetHeader() *ResponseHeader {
@@ -1271,7 +1428,7 @@ type ListLeasesRequest struct {
 
 func (x *ListLeasesRequest) Reset() {
 	*x = ListLeasesRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[18]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1440,7 @@ func (x *ListLeasesRequest) String() string {
 func (*ListLeasesRequest) ProtoMessage() {}
 
 func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[18]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1453,7 @@ func (x *ListLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesRequest.ProtoReflect.Descriptor instead.
 func (*ListLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{18}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListLeasesRequest) GetRead() *ReadOptions {
@@ -1342,7 +1499,7 @@ type ListLeasesResponse struct {
 
 func (x *ListLeasesResponse) Reset() {
 	*x = ListLeasesResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[19]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1511,7 @@ func (x *ListLeasesResponse) String() string {
 func (*ListLeasesResponse) ProtoMessage() {}
 
 func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[19]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1524,7 @@ func (x *ListLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLeasesResponse.ProtoReflect.Descriptor instead.
 func (*ListLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{19}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListLeasesResponse) GetHeader() *ResponseHeader {
@@ -1404,7 +1561,7 @@ type GetLeaseRequest struct {
 
 func (x *GetLeaseRequest) Reset() {
 	*x = GetLeaseRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[20]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1573,7 @@ func (x *GetLeaseRequest) String() string {
 func (*GetLeaseRequest) ProtoMessage() {}
 
 func (x *GetLeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[20]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1586,7 @@ func (x *GetLeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLeaseRequest.ProtoReflect.Descriptor instead.
 func (*GetLeaseRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{20}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetLeaseRequest) GetRead() *ReadOptions {
@@ -1459,7 +1616,7 @@ type GetLeaseResponse struct {
 
 func (x *GetLeaseResponse) Reset() {
 	*x = GetLeaseResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[21]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1471,7 +1628,7 @@ func (x *GetLeaseResponse) String() string {
 func (*GetLeaseResponse) ProtoMessage() {}
 
 func (x *GetLeaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[21]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1484,7 +1641,7 @@ func (x *GetLeaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLeaseResponse.ProtoReflect.Descriptor instead.
 func (*GetLeaseResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{21}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetLeaseResponse) GetHeader() *ResponseHeader {
@@ -1516,7 +1673,7 @@ type WatchLeasesRequest struct {
 
 func (x *WatchLeasesRequest) Reset() {
 	*x = WatchLeasesRequest{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[22]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1685,7 @@ func (x *WatchLeasesRequest) String() string {
 func (*WatchLeasesRequest) ProtoMessage() {}
 
 func (x *WatchLeasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[22]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1698,7 @@ func (x *WatchLeasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchLeasesRequest.ProtoReflect.Descriptor instead.
 func (*WatchLeasesRequest) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{22}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WatchLeasesRequest) GetResumeToken() string {
@@ -1578,7 +1735,7 @@ type WatchLeasesResponse struct {
 
 func (x *WatchLeasesResponse) Reset() {
 	*x = WatchLeasesResponse{}
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[23]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1747,7 @@ func (x *WatchLeasesResponse) String() string {
 func (*WatchLeasesResponse) ProtoMessage() {}
 
 func (x *WatchLeasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_lease_service_proto_msgTypes[23]
+	mi := &file_pointsman_v1_lease_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1760,7 @@ func (x *WatchLeasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchLeasesResponse.ProtoReflect.Descriptor instead.
 func (*WatchLeasesResponse) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{23}
+	return file_pointsman_v1_lease_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchLeasesResponse) GetHeader() *ResponseHeader {
@@ -1719,6 +1876,18 @@ const file_pointsman_v1_lease_service_proto_rawDesc = "" +
 	"request_id\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\"G\n" +
 	"\x0fReleaseResponse\x124\n" +
+	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"\x96\x02\n" +
+	"\x15SaveCheckpointRequest\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12\x1a\n" +
+	"\x03key\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x03key\x12\x1c\n" +
+	"\tpartition\x18\x03 \x01(\rR\tpartition\x12\x1c\n" +
+	"\x05token\x18\x04 \x01(\x04B\x06\xbaH\x03\xc8\x01\x01R\x05token\x12 \n" +
+	"\aversion\x18\x05 \x01(\x04B\x06\xbaH\x03\xc8\x01\x01R\aversion\x12\x1c\n" +
+	"\x04data\x18\x06 \x01(\fB\b\xbaH\x05z\x03\x18\x80\x04R\x04data\x12&\n" +
+	"\n" +
+	"request_id\x18\a \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\x12#\n" +
+	"\rvalidate_only\x18\b \x01(\bR\fvalidateOnly\"N\n" +
+	"\x16SaveCheckpointResponse\x124\n" +
 	"\x06header\x18\x01 \x01(\v2\x1c.pointsman.v1.ResponseHeaderR\x06header\"\xd6\x01\n" +
 	"\x12RevokeLeaseRequest\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\tB\n" +
@@ -1783,13 +1952,14 @@ const file_pointsman_v1_lease_service_proto_rawDesc = "" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12+\n" +
 	"\x05lease\x18\x03 \x01(\v2\x13.pointsman.v1.LeaseH\x00R\x05lease\x124\n" +
 	"\bbookmark\x18\x04 \x01(\v2\x16.pointsman.v1.BookmarkH\x00R\bbookmarkB\a\n" +
-	"\x05event2\xc2\a\n" +
+	"\x05event2\x9f\b\n" +
 	"\fLeaseService\x12R\n" +
 	"\vOpenSession\x12 .pointsman.v1.OpenSessionRequest\x1a!.pointsman.v1.OpenSessionResponse\x12U\n" +
 	"\fCloseSession\x12!.pointsman.v1.CloseSessionRequest\x1a\".pointsman.v1.CloseSessionResponse\x12@\n" +
 	"\x05Renew\x12\x1a.pointsman.v1.RenewRequest\x1a\x1b.pointsman.v1.RenewResponse\x12P\n" +
 	"\tKeepAlive\x12\x1e.pointsman.v1.KeepAliveRequest\x1a\x1f.pointsman.v1.KeepAliveResponse(\x010\x01\x12F\n" +
-	"\aRelease\x12\x1c.pointsman.v1.ReleaseRequest\x1a\x1d.pointsman.v1.ReleaseResponse\x12R\n" +
+	"\aRelease\x12\x1c.pointsman.v1.ReleaseRequest\x1a\x1d.pointsman.v1.ReleaseResponse\x12[\n" +
+	"\x0eSaveCheckpoint\x12#.pointsman.v1.SaveCheckpointRequest\x1a$.pointsman.v1.SaveCheckpointResponse\x12R\n" +
 	"\vRevokeLease\x12 .pointsman.v1.RevokeLeaseRequest\x1a!.pointsman.v1.RevokeLeaseResponse\x12L\n" +
 	"\tListPools\x12\x1e.pointsman.v1.ListPoolsRequest\x1a\x1f.pointsman.v1.ListPoolsResponse\x12F\n" +
 	"\aGetPool\x12\x1c.pointsman.v1.GetPoolRequest\x1a\x1d.pointsman.v1.GetPoolResponse\x12O\n" +
@@ -1812,109 +1982,114 @@ func file_pointsman_v1_lease_service_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_lease_service_proto_rawDescData
 }
 
-var file_pointsman_v1_lease_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_pointsman_v1_lease_service_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_pointsman_v1_lease_service_proto_goTypes = []any{
-	(*OpenSessionRequest)(nil),   // 0: pointsman.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),  // 1: pointsman.v1.OpenSessionResponse
-	(*CloseSessionRequest)(nil),  // 2: pointsman.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil), // 3: pointsman.v1.CloseSessionResponse
-	(*RenewRequest)(nil),         // 4: pointsman.v1.RenewRequest
-	(*RenewResponse)(nil),        // 5: pointsman.v1.RenewResponse
-	(*KeepAliveRequest)(nil),     // 6: pointsman.v1.KeepAliveRequest
-	(*KeepAliveResponse)(nil),    // 7: pointsman.v1.KeepAliveResponse
-	(*ReleaseRequest)(nil),       // 8: pointsman.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),      // 9: pointsman.v1.ReleaseResponse
-	(*RevokeLeaseRequest)(nil),   // 10: pointsman.v1.RevokeLeaseRequest
-	(*RevokeLeaseResponse)(nil),  // 11: pointsman.v1.RevokeLeaseResponse
-	(*CheckTokenRequest)(nil),    // 12: pointsman.v1.CheckTokenRequest
-	(*CheckTokenResponse)(nil),   // 13: pointsman.v1.CheckTokenResponse
-	(*ListPoolsRequest)(nil),     // 14: pointsman.v1.ListPoolsRequest
-	(*ListPoolsResponse)(nil),    // 15: pointsman.v1.ListPoolsResponse
-	(*GetPoolRequest)(nil),       // 16: pointsman.v1.GetPoolRequest
-	(*GetPoolResponse)(nil),      // 17: pointsman.v1.GetPoolResponse
-	(*ListLeasesRequest)(nil),    // 18: pointsman.v1.ListLeasesRequest
-	(*ListLeasesResponse)(nil),   // 19: pointsman.v1.ListLeasesResponse
-	(*GetLeaseRequest)(nil),      // 20: pointsman.v1.GetLeaseRequest
-	(*GetLeaseResponse)(nil),     // 21: pointsman.v1.GetLeaseResponse
-	(*WatchLeasesRequest)(nil),   // 22: pointsman.v1.WatchLeasesRequest
-	(*WatchLeasesResponse)(nil),  // 23: pointsman.v1.WatchLeasesResponse
-	(*ResponseHeader)(nil),       // 24: pointsman.v1.ResponseHeader
-	(*Session)(nil),              // 25: pointsman.v1.Session
-	(*durationpb.Duration)(nil),  // 26: google.protobuf.Duration
-	(*HeldToken)(nil),            // 27: pointsman.v1.HeldToken
-	(*Assignment)(nil),           // 28: pointsman.v1.Assignment
-	(*RefusedToken)(nil),         // 29: pointsman.v1.RefusedToken
-	(*Lease)(nil),                // 30: pointsman.v1.Lease
-	(*ReadOptions)(nil),          // 31: pointsman.v1.ReadOptions
-	(*Pool)(nil),                 // 32: pointsman.v1.Pool
-	(*Bookmark)(nil),             // 33: pointsman.v1.Bookmark
+	(*OpenSessionRequest)(nil),     // 0: pointsman.v1.OpenSessionRequest
+	(*OpenSessionResponse)(nil),    // 1: pointsman.v1.OpenSessionResponse
+	(*CloseSessionRequest)(nil),    // 2: pointsman.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),   // 3: pointsman.v1.CloseSessionResponse
+	(*RenewRequest)(nil),           // 4: pointsman.v1.RenewRequest
+	(*RenewResponse)(nil),          // 5: pointsman.v1.RenewResponse
+	(*KeepAliveRequest)(nil),       // 6: pointsman.v1.KeepAliveRequest
+	(*KeepAliveResponse)(nil),      // 7: pointsman.v1.KeepAliveResponse
+	(*ReleaseRequest)(nil),         // 8: pointsman.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),        // 9: pointsman.v1.ReleaseResponse
+	(*SaveCheckpointRequest)(nil),  // 10: pointsman.v1.SaveCheckpointRequest
+	(*SaveCheckpointResponse)(nil), // 11: pointsman.v1.SaveCheckpointResponse
+	(*RevokeLeaseRequest)(nil),     // 12: pointsman.v1.RevokeLeaseRequest
+	(*RevokeLeaseResponse)(nil),    // 13: pointsman.v1.RevokeLeaseResponse
+	(*CheckTokenRequest)(nil),      // 14: pointsman.v1.CheckTokenRequest
+	(*CheckTokenResponse)(nil),     // 15: pointsman.v1.CheckTokenResponse
+	(*ListPoolsRequest)(nil),       // 16: pointsman.v1.ListPoolsRequest
+	(*ListPoolsResponse)(nil),      // 17: pointsman.v1.ListPoolsResponse
+	(*GetPoolRequest)(nil),         // 18: pointsman.v1.GetPoolRequest
+	(*GetPoolResponse)(nil),        // 19: pointsman.v1.GetPoolResponse
+	(*ListLeasesRequest)(nil),      // 20: pointsman.v1.ListLeasesRequest
+	(*ListLeasesResponse)(nil),     // 21: pointsman.v1.ListLeasesResponse
+	(*GetLeaseRequest)(nil),        // 22: pointsman.v1.GetLeaseRequest
+	(*GetLeaseResponse)(nil),       // 23: pointsman.v1.GetLeaseResponse
+	(*WatchLeasesRequest)(nil),     // 24: pointsman.v1.WatchLeasesRequest
+	(*WatchLeasesResponse)(nil),    // 25: pointsman.v1.WatchLeasesResponse
+	(*ResponseHeader)(nil),         // 26: pointsman.v1.ResponseHeader
+	(*Session)(nil),                // 27: pointsman.v1.Session
+	(*durationpb.Duration)(nil),    // 28: google.protobuf.Duration
+	(*HeldToken)(nil),              // 29: pointsman.v1.HeldToken
+	(*Assignment)(nil),             // 30: pointsman.v1.Assignment
+	(*RefusedToken)(nil),           // 31: pointsman.v1.RefusedToken
+	(*Lease)(nil),                  // 32: pointsman.v1.Lease
+	(*ReadOptions)(nil),            // 33: pointsman.v1.ReadOptions
+	(*Pool)(nil),                   // 34: pointsman.v1.Pool
+	(*Bookmark)(nil),               // 35: pointsman.v1.Bookmark
 }
 var file_pointsman_v1_lease_service_proto_depIdxs = []int32{
-	24, // 0: pointsman.v1.OpenSessionResponse.header:type_name -> pointsman.v1.ResponseHeader
-	25, // 1: pointsman.v1.OpenSessionResponse.session:type_name -> pointsman.v1.Session
-	26, // 2: pointsman.v1.OpenSessionResponse.ttl:type_name -> google.protobuf.Duration
-	24, // 3: pointsman.v1.CloseSessionResponse.header:type_name -> pointsman.v1.ResponseHeader
-	27, // 4: pointsman.v1.RenewRequest.held:type_name -> pointsman.v1.HeldToken
-	26, // 5: pointsman.v1.RenewRequest.uptime:type_name -> google.protobuf.Duration
-	24, // 6: pointsman.v1.RenewResponse.header:type_name -> pointsman.v1.ResponseHeader
-	28, // 7: pointsman.v1.RenewResponse.assignments:type_name -> pointsman.v1.Assignment
-	29, // 8: pointsman.v1.RenewResponse.refused:type_name -> pointsman.v1.RefusedToken
-	26, // 9: pointsman.v1.RenewResponse.ttl:type_name -> google.protobuf.Duration
+	26, // 0: pointsman.v1.OpenSessionResponse.header:type_name -> pointsman.v1.ResponseHeader
+	27, // 1: pointsman.v1.OpenSessionResponse.session:type_name -> pointsman.v1.Session
+	28, // 2: pointsman.v1.OpenSessionResponse.ttl:type_name -> google.protobuf.Duration
+	26, // 3: pointsman.v1.CloseSessionResponse.header:type_name -> pointsman.v1.ResponseHeader
+	29, // 4: pointsman.v1.RenewRequest.held:type_name -> pointsman.v1.HeldToken
+	28, // 5: pointsman.v1.RenewRequest.uptime:type_name -> google.protobuf.Duration
+	26, // 6: pointsman.v1.RenewResponse.header:type_name -> pointsman.v1.ResponseHeader
+	30, // 7: pointsman.v1.RenewResponse.assignments:type_name -> pointsman.v1.Assignment
+	31, // 8: pointsman.v1.RenewResponse.refused:type_name -> pointsman.v1.RefusedToken
+	28, // 9: pointsman.v1.RenewResponse.ttl:type_name -> google.protobuf.Duration
 	4,  // 10: pointsman.v1.KeepAliveRequest.renewal:type_name -> pointsman.v1.RenewRequest
-	24, // 11: pointsman.v1.KeepAliveResponse.header:type_name -> pointsman.v1.ResponseHeader
+	26, // 11: pointsman.v1.KeepAliveResponse.header:type_name -> pointsman.v1.ResponseHeader
 	5,  // 12: pointsman.v1.KeepAliveResponse.renewal:type_name -> pointsman.v1.RenewResponse
-	27, // 13: pointsman.v1.ReleaseRequest.released:type_name -> pointsman.v1.HeldToken
-	24, // 14: pointsman.v1.ReleaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	24, // 15: pointsman.v1.RevokeLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 16: pointsman.v1.RevokeLeaseResponse.lease:type_name -> pointsman.v1.Lease
-	31, // 17: pointsman.v1.CheckTokenRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 18: pointsman.v1.CheckTokenResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 19: pointsman.v1.CheckTokenResponse.lease:type_name -> pointsman.v1.Lease
-	31, // 20: pointsman.v1.ListPoolsRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 21: pointsman.v1.ListPoolsResponse.header:type_name -> pointsman.v1.ResponseHeader
-	32, // 22: pointsman.v1.ListPoolsResponse.pools:type_name -> pointsman.v1.Pool
-	31, // 23: pointsman.v1.GetPoolRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 24: pointsman.v1.GetPoolResponse.header:type_name -> pointsman.v1.ResponseHeader
-	32, // 25: pointsman.v1.GetPoolResponse.pool:type_name -> pointsman.v1.Pool
-	25, // 26: pointsman.v1.GetPoolResponse.sessions:type_name -> pointsman.v1.Session
-	31, // 27: pointsman.v1.ListLeasesRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 28: pointsman.v1.ListLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 29: pointsman.v1.ListLeasesResponse.leases:type_name -> pointsman.v1.Lease
-	31, // 30: pointsman.v1.GetLeaseRequest.read:type_name -> pointsman.v1.ReadOptions
-	24, // 31: pointsman.v1.GetLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 32: pointsman.v1.GetLeaseResponse.lease:type_name -> pointsman.v1.Lease
-	24, // 33: pointsman.v1.WatchLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
-	30, // 34: pointsman.v1.WatchLeasesResponse.lease:type_name -> pointsman.v1.Lease
-	33, // 35: pointsman.v1.WatchLeasesResponse.bookmark:type_name -> pointsman.v1.Bookmark
-	0,  // 36: pointsman.v1.LeaseService.OpenSession:input_type -> pointsman.v1.OpenSessionRequest
-	2,  // 37: pointsman.v1.LeaseService.CloseSession:input_type -> pointsman.v1.CloseSessionRequest
-	4,  // 38: pointsman.v1.LeaseService.Renew:input_type -> pointsman.v1.RenewRequest
-	6,  // 39: pointsman.v1.LeaseService.KeepAlive:input_type -> pointsman.v1.KeepAliveRequest
-	8,  // 40: pointsman.v1.LeaseService.Release:input_type -> pointsman.v1.ReleaseRequest
-	10, // 41: pointsman.v1.LeaseService.RevokeLease:input_type -> pointsman.v1.RevokeLeaseRequest
-	14, // 42: pointsman.v1.LeaseService.ListPools:input_type -> pointsman.v1.ListPoolsRequest
-	16, // 43: pointsman.v1.LeaseService.GetPool:input_type -> pointsman.v1.GetPoolRequest
-	18, // 44: pointsman.v1.LeaseService.ListLeases:input_type -> pointsman.v1.ListLeasesRequest
-	20, // 45: pointsman.v1.LeaseService.GetLease:input_type -> pointsman.v1.GetLeaseRequest
-	22, // 46: pointsman.v1.LeaseService.WatchLeases:input_type -> pointsman.v1.WatchLeasesRequest
-	12, // 47: pointsman.v1.LeaseService.CheckToken:input_type -> pointsman.v1.CheckTokenRequest
-	1,  // 48: pointsman.v1.LeaseService.OpenSession:output_type -> pointsman.v1.OpenSessionResponse
-	3,  // 49: pointsman.v1.LeaseService.CloseSession:output_type -> pointsman.v1.CloseSessionResponse
-	5,  // 50: pointsman.v1.LeaseService.Renew:output_type -> pointsman.v1.RenewResponse
-	7,  // 51: pointsman.v1.LeaseService.KeepAlive:output_type -> pointsman.v1.KeepAliveResponse
-	9,  // 52: pointsman.v1.LeaseService.Release:output_type -> pointsman.v1.ReleaseResponse
-	11, // 53: pointsman.v1.LeaseService.RevokeLease:output_type -> pointsman.v1.RevokeLeaseResponse
-	15, // 54: pointsman.v1.LeaseService.ListPools:output_type -> pointsman.v1.ListPoolsResponse
-	17, // 55: pointsman.v1.LeaseService.GetPool:output_type -> pointsman.v1.GetPoolResponse
-	19, // 56: pointsman.v1.LeaseService.ListLeases:output_type -> pointsman.v1.ListLeasesResponse
-	21, // 57: pointsman.v1.LeaseService.GetLease:output_type -> pointsman.v1.GetLeaseResponse
-	23, // 58: pointsman.v1.LeaseService.WatchLeases:output_type -> pointsman.v1.WatchLeasesResponse
-	13, // 59: pointsman.v1.LeaseService.CheckToken:output_type -> pointsman.v1.CheckTokenResponse
-	48, // [48:60] is the sub-list for method output_type
-	36, // [36:48] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	29, // 13: pointsman.v1.ReleaseRequest.released:type_name -> pointsman.v1.HeldToken
+	26, // 14: pointsman.v1.ReleaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	26, // 15: pointsman.v1.SaveCheckpointResponse.header:type_name -> pointsman.v1.ResponseHeader
+	26, // 16: pointsman.v1.RevokeLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 17: pointsman.v1.RevokeLeaseResponse.lease:type_name -> pointsman.v1.Lease
+	33, // 18: pointsman.v1.CheckTokenRequest.read:type_name -> pointsman.v1.ReadOptions
+	26, // 19: pointsman.v1.CheckTokenResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 20: pointsman.v1.CheckTokenResponse.lease:type_name -> pointsman.v1.Lease
+	33, // 21: pointsman.v1.ListPoolsRequest.read:type_name -> pointsman.v1.ReadOptions
+	26, // 22: pointsman.v1.ListPoolsResponse.header:type_name -> pointsman.v1.ResponseHeader
+	34, // 23: pointsman.v1.ListPoolsResponse.pools:type_name -> pointsman.v1.Pool
+	33, // 24: pointsman.v1.GetPoolRequest.read:type_name -> pointsman.v1.ReadOptions
+	26, // 25: pointsman.v1.GetPoolResponse.header:type_name -> pointsman.v1.ResponseHeader
+	34, // 26: pointsman.v1.GetPoolResponse.pool:type_name -> pointsman.v1.Pool
+	27, // 27: pointsman.v1.GetPoolResponse.sessions:type_name -> pointsman.v1.Session
+	33, // 28: pointsman.v1.ListLeasesRequest.read:type_name -> pointsman.v1.ReadOptions
+	26, // 29: pointsman.v1.ListLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 30: pointsman.v1.ListLeasesResponse.leases:type_name -> pointsman.v1.Lease
+	33, // 31: pointsman.v1.GetLeaseRequest.read:type_name -> pointsman.v1.ReadOptions
+	26, // 32: pointsman.v1.GetLeaseResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 33: pointsman.v1.GetLeaseResponse.lease:type_name -> pointsman.v1.Lease
+	26, // 34: pointsman.v1.WatchLeasesResponse.header:type_name -> pointsman.v1.ResponseHeader
+	32, // 35: pointsman.v1.WatchLeasesResponse.lease:type_name -> pointsman.v1.Lease
+	35, // 36: pointsman.v1.WatchLeasesResponse.bookmark:type_name -> pointsman.v1.Bookmark
+	0,  // 37: pointsman.v1.LeaseService.OpenSession:input_type -> pointsman.v1.OpenSessionRequest
+	2,  // 38: pointsman.v1.LeaseService.CloseSession:input_type -> pointsman.v1.CloseSessionRequest
+	4,  // 39: pointsman.v1.LeaseService.Renew:input_type -> pointsman.v1.RenewRequest
+	6,  // 40: pointsman.v1.LeaseService.KeepAlive:input_type -> pointsman.v1.KeepAliveRequest
+	8,  // 41: pointsman.v1.LeaseService.Release:input_type -> pointsman.v1.ReleaseRequest
+	10, // 42: pointsman.v1.LeaseService.SaveCheckpoint:input_type -> pointsman.v1.SaveCheckpointRequest
+	12, // 43: pointsman.v1.LeaseService.RevokeLease:input_type -> pointsman.v1.RevokeLeaseRequest
+	16, // 44: pointsman.v1.LeaseService.ListPools:input_type -> pointsman.v1.ListPoolsRequest
+	18, // 45: pointsman.v1.LeaseService.GetPool:input_type -> pointsman.v1.GetPoolRequest
+	20, // 46: pointsman.v1.LeaseService.ListLeases:input_type -> pointsman.v1.ListLeasesRequest
+	22, // 47: pointsman.v1.LeaseService.GetLease:input_type -> pointsman.v1.GetLeaseRequest
+	24, // 48: pointsman.v1.LeaseService.WatchLeases:input_type -> pointsman.v1.WatchLeasesRequest
+	14, // 49: pointsman.v1.LeaseService.CheckToken:input_type -> pointsman.v1.CheckTokenRequest
+	1,  // 50: pointsman.v1.LeaseService.OpenSession:output_type -> pointsman.v1.OpenSessionResponse
+	3,  // 51: pointsman.v1.LeaseService.CloseSession:output_type -> pointsman.v1.CloseSessionResponse
+	5,  // 52: pointsman.v1.LeaseService.Renew:output_type -> pointsman.v1.RenewResponse
+	7,  // 53: pointsman.v1.LeaseService.KeepAlive:output_type -> pointsman.v1.KeepAliveResponse
+	9,  // 54: pointsman.v1.LeaseService.Release:output_type -> pointsman.v1.ReleaseResponse
+	11, // 55: pointsman.v1.LeaseService.SaveCheckpoint:output_type -> pointsman.v1.SaveCheckpointResponse
+	13, // 56: pointsman.v1.LeaseService.RevokeLease:output_type -> pointsman.v1.RevokeLeaseResponse
+	17, // 57: pointsman.v1.LeaseService.ListPools:output_type -> pointsman.v1.ListPoolsResponse
+	19, // 58: pointsman.v1.LeaseService.GetPool:output_type -> pointsman.v1.GetPoolResponse
+	21, // 59: pointsman.v1.LeaseService.ListLeases:output_type -> pointsman.v1.ListLeasesResponse
+	23, // 60: pointsman.v1.LeaseService.GetLease:output_type -> pointsman.v1.GetLeaseResponse
+	25, // 61: pointsman.v1.LeaseService.WatchLeases:output_type -> pointsman.v1.WatchLeasesResponse
+	15, // 62: pointsman.v1.LeaseService.CheckToken:output_type -> pointsman.v1.CheckTokenResponse
+	50, // [50:63] is the sub-list for method output_type
+	37, // [37:50] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_lease_service_proto_init() }
@@ -1924,7 +2099,7 @@ func file_pointsman_v1_lease_service_proto_init() {
 	}
 	file_pointsman_v1_header_proto_init()
 	file_pointsman_v1_lease_proto_init()
-	file_pointsman_v1_lease_service_proto_msgTypes[23].OneofWrappers = []any{
+	file_pointsman_v1_lease_service_proto_msgTypes[25].OneofWrappers = []any{
 		(*WatchLeasesResponse_Lease)(nil),
 		(*WatchLeasesResponse_Bookmark)(nil),
 	}
@@ -1934,7 +2109,7 @@ func file_pointsman_v1_lease_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_lease_service_proto_rawDesc), len(file_pointsman_v1_lease_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

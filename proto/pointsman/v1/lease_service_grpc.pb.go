@@ -19,18 +19,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LeaseService_OpenSession_FullMethodName  = "/pointsman.v1.LeaseService/OpenSession"
-	LeaseService_CloseSession_FullMethodName = "/pointsman.v1.LeaseService/CloseSession"
-	LeaseService_Renew_FullMethodName        = "/pointsman.v1.LeaseService/Renew"
-	LeaseService_KeepAlive_FullMethodName    = "/pointsman.v1.LeaseService/KeepAlive"
-	LeaseService_Release_FullMethodName      = "/pointsman.v1.LeaseService/Release"
-	LeaseService_RevokeLease_FullMethodName  = "/pointsman.v1.LeaseService/RevokeLease"
-	LeaseService_ListPools_FullMethodName    = "/pointsman.v1.LeaseService/ListPools"
-	LeaseService_GetPool_FullMethodName      = "/pointsman.v1.LeaseService/GetPool"
-	LeaseService_ListLeases_FullMethodName   = "/pointsman.v1.LeaseService/ListLeases"
-	LeaseService_GetLease_FullMethodName     = "/pointsman.v1.LeaseService/GetLease"
-	LeaseService_WatchLeases_FullMethodName  = "/pointsman.v1.LeaseService/WatchLeases"
-	LeaseService_CheckToken_FullMethodName   = "/pointsman.v1.LeaseService/CheckToken"
+	LeaseService_OpenSession_FullMethodName    = "/pointsman.v1.LeaseService/OpenSession"
+	LeaseService_CloseSession_FullMethodName   = "/pointsman.v1.LeaseService/CloseSession"
+	LeaseService_Renew_FullMethodName          = "/pointsman.v1.LeaseService/Renew"
+	LeaseService_KeepAlive_FullMethodName      = "/pointsman.v1.LeaseService/KeepAlive"
+	LeaseService_Release_FullMethodName        = "/pointsman.v1.LeaseService/Release"
+	LeaseService_SaveCheckpoint_FullMethodName = "/pointsman.v1.LeaseService/SaveCheckpoint"
+	LeaseService_RevokeLease_FullMethodName    = "/pointsman.v1.LeaseService/RevokeLease"
+	LeaseService_ListPools_FullMethodName      = "/pointsman.v1.LeaseService/ListPools"
+	LeaseService_GetPool_FullMethodName        = "/pointsman.v1.LeaseService/GetPool"
+	LeaseService_ListLeases_FullMethodName     = "/pointsman.v1.LeaseService/ListLeases"
+	LeaseService_GetLease_FullMethodName       = "/pointsman.v1.LeaseService/GetLease"
+	LeaseService_WatchLeases_FullMethodName    = "/pointsman.v1.LeaseService/WatchLeases"
+	LeaseService_CheckToken_FullMethodName     = "/pointsman.v1.LeaseService/CheckToken"
 )
 
 // LeaseServiceClient is the client API for LeaseService service.
@@ -60,6 +61,14 @@ type LeaseServiceClient interface {
 	// Release gives back partitions: their worker says that it has stopped all work
 	// on them. Tokens that the session does not hold any more are passed over.
 	Release(ctx context.Context, in *ReleaseRequest, opts ...grpc.CallOption) (*ReleaseResponse, error)
+	// SaveCheckpoint puts a partition's next checkpoint on record, in the log, for
+	// its holder. ABORTED with LEASE_FENCED unless the token is that of the current
+	// grant, made to this session, and the partition is held or draining when the
+	// log comes to it: a request that comes late changes nothing. FAILED_PRECONDITION
+	// with CHECKPOINT_VERSION unless the version is the next one. The same token,
+	// version and data again is accepted, and changes nothing. NOT_FOUND when the
+	// session has ended.
+	SaveCheckpoint(ctx context.Context, in *SaveCheckpointRequest, opts ...grpc.CallOption) (*SaveCheckpointResponse, error)
 	// RevokeLease takes a partition from its holder: a person asks. By default the
 	// holder is asked to finish and release it.
 	RevokeLease(ctx context.Context, in *RevokeLeaseRequest, opts ...grpc.CallOption) (*RevokeLeaseResponse, error)
@@ -71,7 +80,8 @@ type LeaseServiceClient interface {
 	ListLeases(ctx context.Context, in *ListLeasesRequest, opts ...grpc.CallOption) (*ListLeasesResponse, error)
 	// GetLease answers one partition; NOT_FOUND when its pool has no such number.
 	GetLease(ctx context.Context, in *GetLeaseRequest, opts ...grpc.CallOption) (*GetLeaseResponse, error)
-	// WatchLeases sends each partition that was ever granted, then each change.
+	// WatchLeases sends each partition that was ever granted, then each change. A
+	// checkpoint alone is no change: it comes along with the next one.
 	WatchLeases(ctx context.Context, in *WatchLeasesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchLeasesResponse], error)
 	// CheckToken says whether a token is that of the current holder: for a sink
 	// that cannot compare tokens itself. ABORTED with LEASE_FENCED when it is not.
@@ -133,6 +143,16 @@ func (c *leaseServiceClient) Release(ctx context.Context, in *ReleaseRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReleaseResponse)
 	err := c.cc.Invoke(ctx, LeaseService_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *leaseServiceClient) SaveCheckpoint(ctx context.Context, in *SaveCheckpointRequest, opts ...grpc.CallOption) (*SaveCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SaveCheckpointResponse)
+	err := c.cc.Invoke(ctx, LeaseService_SaveCheckpoint_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -245,6 +265,14 @@ type LeaseServiceServer interface {
 	// Release gives back partitions: their worker says that it has stopped all work
 	// on them. Tokens that the session does not hold any more are passed over.
 	Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error)
+	// SaveCheckpoint puts a partition's next checkpoint on record, in the log, for
+	// its holder. ABORTED with LEASE_FENCED unless the token is that of the current
+	// grant, made to this session, and the partition is held or draining when the
+	// log comes to it: a request that comes late changes nothing. FAILED_PRECONDITION
+	// with CHECKPOINT_VERSION unless the version is the next one. The same token,
+	// version and data again is accepted, and changes nothing. NOT_FOUND when the
+	// session has ended.
+	SaveCheckpoint(context.Context, *SaveCheckpointRequest) (*SaveCheckpointResponse, error)
 	// RevokeLease takes a partition from its holder: a person asks. By default the
 	// holder is asked to finish and release it.
 	RevokeLease(context.Context, *RevokeLeaseRequest) (*RevokeLeaseResponse, error)
@@ -256,7 +284,8 @@ type LeaseServiceServer interface {
 	ListLeases(context.Context, *ListLeasesRequest) (*ListLeasesResponse, error)
 	// GetLease answers one partition; NOT_FOUND when its pool has no such number.
 	GetLease(context.Context, *GetLeaseRequest) (*GetLeaseResponse, error)
-	// WatchLeases sends each partition that was ever granted, then each change.
+	// WatchLeases sends each partition that was ever granted, then each change. A
+	// checkpoint alone is no change: it comes along with the next one.
 	WatchLeases(*WatchLeasesRequest, grpc.ServerStreamingServer[WatchLeasesResponse]) error
 	// CheckToken says whether a token is that of the current holder: for a sink
 	// that cannot compare tokens itself. ABORTED with LEASE_FENCED when it is not.
@@ -285,6 +314,9 @@ func (UnimplementedLeaseServiceServer) KeepAlive(grpc.BidiStreamingServer[KeepAl
 }
 func (UnimplementedLeaseServiceServer) Release(context.Context, *ReleaseRequest) (*ReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedLeaseServiceServer) SaveCheckpoint(context.Context, *SaveCheckpointRequest) (*SaveCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SaveCheckpoint not implemented")
 }
 func (UnimplementedLeaseServiceServer) RevokeLease(context.Context, *RevokeLeaseRequest) (*RevokeLeaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeLease not implemented")
@@ -403,6 +435,24 @@ func _LeaseService_Release_Handler(srv interface{}, ctx context.Context, dec fun
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LeaseServiceServer).Release(ctx, req.(*ReleaseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LeaseService_SaveCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SaveCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LeaseServiceServer).SaveCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LeaseService_SaveCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LeaseServiceServer).SaveCheckpoint(ctx, req.(*SaveCheckpointRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -548,6 +598,10 @@ var LeaseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Release",
 			Handler:    _LeaseService_Release_Handler,
+		},
+		{
+			MethodName: "SaveCheckpoint",
+			Handler:    _LeaseService_SaveCheckpoint_Handler,
 		},
 		{
 			MethodName: "RevokeLease",

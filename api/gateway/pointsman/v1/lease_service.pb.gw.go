@@ -193,6 +193,51 @@ func local_request_LeaseService_Release_0(ctx context.Context, marshaler runtime
 	return msg, metadata, err
 }
 
+func request_LeaseService_SaveCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, client extPointsmanv1.LeaseServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extPointsmanv1.SaveCheckpointRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["session"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "session")
+	}
+	protoReq.Session, err = runtime.Uint64(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "session", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	msg, err := client.SaveCheckpoint(ctx, &protoReq, grpc.Header(&metadata.HeaderMD), grpc.Trailer(&metadata.TrailerMD))
+	return msg, metadata, err
+}
+
+func local_request_LeaseService_SaveCheckpoint_0(ctx context.Context, marshaler runtime.Marshaler, server extPointsmanv1.LeaseServiceServer, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
+	var (
+		protoReq extPointsmanv1.SaveCheckpointRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	if err := marshaler.NewDecoder(req.Body).Decode(&protoReq); err != nil && !errors.Is(err, io.EOF) {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	val, ok := pathParams["session"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "session")
+	}
+	protoReq.Session, err = runtime.Uint64(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "session", err)
+	}
+	msg, err := server.SaveCheckpoint(ctx, &protoReq)
+	return msg, metadata, err
+}
+
 func request_LeaseService_RevokeLease_0(ctx context.Context, marshaler runtime.Marshaler, client extPointsmanv1.LeaseServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq extPointsmanv1.RevokeLeaseRequest
@@ -581,6 +626,26 @@ func RegisterLeaseServiceHandlerServer(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_LeaseService_Release_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_LeaseService_SaveCheckpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		var stream runtime.ServerTransportStream
+		ctx = grpc.NewContextWithServerTransportStream(ctx, &stream)
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateIncomingContext(ctx, mux, req, "/pointsman.v1.LeaseService/SaveCheckpoint", runtime.WithHTTPPathPattern("/v1/sessions/{session}:saveCheckpoint"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := local_request_LeaseService_SaveCheckpoint_0(annotatedContext, inboundMarshaler, server, req, pathParams)
+		md.HeaderMD, md.TrailerMD = metadata.Join(md.HeaderMD, stream.Header()), metadata.Join(md.TrailerMD, stream.Trailer())
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_LeaseService_SaveCheckpoint_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_LeaseService_RevokeLease_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -816,6 +881,23 @@ func RegisterLeaseServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 		}
 		forward_LeaseService_Release_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodPost, pattern_LeaseService_SaveCheckpoint_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/pointsman.v1.LeaseService/SaveCheckpoint", runtime.WithHTTPPathPattern("/v1/sessions/{session}:saveCheckpoint"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_LeaseService_SaveCheckpoint_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_LeaseService_SaveCheckpoint_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_LeaseService_RevokeLease_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -939,29 +1021,31 @@ func RegisterLeaseServiceHandlerClient(ctx context.Context, mux *runtime.ServeMu
 }
 
 var (
-	pattern_LeaseService_OpenSession_0  = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "sessions"}, "", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_CloseSession_0 = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "close", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_Renew_0        = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "renew", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_Release_0      = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "release", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_RevokeLease_0  = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "leases", "id"}, "revoke", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_ListPools_0    = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "pools"}, "", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_GetPool_0      = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "pools", "id"}, "", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_ListLeases_0   = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "leases"}, "", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_GetLease_0     = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "leases", "id"}, "", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_WatchLeases_0  = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "leases"}, "watch", runtime.WithStrictDeepWildcard()))
-	pattern_LeaseService_CheckToken_0   = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "leases", "id"}, "check", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_OpenSession_0    = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "sessions"}, "", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_CloseSession_0   = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "close", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_Renew_0          = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "renew", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_Release_0        = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "release", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_SaveCheckpoint_0 = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "sessions", "session"}, "saveCheckpoint", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_RevokeLease_0    = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "leases", "id"}, "revoke", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_ListPools_0      = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "pools"}, "", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_GetPool_0        = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "pools", "id"}, "", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_ListLeases_0     = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "leases"}, "", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_GetLease_0       = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "leases", "id"}, "", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_WatchLeases_0    = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1}, []string{"v1", "leases"}, "watch", runtime.WithStrictDeepWildcard()))
+	pattern_LeaseService_CheckToken_0     = runtime.MustPattern(runtime.NewPatternWithOptions(1, []int{2, 0, 2, 1, 1, 0, 1, 0, 4, 2, 5, 2}, []string{"v1", "leases", "id"}, "check", runtime.WithStrictDeepWildcard()))
 )
 
 var (
-	forward_LeaseService_OpenSession_0  = runtime.ForwardResponseMessage
-	forward_LeaseService_CloseSession_0 = runtime.ForwardResponseMessage
-	forward_LeaseService_Renew_0        = runtime.ForwardResponseMessage
-	forward_LeaseService_Release_0      = runtime.ForwardResponseMessage
-	forward_LeaseService_RevokeLease_0  = runtime.ForwardResponseMessage
-	forward_LeaseService_ListPools_0    = runtime.ForwardResponseMessage
-	forward_LeaseService_GetPool_0      = runtime.ForwardResponseMessage
-	forward_LeaseService_ListLeases_0   = runtime.ForwardResponseMessage
-	forward_LeaseService_GetLease_0     = runtime.ForwardResponseMessage
-	forward_LeaseService_WatchLeases_0  = runtime.ForwardResponseStream
-	forward_LeaseService_CheckToken_0   = runtime.ForwardResponseMessage
+	forward_LeaseService_OpenSession_0    = runtime.ForwardResponseMessage
+	forward_LeaseService_CloseSession_0   = runtime.ForwardResponseMessage
+	forward_LeaseService_Renew_0          = runtime.ForwardResponseMessage
+	forward_LeaseService_Release_0        = runtime.ForwardResponseMessage
+	forward_LeaseService_SaveCheckpoint_0 = runtime.ForwardResponseMessage
+	forward_LeaseService_RevokeLease_0    = runtime.ForwardResponseMessage
+	forward_LeaseService_ListPools_0      = runtime.ForwardResponseMessage
+	forward_LeaseService_GetPool_0        = runtime.ForwardResponseMessage
+	forward_LeaseService_ListLeases_0     = runtime.ForwardResponseMessage
+	forward_LeaseService_GetLease_0       = runtime.ForwardResponseMessage
+	forward_LeaseService_WatchLeases_0    = runtime.ForwardResponseStream
+	forward_LeaseService_CheckToken_0     = runtime.ForwardResponseMessage
 )

@@ -63,7 +63,7 @@ func (a *App) Root() *cobra.Command {
 	root.AddCommand(
 		a.serverCommand(), a.configCommand(), a.statusCommand(), a.applyCommand(), a.specCommand(),
 		a.mastersCommand(), a.failoversCommand(), a.scoreCommand(), a.switchoverCommand(), a.actionsCommand(), a.settingsCommand(),
-		a.poolsCommand(), a.leasesCommand(),
+		a.poolsCommand(), a.leasesCommand(), a.webhookCommand(),
 		a.nodesCommand(), a.leaderCommand(), a.logCommand(), a.doctorCommand(), a.upgradeCommand(), a.recoverCommand(), a.notifyCommand(), a.versionCommand(),
 		a.referenceCommand(),
 	)

@@ -24,6 +24,7 @@ func Reasons() []Reason {
 		{"BAD_SPEC", "The spec contradicts itself.", "Correct the places named; `pointsman spec validate FILE` finds them without a cluster.", "pointsman spec validate FILE"},
 		{"BLIND", "The action's kind can neither be read back nor be repeated safely, and its outcome is unknown.", "Look at the provider yourself, then retry or abandon it.", shown},
 		{"CANCELLED", "The caller went away before the answer.", "Repeat the call.", ""},
+		{"CHECKPOINT_VERSION", "A checkpoint was to be saved under a version that is not the current one and one; the message names it.", "Read the checkpoint, see whether it is your own, and go on from its version.", ""},
 		{"CLUSTER_EXISTS", "A node tried to found a cluster that has an identity already.", "Nothing to do for a user: the node goes on as a member.", ""},
 		{"COMPACTED", "The history that a watch was to go on from is gone.", "Begin the watch again without its token: it lists what there is, then follows.", "start the watch again: it lists what there is, then follows"},
 		{"CROSS_ORIGIN", "A browser called the HTTP API from a page of another origin.", "Call it from the node's own pages, or from a program that is no browser.", ""},

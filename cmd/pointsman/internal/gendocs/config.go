@@ -11,22 +11,23 @@ import (
 	"github.com/pointsman/pointsman/coordinator/config"
 )
 
-const configHead = "# Configuration\n\nThis page is written by `make docs` from the comments of `node.proto`, `spec.proto` and `targets.proto`.\n\n" +
-	"Two files, both YAML: the **node file** holds what is local to one node, the **spec** what the whole cluster shares.\n" +
+const configHead = "# Configuration\n\nThis page is written by `make docs` from the comments of `node.proto`, `spec.proto`, `targets.proto` and `webhook.proto`.\n\n" +
+	"Three files, all YAML: the **node file** holds what is local to one node, the **spec** what the whole cluster shares, the\n" +
+	"**webhook file** what [receivers](webhooks.md) and workers of webhooks run with.\n" +
 	"`pointsman config init node` and `pointsman config init spec` write commented ones to begin with;\n" +
 	"`pointsman config validate FILE` tells all problems at once with their places. Spans are written `500ms`, `10s`, `1h`.\n" +
 	"Values of enums are written in lower case without their prefix. Secrets stand as `env:NAME`, `file:PATH` or\n" +
 	"`credential:NAME`, never as themselves.\n"
 
-// writeConfig writes the fields of the node file and of the spec, and of all
-// that they hold.
+// writeConfig writes the fields of the node file, the spec and the webhook file,
+// and of all that they hold.
 func writeConfig(w io.Writer, all *protoregistry.Files) error {
 	var b strings.Builder
 	b.WriteString(configHead)
 	seen := map[protoreflect.FullName]bool{}
 	for _, root := range []struct {
 		name, title string
-	}{{"NodeConfig", "The node file"}, {"Spec", "The spec"}} {
+	}{{"NodeConfig", "The node file"}, {"Spec", "The spec"}, {"WebhookConfig", "The webhook file"}} {
 		d, err := all.FindDescriptorByName(contract.Append(protoreflect.Name(root.name)))
 		if err != nil {
 			return err

@@ -137,6 +137,9 @@ func (p *Printer) Lease(l *pointsmanv1.Lease) {
 		p.printf("last held by %s   zone %s   session %d\n", or(l.GetWorker()), or(l.GetZone()), l.GetSession())
 	}
 	p.printf("token %d   address %s\nlast change at index %d, %s: %s\n", l.GetToken(), or(l.GetAddress()), l.GetIndex(), wall(l.GetUpdateTime()), or(l.GetReason()))
+	if c := l.GetCheckpoint(); c != nil { // its data is its workers' own, and no text
+		p.printf("checkpoint version %d   of token %d   %d bytes\n", c.GetVersion(), c.GetToken(), len(c.GetData()))
+	}
 }
 
 // LeaseEvent writes one change of a watch.

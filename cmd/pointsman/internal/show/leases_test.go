@@ -27,7 +27,8 @@ func TestLeasesAndPools(t *testing.T) {
 	leases := []*pointsmanv1.Lease{
 		{Id: "w/0", State: held, Worker: "b", Zone: "z2", Token: 12, Session: 8, Address: "10.0.0.1:6379"},
 		{Id: "w/1", Partition: 1, State: draining, Worker: "a", Token: 11, Session: 7, Reason: "moves to b"},
-		{Id: "w/2", Partition: 2, State: locked, Worker: "a", Token: 10, Session: 5, Reason: "its session ended"},
+		{Id: "w/2", Partition: 2, State: locked, Worker: "a", Token: 10, Session: 5, Reason: "its session ended",
+			Checkpoint: &pointsmanv1.Checkpoint{Version: 4, Token: 9, Data: []byte("\x1b[31m")}},
 		{Id: "w/3", Partition: 3, State: free, Token: 9, Reason: "released"},
 		{Id: "w/4", Partition: 4, State: free},
 		{Id: "w/5", Partition: 5, State: held, Worker: "b", Zone: "z2", Token: 13, Session: 8},
@@ -70,6 +71,7 @@ LEASE w/2  locked
 last held by a   zone -   session 5
 token 10   address -
 last change at index 0, -: its session ended
+checkpoint version 4   of token 9   5 bytes
 LEASE w/3  free
 token 9   address -
 last change at index 0, -: released

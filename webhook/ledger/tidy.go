@@ -1,0 +1,180 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pointsman/pointsman/webhook"
+	"github.com/pointsman/pointsman/webhook/buffer"
+)
+
+// Files below smallFile events are joined when there are mergeFiles of them. A
+// joined file counts as new: its events are remembered for up to a few days
+// longer than Keep.
+const (
+	smallFile  = 64 << 10
+	mergeFiles = 8
+	tidyPages  = 64 // of 1000 keys: what one Tidy looks at
+)
+
+// Tidy forgets events that are older than Keep, joins small files, and removes
+// objects of this partition that no head names any more. It is to be called
+// once in a while, an hour or so. Its errors are Commit's. dropped is how many
+// events were forgotten before their time, since they were more than MaxEvents.
+func (l *Ledger) Tidy(ctx context.Context) (dropped int, err error) {
+	l.committing.Lock()
+	defer l.committing.Unlock()
+	c, err := l.cut()
+	if err != nil {
+		return 0, err
+	}
+	if err := l.write(ctx, c); err != nil { // the newest object tells the store's time
+		return 0, err
+	}
+	objects, err := l.objects(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c = cut{recent: maps.Clone(c.recent), files: aged(c.files, objects), stream: c.stream}
+	before := len(c.files)
+	c.files, dropped = l.kept(c.files, newest(objects))
+	joined, err := l.join(ctx, c.files)
+	if err != nil {
+		return 0, err
+	}
+	if len(c.files) != before || len(joined) != len(c.files) {
+		c.files = joined
+		if err := l.write(ctx, c); err != nil {
+			return 0, err
+		}
+	}
+	return dropped, l.sweep(ctx, objects, c.files)
+}
+
+// objects lists what the partition has.
+func (l *Ledger) objects(ctx context.Context) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	after := ""
+	for range tidyPages {
+		page, more, err := l.cfg.Store.List(ctx, webhook.PartitionPrefix(l.cfg.Partition), after, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page {
+			out[i.Key], after = i.Modified, i.Key
+		}
+		if !more || len(page) == 0 {
+			break
+		}
+	}
+	return out, nil
+}
+
+func newest(objects map[string]time.Time) time.Time {
+	var now time.Time
+	for _, t := range objects {
+		if t.After(now) {
+			now = t
+		}
+	}
+	return now
+}
+
+func aged(files []file, objects map[string]time.Time) []file {
+	files = slices.Clone(files)
+	for i, f := range files {
+		if t, ok := objects[f.key]; ok {
+			files[i].modified = t
+		}
+	}
+	return files
+}
+
+// kept leaves out the files that are old, and the oldest when there are too many
+// events.
+func (l *Ledger) kept(files []file, now time.Time) (kept []file, dropped int) {
+	total := 0
+	for _, f := range files {
+		if f.modified.IsZero() || now.Sub(f.modified) < l.cfg.Keep {
+			kept = append(kept, f)
+			total += f.entries.len()
+		}
+	}
+	for len(kept) > 0 && total > MaxEvents {
+		total -= kept[0].entries.len()
+		dropped += kept[0].entries.len()
+		kept = kept[1:]
+	}
+	return kept, dropped
+}
+
+// join makes one file of the small ones when there are many.
+func (l *Ledger) join(ctx context.Context, files []file) ([]file, error) {
+	var small []entries
+	var rest []file
+	for _, f := range files {
+		if f.entries.len() < smallFile {
+			small = append(small, f.entries)
+		} else {
+			rest = append(rest, f)
+		}
+	}
+	if len(small) < mergeFiles {
+		return files, nil
+	}
+	f, err := l.writeFile(ctx, merged(small...), nextNumber(files))
+	return append(rest, f), err
+}
+
+// sweep removes what no head names: objects of older tokens, and of ours that
+// were written for a try that came to nothing. What a newer token wrote is left.
+func (l *Ledger) sweep(ctx context.Context, objects map[string]time.Time, files []file) error {
+	used := map[string]bool{headKey(l.cfg): true, l.revision.key: true}
+	for _, f := range files {
+		used[f.key] = true
+	}
+	var errs []error
+	for key := range objects {
+		if token, ok := tokenOf(l.cfg, key); ok && token <= l.cfg.Token && !used[key] {
+			errs = append(errs, l.cfg.Store.Delete(ctx, key, buffer.Condition{}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tokenOf is the token under which an object of the partition was written.
+func tokenOf(cfg Config, key string) (uint64, bool) {
+	name := strings.TrimPrefix(key, webhook.PartitionPrefix(cfg.Partition))
+	kind, rest, ok := strings.Cut(name, "-")
+	token, _, ok2 := strings.Cut(rest, "-")
+	n, err := strconv.ParseUint(token, 16, 64)
+	return n, ok && ok2 && err == nil && (kind+"-" == prefixHead || kind+"-" == prefixDone)
+}
+
+// Pin fixes the number of partitions of a buffer at the first call; from then on
+// it refuses any other.
+func Pin(ctx context.Context, store buffer.Store, partitions int) error {
+	if partitions < 1 || partitions > webhook.Slots {
+		return fmt.Errorf("pool of %d partitions: must be 1 to %d for webhooks", partitions, webhook.Slots)
+	}
+	want := fmt.Sprintf("partitions %d\n", partitions)
+	o, err := store.Get(ctx, webhook.KeyLayout)
+	if errors.Is(err, buffer.ErrNotFound) {
+		if _, err = store.Put(ctx, webhook.KeyLayout, []byte(want), buffer.Condition{Absent: true}); err == nil || errors.Is(err, buffer.ErrCondition) {
+			o, err = store.Get(ctx, webhook.KeyLayout)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("layout of the buffer: %w", err)
+	}
+	if string(o.Body) != want {
+		return fmt.Errorf("the pool has %d partitions, but the buffer was begun with %.40q: set the pool's number back, or use an empty buffer", partitions, o.Body)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pointsman/pointsman/webhook"
+)
+
+const (
+	joinedBytes = 16 << 20        // of spilled batches in one segment
+	shipTry     = 5 * time.Second // longest try to write one
+)
+
+// ships brings what is spilled to the store, the oldest first, until ctx ends.
+func (r *Receiver) ships(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-r.announced:
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.spill.changed:
+		}
+		for r.spill.standing().events > 0 {
+			if err := r.ship(ctx); err != nil {
+				r.told.warn("spill not shipped", "ship", "error", err)
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(tryEvery):
+				}
+			}
+		}
+	}
+}
+
+// ship writes the oldest batches as one segment of this stream, and drops them.
+// Killed in between it ships them twice, in one stream or two: workers find out.
+func (r *Receiver) ship(ctx context.Context) error {
+	files := r.spill.oldest()
+	var events []webhook.Event
+	for _, f := range files {
+		some, _, err := r.spill.read(f.number)
+		if errors.Is(err, webhook.ErrDamaged) {
+			r.damaged(f.number)
+			r.spill.forget([]spilledBatch{f})
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		events = append(events, some...)
+	}
+	s, err := r.segment(r.number.Add(1)-1, events)
+	if err != nil {
+		return err
+	}
+	if err := r.write(ctx, s, shipTry); err != nil {
+		return err
+	}
+	r.meters.shipped.Add(float64(len(events)))
+	return r.spill.drop(files)
+}
+
+func (r *Receiver) damaged(number uint64) {
+	r.spill.aside(number)
+	r.meters.damaged.Inc()
+	r.log.Error("file of the spill is damaged, kept aside", "number", number)
+}
