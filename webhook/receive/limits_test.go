@@ -61,7 +61,7 @@ func TestSlow(t *testing.T) {
 	body := dial(t, addr)
 	_, _ = io.WriteString(body, head("1", 100, sign(testSecret, ""))+"only a part")
 	resp, err := http.ReadResponse(bufio.NewReader(body), nil)
-	if err != nil || resp.StatusCode != 408 || !resp.Close {
+	if err != nil || resp.StatusCode != http.StatusRequestTimeout || !resp.Close {
 		t.Errorf("%v %v", resp, err)
 	}
 	headers := dial(t, addr)
@@ -95,7 +95,7 @@ func TestSlowClients(t *testing.T) {
 	quick := dial(t, addr)
 	_, _ = io.WriteString(quick, head("quick", 2, sign(testSecret, "{}"))+"{}")
 	resp, err := http.ReadResponse(bufio.NewReader(quick), nil)
-	if err != nil || resp.StatusCode != 200 {
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("%v %v", resp, err)
 	}
 }
@@ -144,7 +144,7 @@ func TestConnections(t *testing.T) {
 	second.Close()
 	_, _ = io.WriteString(first, head("1", 2, sign(testSecret, "{}"))+"{}")
 	resp, err := http.ReadResponse(bufio.NewReader(first), nil)
-	if err != nil || resp.StatusCode != 200 || value(t, r.meters.refused) != 1 {
+	if err != nil || resp.StatusCode != http.StatusOK || value(t, r.meters.refused) != 1 {
 		t.Errorf("%v %v", resp, err)
 	}
 }
