@@ -1,8 +1,9 @@
 # Pointsman. A bare `make` lists the targets.
 #
 # build, demo and test need Go only, and a redis-server binary (test: HAProxy
-# too), which they install as root where it is missing. The tools of `check` and `generate` are
-# built on first use from their own modfiles in test/tools, into bin/tools.
+# too), which they install as root where it is missing. The tools of `check` and `generate`, and
+# the object store that `test` starts, are built on first use from their own modfiles in test/tools,
+# into bin/tools.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -35,6 +36,7 @@ TOOLS := $(CURDIR)/bin/tools
 BUF := $(TOOLS)/buf
 GOLANGCI := $(TOOLS)/golangci-lint
 GOVULNCHECK := $(TOOLS)/govulncheck
+VERSITYGW := $(TOOLS)/versitygw
 PLUGINS := $(addprefix $(TOOLS)/protoc-gen-,go go-grpc grpc-gateway openapiv2)
 IMAGE := proto/image.binpb
 
@@ -74,7 +76,7 @@ build: need-go ## build bin/pointsman and bin/pointsman-lab
 demo: build need-redis ## two failovers on real Redis, a leader killed in mid-deed, and the proof (ARGS=...)
 	bin/pointsman-lab demo $(ARGS)
 
-test: need-go need-redis need-haproxy need-samples ## all tests, then those that kill the process at each named point
+test: need-go need-redis need-haproxy need-samples $(VERSITYGW) ## all tests, then those that kill the process at each named point
 	$(GO) test $(VCS) -timeout $(TIMEOUT) ./...
 	$(if $(FAILPOINTS),$(GO) test $(VCS) -timeout $(TIMEOUT) -tags failpoints $(FAILPOINTS))
 
@@ -144,7 +146,7 @@ lint: need-go $(GOLANGCI)
 	$(GOLANGCI) run ./...
 	$(GOLANGCI) run --build-tags mutants ./internal/planted/...
 
-race: need-go need-redis need-haproxy need-gcc need-samples
+race: need-go need-redis need-haproxy need-gcc need-samples $(VERSITYGW)
 	CGO_ENABLED=1 $(GO) test $(VCS) -race -timeout $(RACE_TIMEOUT) ./...
 
 vuln: need-go $(GOVULNCHECK)
@@ -180,3 +182,6 @@ $(GOLANGCI): test/tools/golangci-lint/go.mod test/tools/golangci-lint/go.sum | n
 
 $(GOVULNCHECK): test/tools/govulncheck/go.mod test/tools/govulncheck/go.sum | need-go
 	cd test/tools/govulncheck && $(GO) build -trimpath -o $@ golang.org/x/vuln/cmd/govulncheck
+
+$(VERSITYGW): test/tools/versitygw/go.mod test/tools/versitygw/go.sum | need-go
+	cd test/tools/versitygw && $(GO) build -trimpath -ldflags '-s -w' -o $@ github.com/versity/versitygw/cmd/versitygw

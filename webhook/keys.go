@@ -17,6 +17,7 @@ import (
 //	part/<partition>/done-<token>-<n>   finished events
 //	dead/<slot>/<id>-<token>            a dead letter
 //	quarantine/<slot>/<id>-<sum>        a delivery with the id of another one and another body
+//	dropped/<slot>/<letter>             who has dropped a letter, and why
 //	redact/<slot>/<id>                  bodies that have to go
 //	layout                              how many partitions there are
 //	probe/<random>                      a probe of the store; thrown away
@@ -26,6 +27,7 @@ const (
 	PrefixPartitions = "part/"
 	PrefixDead       = "dead/"
 	PrefixQuarantine = "quarantine/"
+	PrefixDropped    = "dropped/"
 	PrefixRedact     = "redact/"
 	PrefixProbe      = "probe/"
 	KeyLayout        = "layout"

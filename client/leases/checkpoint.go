@@ -34,7 +34,8 @@ type Checkpoint struct {
 // Checkpoint reads the partition's checkpoint, as of a moment after the call. What
 // earlier holders have saved is in it, and nothing of theirs comes later: what is
 // still on its way carries their token, which is not current any more, and is
-// refused. So the answer stays true until this lease saves another or is lost.
+// refused. So the answer stays true until this lease saves another, or one arrives
+// that it has tried to save before.
 //
 // ErrLost when the lease is, also by the cluster's word. While nobody answers it
 // goes on trying until ctx ends or the lease is lost. The data is the caller's.
@@ -71,15 +72,20 @@ func owned(l *pointsmanv1.Lease) bool {
 // While nobody answers, or a coordinator has still to be upgraded, the same request
 // is sent again until ctx ends or the lease is lost; a repeat of what was saved already is accepted. ErrLost when the lease is
 // lost, by this process's clocks or by the cluster's word; ErrVersion for another
-// version; ctx's error when it ends. After an error other than ErrVersion an earlier
-// try may have been accepted: Checkpoint tells, to whoever holds the partition then.
+// version; ctx's error when it ends. After an error an earlier try may have been
+// accepted, or may yet be while the token is current: give the lease up, or read
+// Checkpoint again and be ready for ErrVersion.
 func (l *Lease) SaveCheckpoint(ctx context.Context, version uint64, data []byte) error {
-	r := &pointsmanv1.SaveCheckpointRequest{Partition: l.Partition, Token: l.Token, Version: version, Data: data, RequestId: rand.Text()}
-	err := l.insist(ctx, func(ctx context.Context) error {
-		r.Session, r.Key = l.session.id, l.session.key
-		_, err := l.calls.SaveCheckpoint(ctx, r)
-		return err
-	})
+	err := l.Check() // one that was never granted has no session
+	if err == nil {
+		r := &pointsmanv1.SaveCheckpointRequest{
+			Session: l.session.id, Key: l.session.key, Partition: l.Partition, Token: l.Token, Version: version, Data: data, RequestId: rand.Text(),
+		}
+		err = l.insist(ctx, func(ctx context.Context) error {
+			_, err := l.calls.SaveCheckpoint(ctx, r)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("save checkpoint %d of %s: %w", version, l.ID(), err)
 	}

@@ -19,6 +19,7 @@ func sdks() []sdk {
 		{"golang.org/x/oauth2", []string{"actuators/ovhapi"}},
 		{"github.com/gophercloud/gophercloud", []string{"actuators/octavia", "test/clouds/octavia"}},
 		{"github.com/linode/linodego", []string{"actuators/linode", "test/clouds/linode"}},
+		{"github.com/minio", []string{"webhook/buffer/s3"}},
 		{"github.com/vektah/gqlparser", []string{"test/clouds/shopify"}},
 		{"github.com/redis/go-redis", []string{"actuators/redisfence", "sentinel", "client/leases/redissink", "cmd/pointsman/internal/remote", "deploy/samples/leases", "test/bench", "test/chaos"}},
 		{"github.com/hashicorp/raft", []string{"cluster", "cmd/pointsman-lab", "test/sim"}},

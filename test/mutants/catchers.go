@@ -113,6 +113,6 @@ func ofTheLeases() map[planted.Name]pair {
 		planted.RenewalUnconfirmed: {test(leases, "TestADeposedLeaderConfirmsNothing"), test(leases, "TestQuorumLost")},
 		planted.TTLNotAnew:         {test(leases, "TestLeaderChangeInRenew"), seeds(9)},
 		planted.PoolNotHeldBack:    {test(fsm, "TestLease_SeveralPoolsOfAMaster"), seeds(1)},
-		planted.CheckpointAnyToken: {test(fsm, "TestCheckpoint_IsTheHoldersAlone"), test(fsm, "TestLeasePromises")},
+		planted.CheckpointAnyToken: {test(fsm, "TestCheckpoint_IsTheHoldersAlone"), seeds(9, 36, 53, 55)},
 	}
 }

@@ -51,7 +51,9 @@
 // lease and what they send, or whose writes come late to a sink that compares
 // tokens. Tokens only rise, nothing is granted while a failover moves the pool, no
 // two workers believe in one partition at a time (clocks agree here), and what the
-// cluster answers about tokens is linearizable with the log (porcupine).
+// cluster answers about tokens is linearizable with the log (porcupine). In half of
+// those, workers save checkpoints (poolsave_test.go), some of which are long on the
+// way: one is taken under the current token only, and none that was told is lost.
 //
 // What judges (check_test.go, metrics_test.go, sidechecks_test.go,
 // asks_test.go), by name: mutations per action, duplicates, lost, false success,

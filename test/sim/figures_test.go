@@ -25,6 +25,7 @@ type figures struct {
 	Shops, ShopChanges, ShopRefused                                   int // runs with a shop, writes that it took, writes that its digests refused
 	Linodes, Octavias, IPs, Hooks, Balancers, Scripts, Fences, Fenced int
 	Pools, Grants, Commits, FencedOff, Checks                         int // runs with workers, grants to them, their writes, those that the sink refused, tokens asked about // runs with one of these besides
+	Saves, SavesFenced                                                int // checkpoints saved, and those that the log refused since another token was current
 	Asked, AskedLed                                                   int // switchovers that humans asked for, and those that led to a failover
 	SideChanges, SideLate                                             int // changes there, and requests that outlasted their window
 
@@ -68,7 +69,7 @@ func (t *total) String() string {
 		"%d runs with a request that outlasted the window (%d stale, %d duplicates in them, longest until mended %s), %d with foreign edits, %d with clocks apart, %d with reads that lag; "+
 		"%d runs with a shop, %d writes taken and %d refused there by their digests; "+
 		"%d runs with a Linode, %d with an Octavia, %d with failover IPs, %d with a bridge, %d with an HAProxy, %d with programs, %d with a fence (%d old masters fenced), %d changes there and %d requests that outlasted the window; "+
-		"%d runs with a pool of leases, %d grants, %d writes under them, %d refused by their tokens, %d answers about tokens; "+
+		"%d runs with a pool of leases, %d grants, %d writes under them, %d refused by their tokens, %d answers about tokens, %d checkpoints saved and %d refused; "+
 		"%d switchovers asked for, %d of them led to a failover; "+
 		"%d masters left elsewhere by a late rebase; slowest from a calm switch to its entry %s, from the last fault to right %s and to settled %s",
 		f.Runs, f.Failed, f.Failovers, f.Actions, f.Done, f.Superseded, f.Stuck, f.Retried, f.Claims, f.TakenOver, f.InDoubt, short(f.LongestDoubt),
@@ -77,7 +78,7 @@ func (t *total) String() string {
 		f.Outlasted, f.Stale, f.Duplicates, short(f.SlowestMend), f.Foreign, f.Apart, f.Lagging,
 		f.Shops, f.ShopChanges, f.ShopRefused,
 		f.Linodes, f.Octavias, f.IPs, f.Hooks, f.Balancers, f.Scripts, f.Fences, f.Fenced, f.SideChanges, f.SideLate,
-		f.Pools, f.Grants, f.Commits, f.FencedOff, f.Checks, f.Asked, f.AskedLed,
+		f.Pools, f.Grants, f.Commits, f.FencedOff, f.Checks, f.Saves, f.SavesFenced, f.Asked, f.AskedLed,
 		f.Differs, short(f.SlowestCalm), short(f.SlowestRight), short(f.Slowest))
 }
 

@@ -29,6 +29,7 @@ type poolPlan struct {
 	Partitions, Moves     int
 	TTL, Drain, LockDelay time.Duration
 	Immediate             bool
+	Saves                 bool // workers save checkpoints
 	Workers               []string
 	Blows                 []blow
 }
@@ -47,6 +48,7 @@ const (
 	blowPause blowDeed = "pause" // between its look at the lease and what it sends
 	blowCut   blowDeed = "cut"   // from the coordinators; it reaches the sink
 	blowLeave blowDeed = "leave" // stopped as it should be, and started again
+	blowStale blowDeed = "stale" // a checkpoint that it saves is held on the way
 	blowLate  blowDeed = "late"  // what it sends to the sink is held on the way
 )
 
@@ -69,6 +71,11 @@ func (d drawer) pool(end time.Duration) {
 			At: d.span(3*time.Second, end), For: pick(d.r, d.span(100*time.Millisecond, 3*time.Second), d.span(p.TTL/2, 4*p.TTL)),
 			Worker: pick(d.r, p.Workers...), Do: pick(d.r, blowKill, blowKill, blowPause, blowCut, blowCut, blowLeave, blowLate),
 		})
+	}
+	if p.Saves = d.chance(50); p.Saves {
+		for range 2 + d.r.IntN(8) {
+			p.Blows = append(p.Blows, blow{At: d.span(3*time.Second, end), For: d.span(p.TTL/2, 3*p.TTL), Worker: pick(d.r, p.Workers...), Do: blowStale})
+		}
 	}
 	d.p.Pool = p
 }

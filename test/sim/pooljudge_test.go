@@ -46,8 +46,8 @@ type grantedLease struct {
 // leased judges the pool: tokens rise, none is granted while the pool is
 // suspended and each for the address that the log had accepted; a worker believes
 // only in what it was granted, and no two in one partition at a time; the sink
-// takes nothing under an older token than it has; and what CheckToken answers is
-// linearizable with the log.
+// takes nothing under an older token than it has; what CheckToken answers is
+// linearizable with the log; and checkpoints are as saved says.
 func (r *run) leased(log []decided) {
 	c := r.crew
 	if c == nil {
@@ -59,6 +59,7 @@ func (r *run) leased(log []decided) {
 	r.believed(grants, c.beliefs)
 	r.sunk(grants, c.commits)
 	r.checked(log, c.checks)
+	r.saved(log, c.savings)
 	r.figures.Pools, r.figures.Grants, r.figures.Commits, r.figures.Checks = 1, len(grants), len(c.commits), len(c.checks)
 }
 

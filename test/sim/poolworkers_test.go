@@ -34,8 +34,10 @@ type crew struct {
 	beliefs  []*belief
 	commits  []commit
 	checks   []check
+	savings  []saving
 	stopping bool
 	late     map[string]time.Duration // what the next write of a worker takes to the sink
+	stale    map[string]time.Duration // what its next checkpoint takes to the cluster
 }
 
 // laborer is one life of a worker.
@@ -80,7 +82,7 @@ func (r *run) startCrew() error {
 		return nil
 	}
 	c := &crew{
-		r: r, plan: r.plan.Pool, living: map[string]*laborer{}, back: map[string]time.Duration{}, highest: map[uint32]uint64{}, late: map[string]time.Duration{},
+		r: r, plan: r.plan.Pool, living: map[string]*laborer{}, back: map[string]time.Duration{}, highest: map[uint32]uint64{}, late: map[string]time.Duration{}, stale: map[string]time.Duration{},
 	}
 	l, err := r.hub.join(sinkHost).Listen(sinkHost + ":80")
 	if err != nil {
@@ -128,7 +130,7 @@ func (c *crew) labor(ctx context.Context, w *laborer) {
 	}
 	defer conn.Close()
 	cfg := workers.Config{Pool: poolName, Worker: w.name, Margin: 100 * time.Millisecond, Stop: 2 * time.Second}
-	err = workers.Run(ctx, conn.Conn(), cfg, func(ctx context.Context, l *workers.Lease) error {
+	err = workers.Run(ctx, wire{conn.Conn(), c, w}, cfg, func(ctx context.Context, l *workers.Lease) error {
 		return c.work(ctx, w, l, pointsmanv1.NewLeaseServiceClient(conn.Conn()))
 	})
 	c.r.story.add(w.name, "has ended: %v", err)
@@ -161,6 +163,8 @@ func (c *crew) work(ctx context.Context, w *laborer, l *workers.Lease, calls poi
 		}
 		if n%4 == 3 {
 			c.ask(ctx, l, calls)
+		} else if n%4 == 1 && c.plan.Saves {
+			c.save(ctx, w, l)
 		} else if answer := c.write(ctx, w, fmt.Sprintf("commit %d %d %s", l.Partition, l.Token, w.name)); strings.HasPrefix(answer, "fenced") {
 			over()
 			return fmt.Errorf("the sink: %s: %w", answer, workers.ErrLost)
@@ -189,11 +193,7 @@ func (c *crew) rest(_ context.Context, w *laborer) { time.Sleep(time.Until(c.is(
 func (c *crew) write(ctx context.Context, w *laborer, line string) string {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	c.mu.Lock()
-	held := c.late[w.name]
-	delete(c.late, w.name)
-	c.mu.Unlock()
-	if held > 0 { // on its way: nobody can call it back
+	if held := c.held(c.late, w.name); held > 0 { // on its way: nobody can call it back
 		c.r.graves.Go(func() {
 			time.Sleep(held)
 			c.carry(line)
@@ -210,6 +210,15 @@ func (c *crew) write(ctx context.Context, w *laborer, line string) string {
 		return ""
 	}
 	return readAll(conn)
+}
+
+// held is for how long the next that a worker sends is on its way; it is asked once
+// for each.
+func (c *crew) held(what map[string]time.Duration, worker string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer delete(what, worker)
+	return what[worker]
 }
 
 func readAll(conn net.Conn) string {
@@ -280,9 +289,9 @@ func (c *crew) strike(b blow) {
 		c.mu.Lock()
 		w.asleep = time.Now().Add(b.For)
 		c.mu.Unlock()
-	case blowLate:
+	case blowLate, blowStale:
 		c.mu.Lock()
-		c.late[b.Worker] = b.For
+		map[blowDeed]map[string]time.Duration{blowLate: c.late, blowStale: c.stale}[b.Do][b.Worker] = b.For
 		c.mu.Unlock()
 	case blowCut:
 		for _, id := range nodeIDs() {

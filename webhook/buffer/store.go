@@ -64,6 +64,6 @@ type Store interface {
 	// more says that others follow the last one.
 	List(ctx context.Context, prefix, after string, limit int) (page []Info, more bool, err error)
 	// Delete removes an object. That there is none is no error without a
-	// condition.
+	// condition; with a tag it is none or ErrCondition, by store.
 	Delete(ctx context.Context, key string, c Condition) error
 }

@@ -746,6 +746,106 @@ func (x *Redaction) GetOrders() []string {
 	return nil
 }
 
+// Dropped says that a person has deleted a letter.
+type Dropped struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The event, without its body.
+	Event *Envelope `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// Length of its body, in bytes.
+	Size uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Why the letter stood there.
+	LetterReason string `protobuf:"bytes,3,opt,name=letter_reason,json=letterReason,proto3" json:"letter_reason,omitempty"`
+	// It stood in quarantine, not among the dead letters.
+	Quarantine bool `protobuf:"varint,4,opt,name=quarantine,proto3" json:"quarantine,omitempty"`
+	// Who has dropped it: the user and machine, as they call themselves.
+	By string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	// Why it was dropped.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Wall clock when it was dropped, nanoseconds since 1970; display only.
+	AtNs          int64 `protobuf:"varint,7,opt,name=at_ns,json=atNs,proto3" json:"at_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dropped) Reset() {
+	*x = Dropped{}
+	mi := &file_webhook_v1_buffer_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dropped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dropped) ProtoMessage() {}
+
+func (x *Dropped) ProtoReflect() protoreflect.Message {
+	mi := &file_webhook_v1_buffer_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dropped.ProtoReflect.Descriptor instead.
+func (*Dropped) Descriptor() ([]byte, []int) {
+	return file_webhook_v1_buffer_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Dropped) GetEvent() *Envelope {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *Dropped) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Dropped) GetLetterReason() string {
+	if x != nil {
+		return x.LetterReason
+	}
+	return ""
+}
+
+func (x *Dropped) GetQuarantine() bool {
+	if x != nil {
+		return x.Quarantine
+	}
+	return false
+}
+
+func (x *Dropped) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Dropped) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Dropped) GetAtNs() int64 {
+	if x != nil {
+		return x.AtNs
+	}
+	return 0
+}
+
 var File_webhook_v1_buffer_proto protoreflect.FileDescriptor
 
 const file_webhook_v1_buffer_proto_rawDesc = "" +
@@ -810,7 +910,17 @@ const file_webhook_v1_buffer_proto_rawDesc = "" +
 	"\x04shop\x18\x02 \x01(\tR\x04shop\x12\x10\n" +
 	"\x03all\x18\x03 \x01(\bR\x03all\x12\x1c\n" +
 	"\tcustomers\x18\x04 \x03(\tR\tcustomers\x12\x16\n" +
-	"\x06orders\x18\x05 \x03(\tR\x06ordersB;Z9github.com/pointsman/pointsman/proto/webhook/v1;webhookv1b\x06proto3"
+	"\x06orders\x18\x05 \x03(\tR\x06orders\"\xcb\x01\n" +
+	"\aDropped\x12*\n" +
+	"\x05event\x18\x01 \x01(\v2\x14.webhook.v1.EnvelopeR\x05event\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12#\n" +
+	"\rletter_reason\x18\x03 \x01(\tR\fletterReason\x12\x1e\n" +
+	"\n" +
+	"quarantine\x18\x04 \x01(\bR\n" +
+	"quarantine\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\x12\x13\n" +
+	"\x05at_ns\x18\a \x01(\x03R\x04atNsB;Z9github.com/pointsman/pointsman/proto/webhook/v1;webhookv1b\x06proto3"
 
 var (
 	file_webhook_v1_buffer_proto_rawDescOnce sync.Once
@@ -824,7 +934,7 @@ func file_webhook_v1_buffer_proto_rawDescGZIP() []byte {
 	return file_webhook_v1_buffer_proto_rawDescData
 }
 
-var file_webhook_v1_buffer_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_webhook_v1_buffer_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_webhook_v1_buffer_proto_goTypes = []any{
 	(*Envelope)(nil),  // 0: webhook.v1.Envelope
 	(*Head)(nil),      // 1: webhook.v1.Head
@@ -834,17 +944,19 @@ var file_webhook_v1_buffer_proto_goTypes = []any{
 	(*Letter)(nil),    // 5: webhook.v1.Letter
 	(*Attempt)(nil),   // 6: webhook.v1.Attempt
 	(*Redaction)(nil), // 7: webhook.v1.Redaction
+	(*Dropped)(nil),   // 8: webhook.v1.Dropped
 }
 var file_webhook_v1_buffer_proto_depIdxs = []int32{
 	2, // 0: webhook.v1.Head.files:type_name -> webhook.v1.DoneFile
 	3, // 1: webhook.v1.Head.streams:type_name -> webhook.v1.Position
 	0, // 2: webhook.v1.Letter.event:type_name -> webhook.v1.Envelope
 	6, // 3: webhook.v1.Letter.attempts:type_name -> webhook.v1.Attempt
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0, // 4: webhook.v1.Dropped.event:type_name -> webhook.v1.Envelope
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_webhook_v1_buffer_proto_init() }
@@ -858,7 +970,7 @@ func file_webhook_v1_buffer_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_webhook_v1_buffer_proto_rawDesc), len(file_webhook_v1_buffer_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -10,6 +10,7 @@ import (
 	"github.com/pointsman/pointsman/coordinator/config"
 	pointsmanv1 "github.com/pointsman/pointsman/proto/pointsman/v1"
 	"github.com/pointsman/pointsman/webhook/buffer"
+	"github.com/pointsman/pointsman/webhook/buffer/s3"
 )
 
 // errNoStore is returned for a kind of store that this program does not have.
@@ -41,7 +42,21 @@ func openStore(s *pointsmanv1.WebhookStore) (buffer.Store, error) {
 	switch kind := s.GetKind().(type) {
 	case *pointsmanv1.WebhookStore_Dir:
 		return buffer.OpenDir(kind.Dir.GetPath())
+	case *pointsmanv1.WebhookStore_S3:
+		return openBucket(kind.S3)
 	default:
 		return nil, fmt.Errorf("store %T: %w", kind, errNoStore)
 	}
+}
+
+// openBucket makes the store of a bucket; it asks nothing of it.
+func openBucket(b *pointsmanv1.S3Store) (buffer.Store, error) {
+	ca, err := config.ResolveSecret(b.GetCa())
+	if err != nil {
+		return nil, fmt.Errorf("store s3: ca: %w", err)
+	}
+	return s3.Open(s3.Config{
+		Endpoint: b.GetEndpoint(), Region: b.GetRegion(), Bucket: b.GetBucket(), Prefix: b.GetPrefix(), PathStyle: b.GetPathStyle(),
+		AccessKey: b.GetAccessKey(), SecretKey: b.GetSecretKey(), Resolve: config.ResolveSecret, CA: []byte(ca),
+	})
 }
