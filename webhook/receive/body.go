@@ -46,6 +46,8 @@ func (r *Receiver) readBody(req *http.Request) ([]byte, error) {
 		switch {
 		case int64(len(body)) > r.c.MaxBody:
 			err = errTooLarge
+		case errors.Is(err, io.EOF) && int64(len(body)) < promised:
+			err = io.ErrUnexpectedEOF
 		case errors.Is(err, io.EOF), err == nil && int64(len(body)) == promised:
 			return body, nil
 		case err == nil:

@@ -13,7 +13,7 @@ type place int
 const (
 	toStore place = iota
 	toSpill
-	nowhere // the store is down, and there is no spill
+	toWait // the stream is not known yet, and there is no spill
 )
 
 // commits writes batches until there are no more. Several run at once.
@@ -30,19 +30,19 @@ func (r *Receiver) commits() {
 // take takes the next batch, and in the same order its place in the stream or in
 // the spill.
 func (r *Receiver) take() (b *batch, number uint64, where place) {
-	r.turn.Lock()
-	defer r.turn.Unlock()
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
 	if b = r.gatherer.next(); b == nil {
-		return nil, 0, nowhere
+		return nil, 0, toWait
 	}
-	behind := r.spill.takes() && r.spill.standing().events > 0 && r.spill.room(b.bytes) == ""
+	behind := r.spill.takes() && (!r.breaker.closed() || !r.known.Load() || r.spill.standing().events > 0 && r.spill.room(onDisk(b.bytes)) == "")
 	switch {
-	case !behind && r.known.Load() && r.breaker.allow():
-		return b, r.number.Add(1) - 1, toStore
-	case r.spill.takes():
+	case behind:
 		return b, r.spill.number(), toSpill
+	case !r.known.Load(), !time.Now().Before(b.until):
+		return b, 0, toWait
 	}
-	return b, 0, nowhere
+	return b, r.number.Add(1) - 1, toStore
 }
 
 // commit keeps a batch, in the other place if the first one fails.
@@ -50,38 +50,41 @@ func (r *Receiver) commit(b *batch, number uint64, where place) outcome {
 	events := b.events()
 	switch where {
 	case toStore:
-		if r.toStore(b, number, events) {
+		if r.toStore(b, number, events, !r.spill.takes()) {
 			return stored
 		}
 		if r.spill.takes() && r.toSpill(r.spill.number(), events) {
 			return spilled
 		}
+		return unavailable
 	case toSpill:
 		if r.toSpill(number, events) {
 			return spilled
 		}
-		if r.known.Load() && r.toStore(b, r.number.Add(1)-1, events) {
-			return stored
-		}
-	case nowhere:
+	case toWait:
+	}
+	select {
+	case <-r.announced:
+	case <-time.After(time.Until(b.until)):
+	}
+	if r.known.Load() && time.Now().Before(b.until) && r.toStore(b, r.number.Add(1)-1, events, true) {
+		return stored
 	}
 	return unavailable
 }
 
-// toStore writes a batch to the store while there is time.
-func (r *Receiver) toStore(b *batch, number uint64, events []webhook.Event) bool {
+// toStore writes a batch to the store while there is time; without patience it
+// leaves some of it to the spill.
+func (r *Receiver) toStore(b *batch, number uint64, events []webhook.Event, patient bool) bool {
 	until := b.until
-	if r.spill.takes() {
+	if !patient {
 		until = until.Add(-spillNeeds)
-	}
-	if !time.Now().Before(until) {
-		return false
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
 	s, err := r.segment(number, events)
 	if err == nil {
-		err = r.write(ctx, s, firstTry)
+		err = r.write(ctx, s, firstTry, patient)
 	}
 	if err != nil {
 		r.told.warn("segment not stored", "store", "number", number, "events", len(events), "error", err)

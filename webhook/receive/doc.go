@@ -16,15 +16,16 @@
 // what goes straight to the store; events that were spilled keep theirs.
 //
 // What may go wrong:
-//   - The answer to a write is lost: the same key and bytes are written again; an
-//     object that is there already is read and compared. Unclear to the end, the
-//     number is left: whoever follows the stream looks again, and nobody was told 2xx
-//     unless the spill has the events, which then may come twice.
+//   - The answer to a write is lost: the object is read and compared; where it is not
+//     there the same key and bytes are written again. Unclear to the end, the number is
+//     left: whoever follows the stream looks again, and nobody was told 2xx unless the
+//     spill has the events, which then may come twice.
 //   - The process dies: what was not acknowledged may or may not be in the store. The
 //     spill is shipped by the next start, in its stream.
 //   - The client leaves: the event is stored all the same.
-//   - The store is down: batches fail at once while the breaker is open, but for one
-//     that tries every half second.
+//   - The store is down: with a spill, batches go there at once while the breaker is
+//     open, and what ships them finds out when it closes. Without one they wait for
+//     the store while there is time, and are refused.
 //
 // Headers are not signed. No raw one is part of a key.
 package receive

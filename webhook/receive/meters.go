@@ -82,7 +82,7 @@ func (m *meters) register(to prometheus.Registerer, r *Receiver) error {
 		gauge("requests_in_flight", "Requests that are read or wait for the store.", func() float64 { return float64(r.slots.used()) }),
 		gauge("bytes_in_flight", "Bytes of bodies in memory.", func() float64 { return float64(r.memory.used()) }),
 		gauge("connections", "Open connections.", func() float64 { return float64(r.connections.used()) }),
-		gauge("store_up", "1 while writes to the store succeed, 0 while they are only tried now and then.", func() float64 { return truth(r.breaker.closed()) }),
+		gauge("store_up", "0 after three tries of a write went wrong one after another, until one succeeds; else 1.", func() float64 { return truth(r.breaker.closed()) }),
 		gauge("spill_events", "Events in the spill.", func() float64 { return float64(r.spill.standing().events) }),
 		gauge("spill_bytes", "Bytes of the spill.", func() float64 { return float64(r.spill.standing().bytes) }),
 		gauge("spill_oldest_seconds", "Age of the oldest event in the spill, by this machine's clock; 0 when it is empty.", func() float64 {

@@ -20,7 +20,7 @@ const twoBodies = "its webhook id was delivered before, with another body"
 // quarantine keeps a delivery aside for a person; false when the store does not
 // take it in time.
 func (r *Receiver) quarantine(t *ticket) bool {
-	if !r.known.Load() || !r.breaker.allow() {
+	if !r.known.Load() || !r.breaker.closed() {
 		return false
 	}
 	e := t.event

@@ -45,7 +45,7 @@ type Receiver struct {
 
 	seen     *seen
 	gatherer *gatherer
-	turn     sync.Mutex // held from taking a batch to having its number
+	turn     chan struct{} // has room for one: who takes a batch, until that has its number
 	breaker  breaker
 	spill    *spill // nil: there is none
 
@@ -71,7 +71,7 @@ func Open(c Config) (*Receiver, error) {
 		c: c, log: c.Log, told: newTeller(c.Log), meters: newMeters(), apps: map[string]*keyring{},
 		connections: budget{most: int64(c.Connections)}, slots: budget{most: int64(c.Requests)}, memory: budget{most: c.Bytes},
 		stream: newStream(c.Name, began), announced: make(chan struct{}),
-		seen: newSeen(c.Remember), gatherer: newGatherer(c.Linger, c.BatchEvents, began),
+		turn: make(chan struct{}, 1), seen: newSeen(c.Remember), gatherer: newGatherer(c.Linger, c.BatchEvents, began),
 	}
 	for app, secrets := range c.Apps {
 		keys, err := openKeyring(secrets)
@@ -123,7 +123,7 @@ func (r *Receiver) Ready() error {
 	switch {
 	case r.closing.Load():
 		return fmt.Errorf("%w: stopping", ErrNotReady)
-	case r.spill.takes() && r.spill.room(0) == "":
+	case r.spill.takes() && r.spill.room(onDisk(1)) == "":
 		return nil
 	case !r.known.Load():
 		return fmt.Errorf("%w: the store has not taken the stream's first object yet", ErrNotReady)

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/pointsman/pointsman/webhook"
 	"github.com/pointsman/pointsman/webhook/buffer"
 	"github.com/pointsman/pointsman/webhook/buffer/buffertest"
@@ -93,6 +95,19 @@ func status(r *Receiver, req *http.Request) (int, string) {
 	resp := serve(r, req)
 	b, _ := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(b)
+}
+
+// value is what a counter or a gauge has come to.
+func value(t *testing.T, c prometheus.Collector) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatal(families, err)
+	}
+	one := families[0].GetMetric()[0]
+	return one.GetCounter().GetValue() + one.GetGauge().GetValue()
 }
 
 // kept are all events in the store, by webhook id, and how many there are of each.

@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	joinedBytes = 16 << 20        // of spilled batches in one segment
-	shipTry     = 5 * time.Second // longest try to write one
+	joinedBytes = 16 << 20               // of spilled batches in one segment
+	shipTry     = 5 * time.Second        // longest try to write one
+	shipPause   = 500 * time.Millisecond // after one that is not tried on
 )
 
 // ships brings what is spilled to the store, the oldest first, until ctx ends.
@@ -32,7 +33,7 @@ func (r *Receiver) ships(ctx context.Context) {
 				select {
 				case <-ctx.Done():
 					return
-				case <-time.After(tryEvery):
+				case <-time.After(shipPause):
 				}
 			}
 		}
@@ -60,7 +61,7 @@ func (r *Receiver) ship(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.write(ctx, s, shipTry); err != nil {
+	if err := r.write(ctx, s, shipTry, true); err != nil {
 		return err
 	}
 	r.meters.shipped.Add(float64(len(events)))

@@ -157,15 +157,15 @@ const (
 )
 
 // room says why so many bytes are not taken now; empty when they are.
-func (s *spill) room(bytes int) string {
+func (s *spill) room(bytes int64) string {
 	s.mu.Lock()
 	have := s.bytes + s.writing
 	s.mu.Unlock()
-	if have+int64(bytes) > s.c.MaxBytes {
+	if have+bytes > s.c.MaxBytes {
 		return spillFull
 	}
 	var disk syscall.Statfs_t
-	if err := syscall.Statfs(s.c.Dir, &disk); err == nil && int64(disk.Bavail)*disk.Bsize < s.c.DiskFloor+int64(bytes) {
+	if err := syscall.Statfs(s.c.Dir, &disk); err == nil && int64(disk.Bavail)*disk.Bsize < s.c.DiskFloor+bytes {
 		return spillDisk
 	}
 	return ""
@@ -177,7 +177,7 @@ func (s *spill) put(number uint64, events []webhook.Event) (why string, err erro
 	if err != nil {
 		return spillError, err
 	}
-	if why := s.room(len(encoded)); why != "" {
+	if why := s.room(onDisk(len(encoded))); why != "" {
 		return why, nil
 	}
 	size := onDisk(len(encoded))

@@ -12,10 +12,11 @@ import (
 	"github.com/pointsman/pointsman/webhook/buffer"
 )
 
-// Waits between two tries of one write.
+// Times of one write.
 const (
-	pauseFirst = 25 * time.Millisecond
+	pauseFirst = 25 * time.Millisecond // between two tries; then longer
 	pauseMost  = 400 * time.Millisecond
+	lookTry    = 500 * time.Millisecond // longest look for what a try has left
 )
 
 // errForeign is why a write is given up when another object has its key.
@@ -40,9 +41,10 @@ func (r *Receiver) segment(number uint64, events []webhook.Event) (segment, erro
 }
 
 // write puts a segment into the store, and tries again until ctx ends as long as
-// nobody knows whether it is there; longest bounds each try. Nil says that it can
-// be read back.
-func (r *Receiver) write(ctx context.Context, s segment, longest time.Duration) error {
+// nobody knows whether it is there; longest bounds each try. Who is not
+// patient gives up once the store is known to be down. Nil says that it can be
+// read back.
+func (r *Receiver) write(ctx context.Context, s segment, longest time.Duration, patient bool) error {
 	for pause := pauseFirst; ; pause = min(2*pause, pauseMost) {
 		err := r.try(ctx, s, longest)
 		if err == nil {
@@ -50,7 +52,7 @@ func (r *Receiver) write(ctx context.Context, s segment, longest time.Duration) 
 			r.meters.bytes.Observe(float64(len(s.bytes)))
 			return nil
 		}
-		if errors.Is(err, buffer.ErrRefused) || errors.Is(err, errForeign) {
+		if errors.Is(err, buffer.ErrRefused) || errors.Is(err, errForeign) || !patient && !r.breaker.closed() {
 			return err
 		}
 		select {
@@ -61,30 +63,43 @@ func (r *Receiver) write(ctx context.Context, s segment, longest time.Duration) 
 	}
 }
 
-// try writes once. An object that is there already is ours when its bytes are:
-// then an earlier try has landed.
+// try writes once. An object that is there all the same is ours when its bytes
+// are: then this try or an earlier one has landed.
 func (r *Receiver) try(ctx context.Context, s segment, longest time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	began := time.Now()
 	_, err := r.c.Store.Put(bounded, s.Key(), s.bytes, buffer.Condition{Absent: true})
-	if errors.Is(err, buffer.ErrCondition) {
-		err = r.compare(bounded, s.Key(), s.bytes)
-	}
 	result := "ok"
 	if err != nil {
 		result = "error"
 		r.meters.errors.WithLabelValues("put").Inc()
 	}
 	r.meters.puts.WithLabelValues(result).Observe(time.Since(began).Seconds())
+	if err != nil && !errors.Is(err, buffer.ErrRefused) {
+		err = r.landed(ctx, s, err)
+	}
 	r.breaker.tell(err == nil)
 	return err
+}
+
+// landed reads back a segment whose write went wrong; nil when it is there.
+func (r *Receiver) landed(ctx context.Context, s segment, wrong error) error {
+	bounded, cancel := context.WithTimeout(ctx, lookTry)
+	defer cancel()
+	err := r.compare(bounded, s.Key(), s.bytes)
+	if err == nil || errors.Is(err, errForeign) {
+		return err
+	}
+	return wrong
 }
 
 // compare reads an object back; nil when it has these bytes.
 func (r *Receiver) compare(ctx context.Context, key string, want []byte) error {
 	have, err := r.c.Store.Get(ctx, key)
 	switch {
+	case errors.Is(err, buffer.ErrNotFound):
+		return err
 	case err != nil:
 		r.meters.errors.WithLabelValues("get").Inc()
 		return fmt.Errorf("read back %s: %w", key, err)
