@@ -32,6 +32,13 @@ type Targeted interface {
 	Target() string
 }
 
+// Constant is what a Kind may be besides: one of whose steps some want the same of
+// their object whichever failover it is. What the spec says of such a step by now
+// counts, rather than what it said at the last failover. Pure.
+type Constant interface {
+	Constant(step fsm.Step) bool
+}
+
 // Kinds holds the kinds that this program was built with, by name.
 type Kinds map[string]Kind
 
@@ -172,6 +179,7 @@ type Sight struct {
 	Version string        // for compare-and-swap: goes into the claim
 	Refresh *fsm.Refresh  // with Staged: what would apply it
 	After   time.Duration // with Busy: look again then
+	Owed    bool          // with Absent: it should stand already, failover or not
 	Found   bool          // with Applied: it stands so without any write of ours
 	Counted bool          // with Staged: the provider was seen to count the write as not applied
 	Warning string        // with Applied: what will need care, though all is well; shown as the reason

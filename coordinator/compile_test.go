@@ -39,7 +39,7 @@ func kinds() actuators.Kinds {
 	shop := shopify.New(shopify.Config{})
 	return actuators.Kinds{
 		command.Name: command.New(command.Config{}), httpcall.Name: httpcall.New(httpcall.Config{}), ovh.Name: ovh.New(ovh.Config{}), setting.Name: setting.Kind{}, leases.Name: leases.Kind{},
-		shopify.Name: shop, shopify.TargetName: shop,
+		shopify.Name: shop, shopify.HooksName: shop, shopify.TargetName: shop,
 	}
 }
 

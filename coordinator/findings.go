@@ -18,6 +18,7 @@ import (
 const (
 	AlertNotOurs    = "OBJECT_NOT_OURS"   // somebody else's mark stands there, and the next failover would be stuck at it
 	AlertUnreadable = "OBJECT_UNREADABLE" // whose it is could not be read
+	AlertMissing    = "OBJECT_MISSING"    // what should stand whether or not a failover comes does not
 )
 
 // Bounds of what the leader tells the others.
@@ -83,6 +84,8 @@ func findingAlert(f executor.Finding, now time.Time) *pointsmanv1.Alert {
 	case actuators.Newer:
 		a.Severity = pointsmanv1.AlertSeverity_ALERT_SEVERITY_CRITICAL
 	case actuators.Foreign:
+	case actuators.Absent:
+		a.Code, what = AlertMissing, fmt.Sprintf("step %s of %s makes it in the next failover, and no earlier", f.Step, f.Master)
 	default:
 		a.Code, what = AlertUnreadable, fmt.Sprintf("nobody knows whether step %s of %s can write it", f.Step, f.Master)
 	}

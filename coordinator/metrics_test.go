@@ -35,7 +35,7 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		Peers:     []*pointsmanv1.Peer{{Id: "a", Zone: "z", Raft: ports[0]}},
 	}
 	shop := shopify.New(shopify.Config{})
-	c, err := Start(t.Context(), Options{Node: n, Kinds: actuators.Kinds{shopify.Name: shop, shopify.TargetName: shop}})
+	c, err := Start(t.Context(), Options{Node: n, Kinds: actuators.Kinds{shopify.Name: shop, shopify.HooksName: shop, shopify.TargetName: shop}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,9 @@ func (d *drift) stand(state fsm.State) {
 	shares := map[fsm.TargetID]*budget{}
 	for _, m := range state.Masters() {
 		for _, a := range state.Standing(m.ID) {
+			if _, changed := d.changed(state, a); changed {
+				continue // looked at as one that is not written yet
+			}
 			w, ok := d.objects[a.Step.Object]
 			if !ok || w.action.ID != a.ID {
 				w = watched{action: &a, since: time.Now()}.after()
@@ -203,6 +206,9 @@ func (t try) drifted(ctx context.Context) {
 	state, _ := t.Journal.Watch()
 	a, ok := state.Action(t.id)
 	if !ok || !slices.ContainsFunc(state.Standing(a.For.Master), func(b fsm.Action) bool { return b.ID == a.ID }) {
+		return
+	}
+	if _, changed := t.changed(state, a); changed {
 		return
 	}
 	seen, _, err := t.look(ctx, state, a, false)

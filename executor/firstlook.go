@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -13,13 +14,14 @@ import (
 )
 
 // Finding is what a look met on an object that no action of its master's newest
-// failover is about, and that the next failover would not write.
+// failover is about: the next failover would not write it, or it is missing what
+// should stand whether or not one comes.
 type Finding struct {
 	Master fsm.MasterID
 	Step   string
 	Object fsm.ObjectID
 	Target fsm.TargetID
-	Is     actuators.Verdict // Newer or Foreign; zero: it could not be read
+	Is     actuators.Verdict // Newer or Foreign; Absent: it should stand already; zero: it could not be read
 	Found  string            // for people: what stands there, or why it cannot be read
 	Since  time.Time
 }
@@ -49,12 +51,37 @@ func (e *Executor) Findings() []Finding {
 // is done.
 func (w watched) unwritten() bool { return w.of > 0 }
 
+// unwritten finds the steps whose objects are looked at for what the next failover
+// would meet there: those that no action is about, and those that want another
+// value by now whichever failover it is.
+func (e *Executor) unwritten(state fsm.State, id fsm.MasterID) []fsm.Step {
+	steps := state.Unwritten(id)
+	for _, a := range state.Standing(id) {
+		if step, changed := e.changed(state, a); changed {
+			steps = append(steps, step)
+		}
+	}
+	return steps
+}
+
+// changed finds the spec's step of an action where it wants another value by now
+// of an object whose value is the same for every failover. A repair would bring
+// back what the spec has given up.
+func (e *Executor) changed(state fsm.State, a fsm.Action) (fsm.Step, bool) {
+	kind, ok := e.Kinds[a.Step.Kind].(actuators.Constant)
+	if !ok || !kind.Constant(a.Step) {
+		return fsm.Step{}, false
+	}
+	_, step, ok := state.Spec().Owner(a.Step.Object)
+	return step, ok && !bytes.Equal(step.Params, a.Step.Params)
+}
+
 // standUnwritten adds the objects of a master that no action is about yet: they
 // are looked at as soon as they are known, so that a stranger's marker is told
 // long before a failover would be stuck at it.
 func (d *drift) standUnwritten(state fsm.State, m fsm.Master, stand map[fsm.ObjectID]watched) {
 	revision := state.Spec().Revision
-	for _, step := range state.Unwritten(m.ID) {
+	for _, step := range d.unwritten(state, m.ID) {
 		w, ok := d.objects[step.Object]
 		if !ok || w.of != revision || w.action.For.Number != m.Number {
 			a, can := d.wanting(state, m, step)
@@ -101,13 +128,24 @@ func (t try) firstLook(ctx context.Context, w watched) {
 		}
 	case seen.Verdict == actuators.Busy: // tells nothing: what was known stays
 		return
-	case seen.Verdict == actuators.Newer, seen.Verdict == actuators.Foreign:
+	case seen.Verdict == actuators.Newer, seen.Verdict == actuators.Foreign, seen.Verdict == actuators.Absent && seen.Owed:
 		f.Is, f.Found = seen.Verdict, seen.Detail
 	}
 	state, _ := t.Journal.Watch()
 	same := func(s fsm.Step) bool { return s.Object == a.Step.Object }
-	if state.Spec().Revision == w.of && slices.ContainsFunc(state.Unwritten(a.For.Master), same) {
+	if state.Spec().Revision == w.of && slices.ContainsFunc(t.unwritten(state, a.For.Master), same) {
 		t.found(f, err == nil)
+		t.forgetDrift(ctx, state, a)
+	}
+}
+
+// forgetDrift takes back what was noted of an object while the spec wanted another
+// value: it is looked at for the present one now.
+func (t try) forgetDrift(ctx context.Context, state fsm.State, a fsm.Action) {
+	for _, done := range state.Standing(a.For.Master) {
+		if _, known := state.Drift(a.Step.Object); known && done.Step.Object == a.Step.Object {
+			t.note(ctx, done, fsm.NoteDrift{Action: done.ID})
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ type warmth struct {
 
 type tool struct {
 	actuators.Actuator
-	kind, params string // what it was opened from: another spec opens it anew
+	kind   actuators.Kind // what opened it; it may have steps of several names
+	params string         // what it was opened from: another spec opens it anew
 }
 
 func newTools(c Config) *tools {
@@ -46,19 +47,19 @@ func (t *tools) of(step fsm.Step, target fsm.TargetSpec) (actuators.Actuator, er
 	if key == "" {
 		key = fsm.TargetID("in-log/" + step.Kind)
 	}
-	if have, ok := t.open[key]; ok && have.kind == step.Kind && have.params == string(target.Params) {
-		return have.Actuator, nil
-	}
 	kind, ok := t.Kinds[step.Kind]
 	if !ok {
 		return nil, actuators.Permanent(fmt.Errorf("this build has no actuator of kind %q", step.Kind))
+	}
+	if have, ok := t.open[key]; ok && have.kind == kind && have.params == string(target.Params) {
+		return have.Actuator, nil
 	}
 	a, err := kind.Open(target, t.budget(target))
 	if err != nil {
 		return nil, fmt.Errorf("open target %s: %w", target.ID, err)
 	}
 	closeIdle(t.open[key].Actuator)
-	t.open[key] = tool{Actuator: a, kind: step.Kind, params: string(target.Params)}
+	t.open[key] = tool{Actuator: a, kind: kind, params: string(target.Params)}
 	return a, nil
 }
 

@@ -23,4 +23,7 @@
 // can be read back; a blind one is sent once for each claim and tells doubt. A
 // keyed one that nothing can read back (World.Unread) is asked for again until it
 // is answered, and is done by that answer, which waits in the log.
+//
+// A world whose value is the same for every failover (World.Standing) is held to
+// that: each finds it as it stands.
 package actuatortest

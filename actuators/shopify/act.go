@@ -13,8 +13,8 @@ import (
 const mutation = `mutation PointsmanSet($metafields: [MetafieldsSetInput!]!) { ` +
 	`metafieldsSet(metafields: $metafields) { metafields { key } userErrors { field message code elementIndex } } }`
 
-// Act implements actuators.Actuator.
-func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
+// Act writes them, all or none.
+func (a *fields) Act(ctx context.Context, w actuators.Work, seen actuators.Sight) (actuators.Outcome, error) {
 	wrap := func(err error, ids []string) error {
 		e := actuators.Explain(fmt.Errorf("act on %s: %w", w.Action.Step.Object, err))
 		e.Requests = append(ids, e.Requests...)
@@ -55,7 +55,7 @@ func (a *actuator) Act(ctx context.Context, w actuators.Work, seen actuators.Sig
 // compose makes the fields of the one write. What was seen is judged once more,
 // so that no wrong turn of a caller writes over a newer failover, and must be
 // what the claim names: Shopify then compares with the claim's own version.
-func (a *actuator) compose(w actuators.Work, seen actuators.Sight) ([]metafield, error) {
+func (a *fields) compose(w actuators.Work, seen actuators.Sight) ([]metafield, error) {
 	want, err := wantedOf(w.Action)
 	if err != nil {
 		return nil, actuators.Permanent(err)

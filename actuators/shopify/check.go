@@ -9,8 +9,6 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 )
 
-var _ actuators.Checker = (*actuator)(nil)
-
 const (
 	// maxVersions bounds the API versions that a problem names.
 	maxVersions = 8
@@ -23,12 +21,12 @@ type apiVersion struct {
 	Supported bool   `json:"supported"`
 }
 
-// Check implements actuators.Checker: the versions that the shop's API serves, and
+// Check asks for the versions that the shop's API serves, and
 // what is left of the app's points there, which others of the app use too. A version
 // that is no longer served is answered by another one, without a word but a
 // header. Which scope app-data metafields need is not published, and Shopify has
 // no call that tells what a write would be refused for.
-func (a *actuator) Check(ctx context.Context, _ actuators.Subject) ([]string, error) {
+func (a *fields) Check(ctx context.Context, _ actuators.Subject) ([]string, error) {
 	var data struct {
 		Versions []apiVersion `json:"publicApiVersions"`
 	}
@@ -37,11 +35,11 @@ func (a *actuator) Check(ctx context.Context, _ actuators.Subject) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	return append(s.cost.low(), a.versions(data.Versions)...), nil
+	return append(s.cost.low(), a.client.unserved(data.Versions)...), nil
 }
 
-// versions says what is wrong with the version that is asked for.
-func (a *actuator) versions(all []apiVersion) []string {
+// unserved says what is wrong with the version that is asked for.
+func (c *client) unserved(all []apiVersion) []string {
 	var served []string
 	for _, v := range all {
 		if v.Supported {
@@ -52,10 +50,10 @@ func (a *actuator) versions(all []apiVersion) []string {
 	switch {
 	case len(served) == 0: // not told
 		return nil
-	case !slices.Contains(served, a.client.version):
-		return []string{fmt.Sprintf("Shopify does not serve API version %s; it serves %s", a.client.version, a.client.quote(strings.Join(served[:min(len(served), maxVersions)], ", ")))}
-	case served[0] == a.client.version && len(served) > 1:
-		return []string{fmt.Sprintf("API version %s is the oldest that Shopify serves, and ends with the quarter; it serves %s too", a.client.version, a.client.quote(served[len(served)-1]))}
+	case !slices.Contains(served, c.version):
+		return []string{fmt.Sprintf("Shopify does not serve API version %s; it serves %s", c.version, c.quote(strings.Join(served[:min(len(served), maxVersions)], ", ")))}
+	case served[0] == c.version && len(served) > 1:
+		return []string{fmt.Sprintf("API version %s is the oldest that Shopify serves, and ends with the quarter; it serves %s too", c.version, c.quote(served[len(served)-1]))}
 	}
 	return nil
 }

@@ -10,8 +10,10 @@ import (
 
 // Names of the kind in the spec.
 const (
-	// Name is the step's.
+	// Name is that of a step that writes metafields.
 	Name = "shopify_metafields"
+	// HooksName is that of a step that has webhook subscriptions stand.
+	HooksName = "shopify_webhooks"
 	// TargetName is the target's.
 	TargetName = "shopify"
 )
@@ -26,6 +28,12 @@ const (
 	MaxValues = 25
 	// MaxValue bounds one metafield's value with all that is around it, in bytes, as Shopify bounds those of type json.
 	MaxValue = 128_000
+	// MaxHooks is the most webhook subscriptions of one step: they are created in one request, at about 10 points each.
+	MaxHooks = 25
+	// MaxListed is the most webhook subscriptions of an app in a shop that are read.
+	MaxListed = 2000
+	// hooksPage is how many are asked for at once.
+	hooksPage = 100
 	// MaxErrors is how many errors of one answer are read.
 	MaxErrors = 25
 )
@@ -40,6 +48,16 @@ const (
 	staleDelay = 200 * time.Millisecond
 	// vaultDelay is waited for when the leader has to replace the token, or nobody can.
 	vaultDelay = time.Second
+	// takenDelay is waited for where Shopify says that it has a subscription which it does not list.
+	takenDelay = 5 * time.Second
+	// madeFor is how long a subscription that Shopify has clearly answered for may be missing from its list.
+	madeFor = 30 * time.Second
+	// doubtFor is how long one may that was asked for without a clear answer.
+	doubtFor = 3 * time.Second
+	// madeDelay is waited for until such a list is read again.
+	madeDelay = time.Second
+	// countFor is how long a count of subscriptions is shown after the look that made it.
+	countFor = 15 * time.Minute
 	// notRead is waited for when there is nothing to judge.
 	notRead = 100 * time.Millisecond
 )

@@ -1,6 +1,11 @@
-// Package shopify is the kind "shopify_metafields": it tells a Shopify shop
-// where the new master is, in app-data metafields, which the app's own
-// installation in the shop owns and nobody else can write.
+// Package shopify knows Shopify shops. Two kinds of step share a shop's client:
+// "shopify_metafields" tells a shop where the new master is, and "shopify_webhooks"
+// has the app's webhook subscriptions stand there.
+//
+// # Metafields
+//
+// App-data metafields are owned by the app's own installation in the shop, and
+// nobody else can write them.
 //
 //	read   currentAppInstallation { id, metafield of each key { value, digest } }
 //	claim  names the digest of each key, or that there is none
@@ -45,6 +50,35 @@
 //   - The version asked for is no longer served: Shopify answers with another one
 //     (it says which). The deed goes on, with a warning in its reason, and in
 //     pointsman_shopify_version_differs.
+//
+// # Webhooks
+//
+// Shopify deletes a subscription after eight failed deliveries in a row. What is to
+// stand is the same for every failover, and told apart by topic and address:
+//
+//	read   webhookSubscriptions, page by page
+//	write  webhookSubscriptionCreate of each that is missing, in one mutation
+//	read   each stands ──▶ applied
+//
+//	on the list                       an action that is done   another
+//	topic and address, the format     applied                  applied
+//	neither                           foreign; absent to mend  absent
+//	neither, asked for just now       busy                     busy
+//	another format, or its name       foreign                  foreign
+//	with another address
+//
+// Nothing is ever changed or deleted: what is too much, or differs in filter,
+// fields or name, is a warning.
+//
+// What can go wrong, and why it is safe:
+//   - An answer is lost, the leader dies: the next look lists before anything is sent.
+//   - The list lags: who has just asked waits (madeFor, doubtFor); who has not is
+//     refused by Shopify, "already been taken", which is for later, not an error.
+//   - A late request lands beside its repeat: Shopify refuses it by topic and address,
+//     and by name. Were it to take it, the surplus is counted and told.
+//   - Some of a request are refused: those are stuck by their words, the others stand.
+//
+// # Tokens
 //
 // Tokens that live an hour and come with a refresh token, which Shopify replaces at
 // every use, are one for the whole cluster: see rotated, and docs/adr.

@@ -12,8 +12,8 @@ import (
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
-// Judge implements actuators.Actuator.
-func (a *actuator) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {
+// Judge follows the table in doc.go.
+func (a *fields) Judge(r actuators.Reading, w actuators.Work) actuators.Sight {
 	v, ok := r.Body.(*view)
 	if !ok {
 		return actuators.Sight{Verdict: actuators.Busy, Detail: "not read yet", After: notRead, Reading: r}
@@ -124,9 +124,9 @@ func (v *view) detail() string {
 	return wire.Cut(text, fsm.MaxReasonBytes/2)
 }
 
-// Compare implements actuators.Comparer. What another program wrote counts by
+// Compare tells values: what another program wrote counts by
 // its text, or by what that says as JSON.
-func (a *actuator) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
+func (a *fields) Compare(r actuators.Reading, action fsm.Action) actuators.Shown {
 	v, ok := r.Body.(*view)
 	want, err := wantedOf(action)
 	if !ok || err != nil || want.Namespace != v.namespace || !slices.Equal(want.keys(), v.keys) {

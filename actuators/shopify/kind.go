@@ -16,11 +16,13 @@ import (
 	pb "github.com/pointsman/pointsman/proto/pointsman/v1"
 )
 
-// Kind writes app-data metafields of Shopify shops. All methods may be called
-// concurrently. It is registered under Name and under TargetName.
+// Kind writes app-data metafields of Shopify shops and has webhook subscriptions
+// stand there. All methods may be called concurrently. It is registered under Name,
+// under HooksName and under TargetName: both kinds of step share a target's client.
 type Kind struct {
 	config   Config
 	versions *versions
+	counts   *counts
 	vault    actuators.Vault // nil: no tokens that rotate
 }
 
@@ -28,18 +30,24 @@ var (
 	_ actuators.Kind     = (*Kind)(nil)
 	_ actuators.Targeted = (*Kind)(nil)
 	_ actuators.Keeper   = (*Kind)(nil)
+	_ actuators.Constant = (*Kind)(nil)
 )
 
 // New makes the kind.
-func New(c Config) *Kind { return &Kind{config: c.withDefaults(), versions: newVersions()} }
+func New(c Config) *Kind {
+	return &Kind{config: c.withDefaults(), versions: newVersions(), counts: newCounts()}
+}
 
 // Keep implements actuators.Keeper.
 func (k *Kind) Keep(vault actuators.Vault) actuators.Kind {
-	return &Kind{config: k.config, versions: k.versions, vault: vault}
+	return &Kind{config: k.config, versions: k.versions, counts: k.counts, vault: vault}
 }
 
 // Target implements actuators.Targeted.
 func (k *Kind) Target() string { return TargetName }
+
+// Constant implements actuators.Constant: webhook subscriptions know no master.
+func (k *Kind) Constant(step fsm.Step) bool { return step.Kind == HooksName }
 
 // problems collects what is wrong in a message.
 type problems []actuators.Problem
@@ -122,13 +130,8 @@ func checkEndpoint(p *problems, endpoint string) {
 	}
 }
 
-// Plan implements actuators.Kind. One object is all of a step's metafields:
-// they are written together, and their namespace is its own.
+// Plan implements actuators.Kind.
 func (k *Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Problem) {
-	msg, ok := in.Message.(*pb.ShopifyMetafieldsStep)
-	if !ok || msg == nil {
-		return actuators.Planned{}, []actuators.Problem{{Message: "not a shopify_metafields step"}}
-	}
 	var p problems
 	switch in.TargetMsg.(type) {
 	case *pb.ShopifyTarget:
@@ -136,6 +139,19 @@ func (k *Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Prob
 		p.add("", "needs a target of kind shopify")
 	default:
 		p.add("", "target %q is not of kind shopify", in.Target)
+	}
+	if msg, ok := in.Message.(*pb.ShopifyWebhooksStep); ok && msg != nil {
+		return planHooks(in, msg, p)
+	}
+	return planFields(in, p)
+}
+
+// planFields has one object for all of a step's metafields: they are written
+// together, and their namespace is its own.
+func planFields(in actuators.StepInput, p problems) (actuators.Planned, []actuators.Problem) {
+	msg, ok := in.Message.(*pb.ShopifyMetafieldsStep)
+	if !ok || msg == nil {
+		return actuators.Planned{}, []actuators.Problem{{Message: "not a shopify_metafields step"}}
 	}
 	if !regexp.MustCompile(`^[A-Za-z0-9_-]{3,255}$`).MatchString(msg.GetNamespace()) {
 		p.add("namespace", "%q is not 3 to 255 letters, digits, '_' or '-'", wire.Cut(msg.GetNamespace(), wire.MaxMessage))
@@ -165,6 +181,9 @@ func (k *Kind) Plan(in actuators.StepInput) (actuators.Planned, []actuators.Prob
 
 // Render implements actuators.Kind.
 func (k *Kind) Render(step fsm.Step, facts actuators.Facts) (fsm.Value, error) {
+	if step.Kind == HooksName {
+		return renderHooks(step)
+	}
 	msg, err := paramsOf(step)
 	if err != nil {
 		return fsm.Value{}, actuators.Permanent(err)
@@ -211,16 +230,6 @@ func (k *Kind) Open(target fsm.TargetSpec, budget actuators.Budget) (actuators.A
 	}
 	c.wire = wire.New(wire.Config{Base: base, Dial: k.config.Dial, Budget: budget, Secrets: c.login.secrets()})
 	c.answered = func(version string) { k.versions.note(target.ID, msg.GetApiVersion(), version) }
-	return &actuator{client: c, target: target.ID}, nil
+	counted := func(n hookCount) { k.counts.note(target.ID, n) }
+	return &actuator{client: c, fields: &fields{c}, hooks: newHooks(c, counted)}, nil
 }
-
-// actuator acts on one shop. It holds nothing but its client.
-type actuator struct {
-	client *client
-	target fsm.TargetID
-}
-
-var _ actuators.Actuator = (*actuator)(nil)
-
-// Close drops idle connections. The actuator stays usable.
-func (a *actuator) Close() error { return a.client.wire.Close() }

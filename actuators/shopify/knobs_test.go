@@ -111,6 +111,11 @@ func table() map[string][]turned {
 			{name: "html", set: func(k *k) { k.Maintenance = cloud.MaintenanceHTML }, ends: open, says: "503"},
 			{name: "json", set: func(k *k) { k.Maintenance = cloud.MaintenanceJSON }, ends: open, says: "503"},
 		},
+		"HookAgain":      words(func(k *k) *cloud.HookAgain { return &k.HookAgain }, cloud.HookAgainRefused, cloud.HookAgainAccepted), // of webhooks: hooks_test.go
+		"HookLag":        spans(func(k *k) *time.Duration { return &k.HookLag }, time.Second),
+		"HookPage":       numbers(func(k *k) *int { return &k.HookPage }, 1),
+		"HookDrop":       numbers(func(k *k) *int { return &k.HookDrop }, 1),
+		"Granted":        words(func(k *k) *string { return &k.Granted }, "", "read_orders"),
 		"StrangerFields": {{name: "true", set: func(k *k) { k.StrangerFields = true }}},
 	}
 }

@@ -69,6 +69,15 @@ func TestCheckTarget(t *testing.T) {
 	}
 }
 
+func encoded(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestPlan(t *testing.T) {
 	l := &lab{kind: shopify.New(shopify.Config{}), spec: &pb.ShopifyTarget{}}
 	many := map[string]string{}

@@ -8,8 +8,6 @@ import (
 	"github.com/pointsman/pointsman/actuators"
 )
 
-var _ actuators.Prober = (*actuator)(nil)
-
 // Probe implements actuators.Prober: it asks for the app's installation, which
 // every action does. That takes the network, the shop's name and this node's
 // credentials, and keeps a granted token young.

@@ -30,8 +30,8 @@ type stored struct {
 	ours   bool // words of a Pointsman, whichever cluster's
 }
 
-// Read implements actuators.Actuator.
-func (a *actuator) Read(ctx context.Context, s actuators.Subject) (actuators.Reading, error) {
+// Read asks for all of a step's metafields at once.
+func (a *fields) Read(ctx context.Context, s actuators.Subject) (actuators.Reading, error) {
 	r := actuators.Reading{At: time.Now()}
 	params, err := paramsOf(s.Step)
 	if err != nil {
@@ -61,7 +61,7 @@ func question(keys []string) (query string, variables map[string]string) {
 	return fmt.Sprintf("query PointsmanRead($namespace: String!%s) { currentAppInstallation { id%s } }", &head, &body), variables
 }
 
-func (a *actuator) readInto(ctx context.Context, v *view) ([]string, error) {
+func (a *fields) readInto(ctx context.Context, v *view) ([]string, error) {
 	query, variables := question(v.keys)
 	variables["namespace"] = v.namespace
 	var data struct {
@@ -107,13 +107,4 @@ func (v *view) version() version {
 		}
 	}
 	return out
-}
-
-// Follow implements actuators.Actuator: a write takes effect at once, there is
-// no task of Shopify's to follow.
-func (a *actuator) Follow(ctx context.Context, _ actuators.Work) (actuators.Progress, error) {
-	if ctx.Err() != nil {
-		return actuators.Progress{}, context.Cause(ctx)
-	}
-	return actuators.Progress{Again: true, Reason: "Shopify has no task to follow"}, nil
 }

@@ -40,13 +40,21 @@ func (v *versions) desc() *prometheus.Desc {
 var _ prometheus.Collector = (*Kind)(nil)
 
 // Describe implements prometheus.Collector.
-func (k *Kind) Describe(out chan<- *prometheus.Desc) { out <- k.versions.desc() }
+func (k *Kind) Describe(out chan<- *prometheus.Desc) {
+	out <- k.versions.desc()
+	out <- k.counts.desc()
+}
 
 // Collect implements prometheus.Collector.
 func (k *Kind) Collect(out chan<- prometheus.Metric) {
-	k.versions.mu.Lock()
-	defer k.versions.mu.Unlock()
-	for t, d := range k.versions.differs {
-		out <- prometheus.MustNewConstMetric(k.versions.desc(), prometheus.GaugeValue, 1, string(t), d.asked, d.answered)
+	k.versions.collect(out)
+	k.counts.collect(out)
+}
+
+func (v *versions) collect(out chan<- prometheus.Metric) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for t, d := range v.differs {
+		out <- prometheus.MustNewConstMetric(v.desc(), prometheus.GaugeValue, 1, string(t), d.asked, d.answered)
 	}
 }

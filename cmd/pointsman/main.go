@@ -27,7 +27,7 @@ import (
 // kinds are the outside worlds that this program can act on. A new one is one
 // line here.
 func kinds() actuators.Kinds {
-	shop := shopify.New(shopify.Config{}) // its step and its target have names of their own
+	shop := shopify.New(shopify.Config{}) // its steps and its target have names of their own
 	return actuators.Kinds{
 		"command":             program.New(program.Config{}),
 		haproxy.Name:          haproxy.New(haproxy.Config{TLS: config.ClientTLS}),
@@ -40,6 +40,7 @@ func kinds() actuators.Kinds {
 		redisfence.Name:       redisfence.New(redisfence.Config{TLS: config.ClientTLS}),
 		"setting":             setting.Kind{},
 		shopify.Name:          shop,
+		shopify.HooksName:     shop,
 		shopify.TargetName:    shop,
 	}
 }

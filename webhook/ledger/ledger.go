@@ -43,6 +43,9 @@ var (
 	ErrHead = errors.New("head of the partition is not what was committed")
 	// ErrMoved is what Checkpoints answer when the version is not the next one.
 	ErrMoved = errors.New("another version is current")
+	// ErrLayout is returned by Pin for another number of partitions than the
+	// buffer was begun with.
+	ErrLayout = errors.New("layout of the buffer does not fit")
 	// ErrBound is returned by Commit when the streams or missing numbers are more
 	// than MaxStreams or MaxMissing.
 	ErrBound = errors.New("ledger is full")

@@ -161,7 +161,7 @@ func tokenOf(cfg Config, key string) (uint64, bool) {
 // it refuses any other.
 func Pin(ctx context.Context, store buffer.Store, partitions int) error {
 	if partitions < 1 || partitions > webhook.Slots {
-		return fmt.Errorf("pool of %d partitions: must be 1 to %d for webhooks", partitions, webhook.Slots)
+		return fmt.Errorf("%w: pool of %d partitions, must be 1 to %d for webhooks", ErrLayout, partitions, webhook.Slots)
 	}
 	want := fmt.Sprintf("partitions %d\n", partitions)
 	o, err := store.Get(ctx, webhook.KeyLayout)
@@ -174,7 +174,8 @@ func Pin(ctx context.Context, store buffer.Store, partitions int) error {
 		return fmt.Errorf("layout of the buffer: %w", err)
 	}
 	if string(o.Body) != want {
-		return fmt.Errorf("the pool has %d partitions, but the buffer was begun with %.40q: set the pool's number back, or use an empty buffer", partitions, o.Body)
+		return fmt.Errorf("%w: the pool has %d partitions, but the buffer was begun with %.40q: set the pool's number back, or use an empty buffer",
+			ErrLayout, partitions, strings.TrimSpace(string(o.Body)))
 	}
 	return nil
 }

@@ -230,3 +230,27 @@ func TestNoteRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestOrphans(t *testing.T) {
+	store := &buffertest.Memory{}
+	done, dead, open := event("a", "orders/create", "1", "{}"), event("a", "orders/create", "2", "{}"), event("a", "orders/create", "3", "{}")
+	for _, c := range []struct {
+		event webhook.Event
+		token uint64
+	}{{done, 4}, {done, 5}, {dead, 4}, {open, 4}} {
+		b, err := proto.Marshal(&webhookv1.Letter{Event: webhook.Envelope(c.event), Token: c.token, Body: c.event.Body})
+		if err == nil {
+			_, err = store.Put(t.Context(), webhook.DeadKey(c.event, c.token), b, buffer.Condition{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[webhook.ID]ledger.Verdict{done.ID: ledger.WasDone, dead.ID: ledger.WasDead}
+	r := tend.Redaction{Store: store, Slots: webhook.SlotsOf(0, 1), Seen: func(e webhook.Event) ledger.Verdict { return seen[e.ID] }}
+	want := []string{webhook.DeadKey(done, 5), webhook.DeadKey(dead, 4), webhook.DeadKey(open, 4)}
+	slices.Sort(want)
+	if n, err := tend.Orphans(t.Context(), r, 5); n != 1 || err != nil || !slices.Equal(store.Keys("dead/"), want) {
+		t.Errorf("%d %v, left %q, want %q", n, err, store.Keys("dead/"), want)
+	}
+}

@@ -94,6 +94,7 @@ func (p *partition) redact(ctx context.Context, e webhook.Event) error {
 	defer cancel()
 	err := tend.Note(ctx, p.w.cfg.Store, e)
 	if errors.Is(err, tend.ErrNotRedacted) {
+		p.w.m.unredacted.Inc()
 		p.w.cfg.Log.Error("bodies in the buffer are not redacted", "partition", p.lease.Partition, "shop", e.Shop, "error", err)
 		return nil
 	}

@@ -2,6 +2,7 @@ package work
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/pointsman/pointsman/webhook"
 	"github.com/pointsman/pointsman/webhook/buffer"
+	"github.com/pointsman/pointsman/webhook/ledger"
 )
 
 // Defaults and bounds.
@@ -71,6 +73,11 @@ type Config struct {
 	// that wait in one partition, without their bodies.
 	CacheBytes int64
 	MaxWaiting int
+	// Keep is how long a finished event can be replayed: from then on the holder of
+	// the first partition removes its segment, once every partition is past it by
+	// Positions. At least ledger.MinKeep. Nil Positions: nothing is removed.
+	Keep      time.Duration
+	Positions func(ctx context.Context, partition uint32) (map[string]ledger.Position, error)
 	// Registerer is told the metrics, Log what goes wrong. Either may be nil.
 	Registerer prometheus.Registerer
 	Log        *slog.Logger
@@ -96,6 +103,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: rate %g and burst %d of a shop", ErrConfig, c.Rate, c.Burst)
 	case c.Poll < MinPoll:
 		return fmt.Errorf("%w: poll is %s, must be at least %s", ErrConfig, c.Poll, MinPoll)
+	case c.Keep < ledger.MinKeep:
+		return fmt.Errorf("%w: events are kept for %s, must be at least %s", ErrConfig, c.Keep, ledger.MinKeep)
 	case c.CacheBytes < 1 || c.MaxWaiting < 1 || c.BreakAfter < 1:
 		return fmt.Errorf("%w: cache of %d bytes, %d waiting, break after %d: each must be at least 1", ErrConfig, c.CacheBytes, c.MaxWaiting, c.BreakAfter)
 	}
@@ -116,6 +125,7 @@ func (c Config) withDefaults() Config {
 	c.MaxWaiting = cmp.Or(c.MaxWaiting, DefaultMaxWaiting)
 	c.BreakAfter = cmp.Or(c.BreakAfter, DefaultBreakAfter)
 	c.BreakFor = cmp.Or(c.BreakFor, DefaultBreakFor)
+	c.Keep = cmp.Or(c.Keep, ledger.DefaultKeep)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -71,10 +71,6 @@ func judge(err error) *answer {
 // ErrConfig is returned by New when a field of Config is missing or out of bounds.
 var ErrConfig = errors.New("config of webhook work")
 
-// ErrLayout is returned when the buffer's shops are spread over another number
-// of partitions than the pool has.
-var ErrLayout = errors.New("buffer has another number of partitions")
-
 // cutText shortens what somebody else has said to one printable line.
 func cutText(text string, most int) string {
 	out := fmt.Sprintf("%.*q", most, text)

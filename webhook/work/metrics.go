@@ -9,24 +9,25 @@ import (
 
 // meters are the metrics of a worker; docs/metrics.md tells what they mean.
 type meters struct {
-	handled   *prometheus.CounterVec
-	calls     *prometheus.HistogramVec
-	retries   prometheus.Counter
-	skipped   *prometheus.CounterVec
-	fenced    prometheus.Counter
-	given     prometheus.Counter
-	lag       prometheus.Histogram
-	oldest    *prometheus.GaugeVec
-	waiting   *prometheus.GaugeVec
-	held      *prometheus.GaugeVec
-	full      *prometheus.GaugeVec
-	unread    *prometheus.GaugeVec
-	absent    *prometheus.GaugeVec
-	damaged   *prometheus.GaugeVec
-	abandoned prometheus.Counter
-	breaker   prometheus.Gauge
-	commits   *prometheus.HistogramVec
-	errors    *prometheus.CounterVec
+	handled                       *prometheus.CounterVec
+	calls                         *prometheus.HistogramVec
+	retries                       prometheus.Counter
+	skipped                       *prometheus.CounterVec
+	fenced                        prometheus.Counter
+	given                         prometheus.Counter
+	lag                           prometheus.Histogram
+	oldest                        *prometheus.GaugeVec
+	waiting                       *prometheus.GaugeVec
+	held                          *prometheus.GaugeVec
+	full                          *prometheus.GaugeVec
+	unread                        *prometheus.GaugeVec
+	absent                        *prometheus.GaugeVec
+	damaged                       *prometheus.GaugeVec
+	abandoned                     prometheus.Counter
+	breaker                       prometheus.Gauge
+	commits                       *prometheus.HistogramVec
+	errors                        *prometheus.CounterVec
+	redacted, unredacted, removed prometheus.Counter
 }
 
 func newMeters(r prometheus.Registerer) *meters {
@@ -58,11 +59,14 @@ func newMeters(r prometheus.Registerer) *meters {
 		breaker:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "pointsman_webhook_work_breaker_open", Help: "1 while the handler is not called since it fails everything."}),
 		commits: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pointsman_webhook_work_commit_seconds",
 			Help: "Length of commits, by result.", Buckets: seconds}, []string{"result"}),
-		errors: prometheus.NewCounterVec(counter("store_errors_total", "Failed requests to the buffer's store, by operation."), []string{"operation"}),
+		redacted:   prometheus.NewCounter(counter("redacted_bodies_total", "Bodies that were taken out of the buffer on request.")),
+		unredacted: prometheus.NewCounter(counter("redact_failures_total", "Redact requests that cannot be carried out in the buffer.")),
+		removed:    prometheus.NewCounter(counter("removed_segments_total", "Segments that were removed, finished and old.")),
+		errors:     prometheus.NewCounterVec(counter("store_errors_total", "Failed requests to the buffer's store, by operation."), []string{"operation"}),
 	}
 	if r != nil {
 		r.MustRegister(m.handled, m.calls, m.retries, m.skipped, m.fenced, m.given, m.lag, m.oldest, m.waiting, m.held, m.full,
-			m.unread, m.absent, m.damaged, m.abandoned, m.breaker, m.commits, m.errors)
+			m.unread, m.absent, m.damaged, m.abandoned, m.breaker, m.commits, m.errors, m.redacted, m.unredacted, m.removed)
 	}
 	return m
 }

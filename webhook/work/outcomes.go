@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/webhook/ledger"
+	"github.com/pointsman/pointsman/webhook/tend"
 )
 
 // ended takes in what came of one go at a shop's first task.
@@ -47,6 +48,9 @@ func (p *partition) finish(sh *shop, now time.Time, o ledger.Outcome, outcome st
 		sh.failures = 0
 	}
 	p.ledger.Finish(t.event.Event, o)
+	if tend.Asks(t.event.Event) {
+		p.tending.soon(now)
+	}
 	p.w.m.finished(outcome, t.event.Arrived)
 	p.commit.note(now)
 	p.drop(sh, now)

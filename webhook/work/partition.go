@@ -44,6 +44,7 @@ type partition struct {
 	readFails int
 
 	commit    commits
+	tending   tending
 	draining  bool
 	standNext time.Time
 }
@@ -61,7 +62,7 @@ func newPartition(w *Worker, l Lease, led *ledger.Ledger) *partition {
 		w: w, lease: l, ledger: led, slots: webhook.SlotsOf(int(l.Partition), w.cfg.Partitions),
 		results: make(chan result, w.cfg.Concurrency), hauled: make(chan hauling, 1), settled: make(chan committing, 1),
 		streams: map[string]*following{}, shops: newShops(w.cfg.Rate, w.cfg.Burst), more: true,
-		commit: commits{tidy: now.Add(jittered(tidyEvery)), moved: now},
+		commit: commits{tidy: now.Add(jittered(tidyEvery)), moved: now}, tending: newTending(now),
 	}
 	for name, at := range led.Positions() {
 		p.streams[name] = newFollowing(at, now, w.cfg.Poll)
@@ -95,7 +96,7 @@ func (p *partition) loop(ctx context.Context) error {
 		now := time.Now()
 		wait := min(p.shops.wake(now), p.stand(now))
 		p.follow()
-		wait = min(wait, p.read(ctx, now), p.save(ctx, now))
+		wait = min(wait, p.read(ctx, now), p.save(ctx, now), p.tend(ctx, now))
 		if p.draining && p.running == 0 && !p.commit.under && p.ledger.Staged() == 0 && p.moved() == 0 {
 			return nil
 		}
@@ -115,6 +116,8 @@ func (p *partition) loop(ctx context.Context) error {
 			p.haul(h)
 		case c := <-p.settled:
 			err = p.committed(c)
+		case failed := <-p.tending.done:
+			p.tended(failed)
 		case <-p.changed:
 		case <-timer.C:
 		}

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/pointsman/pointsman/client/leases"
-	"github.com/pointsman/pointsman/webhook"
-	"github.com/pointsman/pointsman/webhook/buffer"
 	"github.com/pointsman/pointsman/webhook/ledger"
 )
 
@@ -53,17 +50,17 @@ func New(cfg Config) (*Worker, error) {
 	return w, nil
 }
 
-// Run asks the store for new segments until ctx ends. ErrLayout when the buffer
+// Run asks the store for new segments until ctx ends. ledger.ErrLayout when the buffer
 // is spread over another number of partitions; while the store does not answer
 // it goes on trying.
 func (w *Worker) Run(ctx context.Context) error {
 	for wait := w.cfg.Poll; ; wait = min(2*wait, maxFailWait) {
-		err := w.layout(ctx)
+		err := ledger.Pin(ctx, w.cfg.Store, w.cfg.Partitions)
 		if err == nil {
 			w.feed.run(ctx)
 			return nil
 		}
-		if errors.Is(err, ErrLayout) {
+		if errors.Is(err, ledger.ErrLayout) {
 			return err
 		}
 		w.cfg.Log.Warn("layout of the buffer cannot be read", "error", err)
@@ -73,34 +70,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-// layout puts the number of partitions on record, or compares it.
-func (w *Worker) layout(ctx context.Context) error {
-	want := fmt.Sprintf("partitions %d\n", w.cfg.Partitions)
-	o, err := w.cfg.Store.Get(ctx, webhook.KeyLayout)
-	if errors.Is(err, buffer.ErrNotFound) {
-		if _, err = w.cfg.Store.Put(ctx, webhook.KeyLayout, []byte(want), buffer.Condition{Absent: true}); err != nil && !errors.Is(err, buffer.ErrCondition) {
-			w.m.failed("put")
-			return err
-		}
-		o, err = w.cfg.Store.Get(ctx, webhook.KeyLayout)
-	}
-	if err != nil {
-		w.m.failed("get")
-		return err
-	}
-	if have := string(o.Body); have != want {
-		return fmt.Errorf("%w: it says %q, the pool %q", ErrLayout, cutText(strings.TrimSpace(have), 80), strings.TrimSpace(want))
-	}
-	return nil
-}
-
 // Work works on one partition until its lease is to be handed over (nil) or is
 // lost (the cause of ctx's end, or leases.ErrLost when a newer holder was met).
 // Nothing of it runs any more when it returns. While the store does not answer
 // it goes on trying.
 func (w *Worker) Work(ctx context.Context, l Lease) error {
 	if int(l.Partition) >= w.cfg.Partitions {
-		return fmt.Errorf("%w: partition %d of %d", ErrLayout, l.Partition, w.cfg.Partitions)
+		return fmt.Errorf("%w: partition %d of %d", ledger.ErrLayout, l.Partition, w.cfg.Partitions)
 	}
 	led, err := w.open(ctx, l)
 	if led == nil || err != nil {

@@ -1082,6 +1082,7 @@ type Step struct {
 	//	*Step_Command
 	//	*Step_RedisFence
 	//	*Step_Leases
+	//	*Step_ShopifyWebhooks
 	Kind          isStep_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1272,6 +1273,15 @@ func (x *Step) GetLeases() *LeasesStep {
 	return nil
 }
 
+func (x *Step) GetShopifyWebhooks() *ShopifyWebhooksStep {
+	if x != nil {
+		if x, ok := x.Kind.(*Step_ShopifyWebhooks); ok {
+			return x.ShopifyWebhooks
+		}
+	}
+	return nil
+}
+
 type isStep_Kind interface {
 	isStep_Kind()
 }
@@ -1331,6 +1341,11 @@ type Step_Leases struct {
 	Leases *LeasesStep `protobuf:"bytes,26,opt,name=leases,proto3,oneof"`
 }
 
+type Step_ShopifyWebhooks struct {
+	// Has webhook subscriptions stand in a Shopify shop.
+	ShopifyWebhooks *ShopifyWebhooksStep `protobuf:"bytes,27,opt,name=shopify_webhooks,json=shopifyWebhooks,proto3,oneof"`
+}
+
 func (*Step_OvhIplb) isStep_Kind() {}
 
 func (*Step_Setting) isStep_Kind() {}
@@ -1352,6 +1367,8 @@ func (*Step_Command) isStep_Kind() {}
 func (*Step_RedisFence) isStep_Kind() {}
 
 func (*Step_Leases) isStep_Kind() {}
+
+func (*Step_ShopifyWebhooks) isStep_Kind() {}
 
 // DataPathProbe is a look through a target at what clients meet there: each
 // node connects anew and asks PING, ROLE and INFO server, as `redis` of the
@@ -1735,7 +1752,7 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\x05stage\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x05stage\x124\n" +
 	"\x05steps\x18\x02 \x03(\v2\x12.pointsman.v1.StepB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xfe\b\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10@R\x05steps\"\xce\t\n" +
 	"\x04Step\x12\x97\x01\n" +
 	"\x04name\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
 	"\x04name\x12;must be 1 to 63 lower-case letters, digits and inner dashes\x1a4this.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')\xc8\x01\x01R\x04name\x12\x16\n" +
@@ -1757,7 +1774,8 @@ const file_pointsman_v1_spec_proto_rawDesc = "" +
 	"\acommand\x18\x18 \x01(\v2\x19.pointsman.v1.CommandStepH\x00R\acommand\x12?\n" +
 	"\vredis_fence\x18\x19 \x01(\v2\x1c.pointsman.v1.RedisFenceStepH\x00R\n" +
 	"redisFence\x122\n" +
-	"\x06leases\x18\x1a \x01(\v2\x18.pointsman.v1.LeasesStepH\x00R\x06leasesB\r\n" +
+	"\x06leases\x18\x1a \x01(\v2\x18.pointsman.v1.LeasesStepH\x00R\x06leases\x12N\n" +
+	"\x10shopify_webhooks\x18\x1b \x01(\v2!.pointsman.v1.ShopifyWebhooksStepH\x00R\x0fshopifyWebhooksB\r\n" +
 	"\x04kind\x12\x05\xbaH\x02\b\x01\"U\n" +
 	"\rDataPathProbe\x12(\n" +
 	"\aaddress\x18\x01 \x01(\tB\x0e\xbaH\v\xc8\x01\x01r\x06\x18\x85\x02\x80\x02\x01R\aaddress\x12\x1a\n" +
@@ -1841,13 +1859,14 @@ var file_pointsman_v1_spec_proto_goTypes = []any{
 	(*CommandStep)(nil),              // 29: pointsman.v1.CommandStep
 	(*RedisFenceStep)(nil),           // 30: pointsman.v1.RedisFenceStep
 	(*LeasesStep)(nil),               // 31: pointsman.v1.LeasesStep
-	(*OvhIplbTarget)(nil),            // 32: pointsman.v1.OvhIplbTarget
-	(*LinodeNodebalancerTarget)(nil), // 33: pointsman.v1.LinodeNodebalancerTarget
-	(*OctaviaTarget)(nil),            // 34: pointsman.v1.OctaviaTarget
-	(*OvhIpTarget)(nil),              // 35: pointsman.v1.OvhIpTarget
-	(*ShopifyTarget)(nil),            // 36: pointsman.v1.ShopifyTarget
-	(*HttpTarget)(nil),               // 37: pointsman.v1.HttpTarget
-	(*CommandTarget)(nil),            // 38: pointsman.v1.CommandTarget
+	(*ShopifyWebhooksStep)(nil),      // 32: pointsman.v1.ShopifyWebhooksStep
+	(*OvhIplbTarget)(nil),            // 33: pointsman.v1.OvhIplbTarget
+	(*LinodeNodebalancerTarget)(nil), // 34: pointsman.v1.LinodeNodebalancerTarget
+	(*OctaviaTarget)(nil),            // 35: pointsman.v1.OctaviaTarget
+	(*OvhIpTarget)(nil),              // 36: pointsman.v1.OvhIpTarget
+	(*ShopifyTarget)(nil),            // 37: pointsman.v1.ShopifyTarget
+	(*HttpTarget)(nil),               // 38: pointsman.v1.HttpTarget
+	(*CommandTarget)(nil),            // 39: pointsman.v1.CommandTarget
 }
 var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	6,  // 0: pointsman.v1.Spec.masters:type_name -> pointsman.v1.MasterSpec
@@ -1883,23 +1902,24 @@ var file_pointsman_v1_spec_proto_depIdxs = []int32{
 	29, // 30: pointsman.v1.Step.command:type_name -> pointsman.v1.CommandStep
 	30, // 31: pointsman.v1.Step.redis_fence:type_name -> pointsman.v1.RedisFenceStep
 	31, // 32: pointsman.v1.Step.leases:type_name -> pointsman.v1.LeasesStep
-	20, // 33: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
-	32, // 34: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
-	33, // 35: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
-	34, // 36: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
-	35, // 37: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
-	36, // 38: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
-	10, // 39: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
-	37, // 40: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
-	38, // 41: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
-	9,  // 42: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
-	17, // 43: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
-	5,  // 44: pointsman.v1.Spec.PoolsEntry.value:type_name -> pointsman.v1.PoolSpec
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	32, // 33: pointsman.v1.Step.shopify_webhooks:type_name -> pointsman.v1.ShopifyWebhooksStep
+	20, // 34: pointsman.v1.Target.hold:type_name -> google.protobuf.Duration
+	33, // 35: pointsman.v1.Target.ovh_iplb:type_name -> pointsman.v1.OvhIplbTarget
+	34, // 36: pointsman.v1.Target.linode_nodebalancer:type_name -> pointsman.v1.LinodeNodebalancerTarget
+	35, // 37: pointsman.v1.Target.octavia:type_name -> pointsman.v1.OctaviaTarget
+	36, // 38: pointsman.v1.Target.ovh_ip:type_name -> pointsman.v1.OvhIpTarget
+	37, // 39: pointsman.v1.Target.shopify:type_name -> pointsman.v1.ShopifyTarget
+	10, // 40: pointsman.v1.Target.haproxy:type_name -> pointsman.v1.HaproxyTarget
+	38, // 41: pointsman.v1.Target.http:type_name -> pointsman.v1.HttpTarget
+	39, // 42: pointsman.v1.Target.command:type_name -> pointsman.v1.CommandTarget
+	9,  // 43: pointsman.v1.Target.redis_fence:type_name -> pointsman.v1.RedisFenceTarget
+	17, // 44: pointsman.v1.Spec.TargetsEntry.value:type_name -> pointsman.v1.Target
+	5,  // 45: pointsman.v1.Spec.PoolsEntry.value:type_name -> pointsman.v1.PoolSpec
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_spec_proto_init() }
@@ -1920,6 +1940,7 @@ func file_pointsman_v1_spec_proto_init() {
 		(*Step_Command)(nil),
 		(*Step_RedisFence)(nil),
 		(*Step_Leases)(nil),
+		(*Step_ShopifyWebhooks)(nil),
 	}
 	file_pointsman_v1_spec_proto_msgTypes[13].OneofWrappers = []any{
 		(*Target_OvhIplb)(nil),

@@ -23,6 +23,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// WebhookFormat is the form of a webhook's body.
+type WebhookFormat int32
+
+const (
+	// Same as WEBHOOK_FORMAT_JSON.
+	WebhookFormat_WEBHOOK_FORMAT_UNSPECIFIED WebhookFormat = 0
+	// JSON.
+	WebhookFormat_WEBHOOK_FORMAT_JSON WebhookFormat = 1
+	// XML.
+	WebhookFormat_WEBHOOK_FORMAT_XML WebhookFormat = 2
+)
+
+// Enum value maps for WebhookFormat.
+var (
+	WebhookFormat_name = map[int32]string{
+		0: "WEBHOOK_FORMAT_UNSPECIFIED",
+		1: "WEBHOOK_FORMAT_JSON",
+		2: "WEBHOOK_FORMAT_XML",
+	}
+	WebhookFormat_value = map[string]int32{
+		"WEBHOOK_FORMAT_UNSPECIFIED": 0,
+		"WEBHOOK_FORMAT_JSON":        1,
+		"WEBHOOK_FORMAT_XML":         2,
+	}
+)
+
+func (x WebhookFormat) Enum() *WebhookFormat {
+	p := new(WebhookFormat)
+	*p = x
+	return p
+}
+
+func (x WebhookFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WebhookFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_pointsman_v1_targets_proto_enumTypes[0].Descriptor()
+}
+
+func (WebhookFormat) Type() protoreflect.EnumType {
+	return &file_pointsman_v1_targets_proto_enumTypes[0]
+}
+
+func (x WebhookFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WebhookFormat.Descriptor instead.
+func (WebhookFormat) EnumDescriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{0}
+}
+
 // Repeat is whether a deed may be repeated when it is not known what came of it.
 type Repeat int32
 
@@ -64,11 +117,11 @@ func (x Repeat) String() string {
 }
 
 func (Repeat) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_targets_proto_enumTypes[0].Descriptor()
+	return file_pointsman_v1_targets_proto_enumTypes[1].Descriptor()
 }
 
 func (Repeat) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_targets_proto_enumTypes[0]
+	return &file_pointsman_v1_targets_proto_enumTypes[1]
 }
 
 func (x Repeat) Number() protoreflect.EnumNumber {
@@ -77,7 +130,7 @@ func (x Repeat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Repeat.Descriptor instead.
 func (Repeat) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{0}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{1}
 }
 
 // Foreign is the policy for an object that nobody of ours has written yet.
@@ -117,11 +170,11 @@ func (x Foreign) String() string {
 }
 
 func (Foreign) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_targets_proto_enumTypes[1].Descriptor()
+	return file_pointsman_v1_targets_proto_enumTypes[2].Descriptor()
 }
 
 func (Foreign) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_targets_proto_enumTypes[1]
+	return &file_pointsman_v1_targets_proto_enumTypes[2]
 }
 
 func (x Foreign) Number() protoreflect.EnumNumber {
@@ -130,7 +183,7 @@ func (x Foreign) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Foreign.Descriptor instead.
 func (Foreign) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{1}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{2}
 }
 
 // LeaseHandover is what a failover does to partitions that are held.
@@ -173,11 +226,11 @@ func (x LeaseHandover) String() string {
 }
 
 func (LeaseHandover) Descriptor() protoreflect.EnumDescriptor {
-	return file_pointsman_v1_targets_proto_enumTypes[2].Descriptor()
+	return file_pointsman_v1_targets_proto_enumTypes[3].Descriptor()
 }
 
 func (LeaseHandover) Type() protoreflect.EnumType {
-	return &file_pointsman_v1_targets_proto_enumTypes[2]
+	return &file_pointsman_v1_targets_proto_enumTypes[3]
 }
 
 func (x LeaseHandover) Number() protoreflect.EnumNumber {
@@ -186,7 +239,7 @@ func (x LeaseHandover) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use LeaseHandover.Descriptor instead.
 func (LeaseHandover) EnumDescriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{2}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{3}
 }
 
 // OvhIplbTarget is one OVH IP Load Balancing service.
@@ -609,6 +662,148 @@ func (x *ShopifyMetafieldsStep) GetForeign() Foreign {
 	return Foreign_FOREIGN_UNSPECIFIED
 }
 
+// ShopifyWebhooksStep has webhook subscriptions of the app stand in the shop. What
+// is missing is created; nothing is ever changed or deleted. Only subscriptions
+// made through the Admin API count: those of shopify.app.toml are Shopify's to keep.
+type ShopifyWebhooksStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The subscriptions that are to stand, each topic and uri once. At most 25.
+	Subscriptions []*ShopifyWebhook `protobuf:"bytes,1,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShopifyWebhooksStep) Reset() {
+	*x = ShopifyWebhooksStep{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShopifyWebhooksStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShopifyWebhooksStep) ProtoMessage() {}
+
+func (x *ShopifyWebhooksStep) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShopifyWebhooksStep.ProtoReflect.Descriptor instead.
+func (*ShopifyWebhooksStep) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ShopifyWebhooksStep) GetSubscriptions() []*ShopifyWebhook {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return nil
+}
+
+// ShopifyWebhook is one subscription: it is told from others by topic and uri.
+type ShopifyWebhook struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Topic as deliveries name it, such as orders/create.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Where Shopify delivers: https://HOST/PATH, pubsub://PROJECT:TOPIC or the ARN of
+	// an EventBridge event source. It is shown in the log: no password in it.
+	Uri string `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`
+	// Name, which comes with each delivery as X-Shopify-Name and must be unique in
+	// the shop: 1 to 50 letters, digits, '_' or '-'. Needs api_version 2026-04.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Form of the bodies. In YAML: json or xml. Default json.
+	Format WebhookFormat `protobuf:"varint,4,opt,name=format,proto3,enum=pointsman.v1.WebhookFormat" json:"format,omitempty"`
+	// Fields of the body; empty: all. Looked at when it is created, and told where
+	// they differ later.
+	IncludeFields []string `protobuf:"bytes,5,rep,name=include_fields,json=includeFields,proto3" json:"include_fields,omitempty"`
+	// Filter in Shopify's search syntax; empty: every event. As include_fields.
+	Filter        string `protobuf:"bytes,6,opt,name=filter,proto3" json:"filter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShopifyWebhook) Reset() {
+	*x = ShopifyWebhook{}
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShopifyWebhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShopifyWebhook) ProtoMessage() {}
+
+func (x *ShopifyWebhook) ProtoReflect() protoreflect.Message {
+	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShopifyWebhook.ProtoReflect.Descriptor instead.
+func (*ShopifyWebhook) Descriptor() ([]byte, []int) {
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ShopifyWebhook) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *ShopifyWebhook) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *ShopifyWebhook) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ShopifyWebhook) GetFormat() WebhookFormat {
+	if x != nil {
+		return x.Format
+	}
+	return WebhookFormat_WEBHOOK_FORMAT_UNSPECIFIED
+}
+
+func (x *ShopifyWebhook) GetIncludeFields() []string {
+	if x != nil {
+		return x.IncludeFields
+	}
+	return nil
+}
+
+func (x *ShopifyWebhook) GetFilter() string {
+	if x != nil {
+		return x.Filter
+	}
+	return ""
+}
+
 // SettingStep writes a replicated setting. It is an effect inside the log: it
 // changes with the entry that settles it and is never in doubt.
 type SettingStep struct {
@@ -625,7 +820,7 @@ type SettingStep struct {
 
 func (x *SettingStep) Reset() {
 	*x = SettingStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +832,7 @@ func (x *SettingStep) String() string {
 func (*SettingStep) ProtoMessage() {}
 
 func (x *SettingStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[6]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +845,7 @@ func (x *SettingStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettingStep.ProtoReflect.Descriptor instead.
 func (*SettingStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{6}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SettingStep) GetKey() string {
@@ -683,7 +878,7 @@ type LinodeNodebalancerTarget struct {
 
 func (x *LinodeNodebalancerTarget) Reset() {
 	*x = LinodeNodebalancerTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +890,7 @@ func (x *LinodeNodebalancerTarget) String() string {
 func (*LinodeNodebalancerTarget) ProtoMessage() {}
 
 func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[7]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +903,7 @@ func (x *LinodeNodebalancerTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinodeNodebalancerTarget.ProtoReflect.Descriptor instead.
 func (*LinodeNodebalancerTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{7}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LinodeNodebalancerTarget) GetToken() string {
@@ -755,7 +950,7 @@ type LinodeNodebalancerStep struct {
 
 func (x *LinodeNodebalancerStep) Reset() {
 	*x = LinodeNodebalancerStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +962,7 @@ func (x *LinodeNodebalancerStep) String() string {
 func (*LinodeNodebalancerStep) ProtoMessage() {}
 
 func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[8]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +975,7 @@ func (x *LinodeNodebalancerStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LinodeNodebalancerStep.ProtoReflect.Descriptor instead.
 func (*LinodeNodebalancerStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{8}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LinodeNodebalancerStep) GetConfig() int64 {
@@ -833,7 +1028,7 @@ type OvhIpTarget struct {
 
 func (x *OvhIpTarget) Reset() {
 	*x = OvhIpTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -845,7 +1040,7 @@ func (x *OvhIpTarget) String() string {
 func (*OvhIpTarget) ProtoMessage() {}
 
 func (x *OvhIpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[9]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -858,7 +1053,7 @@ func (x *OvhIpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OvhIpTarget.ProtoReflect.Descriptor instead.
 func (*OvhIpTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{9}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OvhIpTarget) GetEndpoint() string {
@@ -894,7 +1089,7 @@ type OvhIpStep struct {
 
 func (x *OvhIpStep) Reset() {
 	*x = OvhIpStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1101,7 @@ func (x *OvhIpStep) String() string {
 func (*OvhIpStep) ProtoMessage() {}
 
 func (x *OvhIpStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[10]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1114,7 @@ func (x *OvhIpStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OvhIpStep.ProtoReflect.Descriptor instead.
 func (*OvhIpStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{10}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OvhIpStep) GetIp() string {
@@ -964,7 +1159,7 @@ type OctaviaTarget struct {
 
 func (x *OctaviaTarget) Reset() {
 	*x = OctaviaTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1171,7 @@ func (x *OctaviaTarget) String() string {
 func (*OctaviaTarget) ProtoMessage() {}
 
 func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[11]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1184,7 @@ func (x *OctaviaTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaTarget.ProtoReflect.Descriptor instead.
 func (*OctaviaTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{11}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OctaviaTarget) GetCredentials() string {
@@ -1044,7 +1239,7 @@ type OctaviaStep struct {
 
 func (x *OctaviaStep) Reset() {
 	*x = OctaviaStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1251,7 @@ func (x *OctaviaStep) String() string {
 func (*OctaviaStep) ProtoMessage() {}
 
 func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[12]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1264,7 @@ func (x *OctaviaStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OctaviaStep.ProtoReflect.Descriptor instead.
 func (*OctaviaStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{12}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OctaviaStep) GetListener() string {
@@ -1112,7 +1307,7 @@ type CommandTarget struct {
 
 func (x *CommandTarget) Reset() {
 	*x = CommandTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1124,7 +1319,7 @@ func (x *CommandTarget) String() string {
 func (*CommandTarget) ProtoMessage() {}
 
 func (x *CommandTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[13]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1137,7 +1332,7 @@ func (x *CommandTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandTarget.ProtoReflect.Descriptor instead.
 func (*CommandTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{13}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CommandTarget) GetProgram() string {
@@ -1181,7 +1376,7 @@ type CommandStep struct {
 
 func (x *CommandStep) Reset() {
 	*x = CommandStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1193,7 +1388,7 @@ func (x *CommandStep) String() string {
 func (*CommandStep) ProtoMessage() {}
 
 func (x *CommandStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[14]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1206,7 +1401,7 @@ func (x *CommandStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommandStep.ProtoReflect.Descriptor instead.
 func (*CommandStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{14}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CommandStep) GetObject() string {
@@ -1255,7 +1450,7 @@ type HttpTarget struct {
 
 func (x *HttpTarget) Reset() {
 	*x = HttpTarget{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1267,7 +1462,7 @@ func (x *HttpTarget) String() string {
 func (*HttpTarget) ProtoMessage() {}
 
 func (x *HttpTarget) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[15]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1280,7 +1475,7 @@ func (x *HttpTarget) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpTarget.ProtoReflect.Descriptor instead.
 func (*HttpTarget) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{15}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HttpTarget) GetUrl() string {
@@ -1339,7 +1534,7 @@ type HttpStep struct {
 
 func (x *HttpStep) Reset() {
 	*x = HttpStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1546,7 @@ func (x *HttpStep) String() string {
 func (*HttpStep) ProtoMessage() {}
 
 func (x *HttpStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[16]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1559,7 @@ func (x *HttpStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HttpStep.ProtoReflect.Descriptor instead.
 func (*HttpStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{16}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *HttpStep) GetObject() string {
@@ -1410,7 +1605,7 @@ type RedisFenceStep struct {
 
 func (x *RedisFenceStep) Reset() {
 	*x = RedisFenceStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1422,7 +1617,7 @@ func (x *RedisFenceStep) String() string {
 func (*RedisFenceStep) ProtoMessage() {}
 
 func (x *RedisFenceStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[17]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1435,7 +1630,7 @@ func (x *RedisFenceStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedisFenceStep.ProtoReflect.Descriptor instead.
 func (*RedisFenceStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{17}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RedisFenceStep) GetWait() *durationpb.Duration {
@@ -1464,7 +1659,7 @@ type HaproxyStep struct {
 
 func (x *HaproxyStep) Reset() {
 	*x = HaproxyStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1671,7 @@ func (x *HaproxyStep) String() string {
 func (*HaproxyStep) ProtoMessage() {}
 
 func (x *HaproxyStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[18]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1684,7 @@ func (x *HaproxyStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HaproxyStep.ProtoReflect.Descriptor instead.
 func (*HaproxyStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{18}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HaproxyStep) GetBackend() string {
@@ -1536,7 +1731,7 @@ type LeasesStep struct {
 
 func (x *LeasesStep) Reset() {
 	*x = LeasesStep{}
-	mi := &file_pointsman_v1_targets_proto_msgTypes[19]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1743,7 @@ func (x *LeasesStep) String() string {
 func (*LeasesStep) ProtoMessage() {}
 
 func (x *LeasesStep) ProtoReflect() protoreflect.Message {
-	mi := &file_pointsman_v1_targets_proto_msgTypes[19]
+	mi := &file_pointsman_v1_targets_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1756,7 @@ func (x *LeasesStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeasesStep.ProtoReflect.Descriptor instead.
 func (*LeasesStep) Descriptor() ([]byte, []int) {
-	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{19}
+	return file_pointsman_v1_targets_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeasesStep) GetPool() string {
@@ -1635,7 +1830,20 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"\aforeign\x18\x03 \x01(\x0e2\x15.pointsman.v1.ForeignB\b\xbaH\x05\x82\x01\x02\x10\x01R\aforeign\x1a9\n" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd2\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"e\n" +
+	"\x13ShopifyWebhooksStep\x12N\n" +
+	"\rsubscriptions\x18\x01 \x03(\v2\x1c.pointsman.v1.ShopifyWebhookB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\x19R\rsubscriptions\"\xe7\x05\n" +
+	"\x0eShopifyWebhook\x12\xa2\x01\n" +
+	"\x05topic\x18\x01 \x01(\tB\x8b\x01\xbaH\x87\x01\xba\x01|\n" +
+	"\rwebhook_topic\x12<must be a topic as deliveries name it, such as orders/create\x1a-this.matches('^[a-z0-9_]+([/.][a-z0-9_]+)+$')\xc8\x01\x01r\x03\x18\x80\x01R\x05topic\x12\x87\x02\n" +
+	"\x03uri\x18\x02 \x01(\tB\xf4\x01\xbaH\xf0\x01\xba\x01\xe4\x01\n" +
+	"\vwebhook_uri\x12bmust be https://HOST/PATH without user and fragment, pubsub://PROJECT:TOPIC, or arn:aws:events:...\x1aqthis.matches('^(https://[A-Za-z0-9.-]+(:[0-9]+)?([/?][^@# ]*)?|pubsub://[^:@/ ]+:[^@/ ]+|arn:aws:events:[^ ]+)$')\xc8\x01\x01r\x03\x18\x80\bR\x03uri\x12\x8a\x01\n" +
+	"\x04name\x18\x03 \x01(\tBv\xbaHs\xba\x01p\n" +
+	"\fwebhook_name\x12+must be 1 to 50 letters, digits, '_' or '-'\x1a3this == '' || this.matches('^[A-Za-z0-9_-]{1,50}$')R\x04name\x12=\n" +
+	"\x06format\x18\x04 \x01(\x0e2\x1b.pointsman.v1.WebhookFormatB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06format\x128\n" +
+	"\x0einclude_fields\x18\x05 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10@\"\ar\x05\x10\x01\x18\x80\x01R\rincludeFields\x12 \n" +
+	"\x06filter\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\x06filter\"\xd2\x01\n" +
 	"\vSettingStep\x12\x9f\x01\n" +
 	"\x03key\x18\x01 \x01(\tB\x8c\x01\xbaH\x88\x01\xba\x01}\n" +
 	"\x03key\x12@must be words of letters, digits, '.', '_' and '-' joined by '/'\x1a4this.matches('^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$')\xc8\x01\x01r\x03\x18\x80\x02R\x03key\x12!\n" +
@@ -1741,7 +1949,11 @@ const file_pointsman_v1_targets_proto_rawDesc = "" +
 	"LeasesStep\x12\x1e\n" +
 	"\x04pool\x18\x01 \x01(\tB\n" +
 	"\xbaH\a\xc8\x01\x01r\x02\x18?R\x04pool\x12A\n" +
-	"\bhandover\x18\x02 \x01(\x0e2\x1b.pointsman.v1.LeaseHandoverB\b\xbaH\x05\x82\x01\x02\x10\x01R\bhandover*Y\n" +
+	"\bhandover\x18\x02 \x01(\x0e2\x1b.pointsman.v1.LeaseHandoverB\b\xbaH\x05\x82\x01\x02\x10\x01R\bhandover*`\n" +
+	"\rWebhookFormat\x12\x1e\n" +
+	"\x1aWEBHOOK_FORMAT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13WEBHOOK_FORMAT_JSON\x10\x01\x12\x16\n" +
+	"\x12WEBHOOK_FORMAT_XML\x10\x02*Y\n" +
 	"\x06Repeat\x12\x16\n" +
 	"\x12REPEAT_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fREPEAT_BLIND\x10\x01\x12\x10\n" +
@@ -1768,65 +1980,70 @@ func file_pointsman_v1_targets_proto_rawDescGZIP() []byte {
 	return file_pointsman_v1_targets_proto_rawDescData
 }
 
-var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_pointsman_v1_targets_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_pointsman_v1_targets_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_pointsman_v1_targets_proto_goTypes = []any{
-	(Repeat)(0),                      // 0: pointsman.v1.Repeat
-	(Foreign)(0),                     // 1: pointsman.v1.Foreign
-	(LeaseHandover)(0),               // 2: pointsman.v1.LeaseHandover
-	(*OvhIplbTarget)(nil),            // 3: pointsman.v1.OvhIplbTarget
-	(*OvhIplbStep)(nil),              // 4: pointsman.v1.OvhIplbStep
-	(*ShopifyTarget)(nil),            // 5: pointsman.v1.ShopifyTarget
-	(*ShopifyRefresh)(nil),           // 6: pointsman.v1.ShopifyRefresh
-	(*ShopifyClientCredentials)(nil), // 7: pointsman.v1.ShopifyClientCredentials
-	(*ShopifyMetafieldsStep)(nil),    // 8: pointsman.v1.ShopifyMetafieldsStep
-	(*SettingStep)(nil),              // 9: pointsman.v1.SettingStep
-	(*LinodeNodebalancerTarget)(nil), // 10: pointsman.v1.LinodeNodebalancerTarget
-	(*LinodeNodebalancerStep)(nil),   // 11: pointsman.v1.LinodeNodebalancerStep
-	(*OvhIpTarget)(nil),              // 12: pointsman.v1.OvhIpTarget
-	(*OvhIpStep)(nil),                // 13: pointsman.v1.OvhIpStep
-	(*OctaviaTarget)(nil),            // 14: pointsman.v1.OctaviaTarget
-	(*OctaviaStep)(nil),              // 15: pointsman.v1.OctaviaStep
-	(*CommandTarget)(nil),            // 16: pointsman.v1.CommandTarget
-	(*CommandStep)(nil),              // 17: pointsman.v1.CommandStep
-	(*HttpTarget)(nil),               // 18: pointsman.v1.HttpTarget
-	(*HttpStep)(nil),                 // 19: pointsman.v1.HttpStep
-	(*RedisFenceStep)(nil),           // 20: pointsman.v1.RedisFenceStep
-	(*HaproxyStep)(nil),              // 21: pointsman.v1.HaproxyStep
-	(*LeasesStep)(nil),               // 22: pointsman.v1.LeasesStep
-	nil,                              // 23: pointsman.v1.OvhIplbStep.FarmsEntry
-	nil,                              // 24: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	nil,                              // 25: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	nil,                              // 26: pointsman.v1.OvhIpStep.ServicesEntry
-	nil,                              // 27: pointsman.v1.OctaviaStep.PoolsEntry
-	nil,                              // 28: pointsman.v1.CommandTarget.SecretsEntry
-	nil,                              // 29: pointsman.v1.HaproxyStep.BackendsEntry
-	(*durationpb.Duration)(nil),      // 30: google.protobuf.Duration
+	(WebhookFormat)(0),               // 0: pointsman.v1.WebhookFormat
+	(Repeat)(0),                      // 1: pointsman.v1.Repeat
+	(Foreign)(0),                     // 2: pointsman.v1.Foreign
+	(LeaseHandover)(0),               // 3: pointsman.v1.LeaseHandover
+	(*OvhIplbTarget)(nil),            // 4: pointsman.v1.OvhIplbTarget
+	(*OvhIplbStep)(nil),              // 5: pointsman.v1.OvhIplbStep
+	(*ShopifyTarget)(nil),            // 6: pointsman.v1.ShopifyTarget
+	(*ShopifyRefresh)(nil),           // 7: pointsman.v1.ShopifyRefresh
+	(*ShopifyClientCredentials)(nil), // 8: pointsman.v1.ShopifyClientCredentials
+	(*ShopifyMetafieldsStep)(nil),    // 9: pointsman.v1.ShopifyMetafieldsStep
+	(*ShopifyWebhooksStep)(nil),      // 10: pointsman.v1.ShopifyWebhooksStep
+	(*ShopifyWebhook)(nil),           // 11: pointsman.v1.ShopifyWebhook
+	(*SettingStep)(nil),              // 12: pointsman.v1.SettingStep
+	(*LinodeNodebalancerTarget)(nil), // 13: pointsman.v1.LinodeNodebalancerTarget
+	(*LinodeNodebalancerStep)(nil),   // 14: pointsman.v1.LinodeNodebalancerStep
+	(*OvhIpTarget)(nil),              // 15: pointsman.v1.OvhIpTarget
+	(*OvhIpStep)(nil),                // 16: pointsman.v1.OvhIpStep
+	(*OctaviaTarget)(nil),            // 17: pointsman.v1.OctaviaTarget
+	(*OctaviaStep)(nil),              // 18: pointsman.v1.OctaviaStep
+	(*CommandTarget)(nil),            // 19: pointsman.v1.CommandTarget
+	(*CommandStep)(nil),              // 20: pointsman.v1.CommandStep
+	(*HttpTarget)(nil),               // 21: pointsman.v1.HttpTarget
+	(*HttpStep)(nil),                 // 22: pointsman.v1.HttpStep
+	(*RedisFenceStep)(nil),           // 23: pointsman.v1.RedisFenceStep
+	(*HaproxyStep)(nil),              // 24: pointsman.v1.HaproxyStep
+	(*LeasesStep)(nil),               // 25: pointsman.v1.LeasesStep
+	nil,                              // 26: pointsman.v1.OvhIplbStep.FarmsEntry
+	nil,                              // 27: pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	nil,                              // 28: pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	nil,                              // 29: pointsman.v1.OvhIpStep.ServicesEntry
+	nil,                              // 30: pointsman.v1.OctaviaStep.PoolsEntry
+	nil,                              // 31: pointsman.v1.CommandTarget.SecretsEntry
+	nil,                              // 32: pointsman.v1.HaproxyStep.BackendsEntry
+	(*durationpb.Duration)(nil),      // 33: google.protobuf.Duration
 }
 var file_pointsman_v1_targets_proto_depIdxs = []int32{
-	23, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
-	1,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
-	7,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
-	6,  // 3: pointsman.v1.ShopifyTarget.refresh:type_name -> pointsman.v1.ShopifyRefresh
-	24, // 4: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
-	1,  // 5: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
-	25, // 6: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
-	1,  // 7: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
-	26, // 8: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
-	1,  // 9: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
-	27, // 10: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
-	1,  // 11: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
-	28, // 12: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
-	0,  // 13: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
-	0,  // 14: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
-	30, // 15: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
-	29, // 16: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
-	2,  // 17: pointsman.v1.LeasesStep.handover:type_name -> pointsman.v1.LeaseHandover
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	26, // 0: pointsman.v1.OvhIplbStep.farms:type_name -> pointsman.v1.OvhIplbStep.FarmsEntry
+	2,  // 1: pointsman.v1.OvhIplbStep.foreign:type_name -> pointsman.v1.Foreign
+	8,  // 2: pointsman.v1.ShopifyTarget.client_credentials:type_name -> pointsman.v1.ShopifyClientCredentials
+	7,  // 3: pointsman.v1.ShopifyTarget.refresh:type_name -> pointsman.v1.ShopifyRefresh
+	27, // 4: pointsman.v1.ShopifyMetafieldsStep.values:type_name -> pointsman.v1.ShopifyMetafieldsStep.ValuesEntry
+	2,  // 5: pointsman.v1.ShopifyMetafieldsStep.foreign:type_name -> pointsman.v1.Foreign
+	11, // 6: pointsman.v1.ShopifyWebhooksStep.subscriptions:type_name -> pointsman.v1.ShopifyWebhook
+	0,  // 7: pointsman.v1.ShopifyWebhook.format:type_name -> pointsman.v1.WebhookFormat
+	28, // 8: pointsman.v1.LinodeNodebalancerStep.backends:type_name -> pointsman.v1.LinodeNodebalancerStep.BackendsEntry
+	2,  // 9: pointsman.v1.LinodeNodebalancerStep.foreign:type_name -> pointsman.v1.Foreign
+	29, // 10: pointsman.v1.OvhIpStep.services:type_name -> pointsman.v1.OvhIpStep.ServicesEntry
+	2,  // 11: pointsman.v1.OvhIpStep.foreign:type_name -> pointsman.v1.Foreign
+	30, // 12: pointsman.v1.OctaviaStep.pools:type_name -> pointsman.v1.OctaviaStep.PoolsEntry
+	2,  // 13: pointsman.v1.OctaviaStep.foreign:type_name -> pointsman.v1.Foreign
+	31, // 14: pointsman.v1.CommandTarget.secrets:type_name -> pointsman.v1.CommandTarget.SecretsEntry
+	1,  // 15: pointsman.v1.CommandStep.repeat:type_name -> pointsman.v1.Repeat
+	1,  // 16: pointsman.v1.HttpStep.repeat:type_name -> pointsman.v1.Repeat
+	33, // 17: pointsman.v1.RedisFenceStep.wait:type_name -> google.protobuf.Duration
+	32, // 18: pointsman.v1.HaproxyStep.backends:type_name -> pointsman.v1.HaproxyStep.BackendsEntry
+	3,  // 19: pointsman.v1.LeasesStep.handover:type_name -> pointsman.v1.LeaseHandover
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_targets_proto_init() }
@@ -1839,8 +2056,8 @@ func file_pointsman_v1_targets_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_pointsman_v1_targets_proto_rawDesc), len(file_pointsman_v1_targets_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   27,
+			NumEnums:      4,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

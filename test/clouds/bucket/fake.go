@@ -23,6 +23,9 @@ type Fake struct {
 	Store buffer.Store
 	// Prefix begins the keys that may be asked for; the store has them without it.
 	Prefix string
+	// Secretive answers 403 to a Get of what is not there, as to somebody who may
+	// list a prefix only.
+	Secretive bool
 	// BareTags makes conditions with a quoted tag fail, as some stores do.
 	BareTags bool
 	// Encode makes lists escape keys when that is asked for.
@@ -78,6 +81,9 @@ func (f Fake) object(w http.ResponseWriter, r *http.Request, key string, body []
 	default:
 		Refuse(w, http.StatusMethodNotAllowed, "MethodNotAllowed")
 		return
+	}
+	if f.Secretive && errors.Is(err, buffer.ErrNotFound) {
+		err = buffer.ErrRefused
 	}
 	if err != nil {
 		f.refuse(w, err)

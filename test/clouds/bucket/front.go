@@ -21,6 +21,7 @@ const (
 	Reset      Fault = "reset"       // the connection is reset in the middle of the request, which is not done
 	Drop       Fault = "drop"        // it is done, and the connection closed without an answer
 	Cut        Fault = "cut"         // it is done, and the connection closed in the middle of the answer
+	Denied     Fault = "denied"      // 403 AccessDenied
 	Conflict   Fault = "conflict"    // 409 ConditionalRequestConflict, and it is not done
 	FalseGood  Fault = "false good"  // 200 and an ETag, with an error in the body, and it is not done
 	Silent     Fault = "silent"      // 200 without an ETag, and it is not done
@@ -123,6 +124,8 @@ func instead(w http.ResponseWriter, fault Fault) {
 	switch fault {
 	case Busy:
 		Refuse(w, http.StatusServiceUnavailable, "SlowDown")
+	case Denied:
+		Refuse(w, http.StatusForbidden, "AccessDenied")
 	case Conflict:
 		Refuse(w, http.StatusConflict, "ConditionalRequestConflict")
 	case FalseGood:

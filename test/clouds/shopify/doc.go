@@ -1,5 +1,5 @@
 // Package shopify simulates a Shopify shop as one app sees it, as far as
-// app-data metafields go, for tests and the lab.
+// app-data metafields and webhook subscriptions go, for tests and the lab.
 //
 // Every query is parsed and validated by the types of testdata/schema.graphql,
 // so that one which Shopify would refuse is refused here, in its words:
@@ -18,6 +18,12 @@
 //	null            something         STALE_OBJECT
 //	a digest        the same          written
 //	a digest        another, nothing  STALE_OBJECT
+//
+// Webhook subscriptions are listed in pages, created and deleted; several fields
+// of one mutation are carried out one after another, each by itself. FailDelivery
+// is a delivery that its address did not take: HookDrop of them in a row and the
+// shop removes the subscription, without a word. Those of an app's own configuration
+// are another thing at Shopify, and not here.
 //
 // What public material leaves open about Shopify is a knob (knobs.go), and each
 // of its values is a way in which Shopify may well behave. Faults strike single

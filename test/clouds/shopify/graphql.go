@@ -21,7 +21,7 @@ import (
 var schemaText string
 
 // schemas are the types by what a version has of them, read at their first use.
-type schemas struct{ now, before202607 func() (*ast.Schema, error) }
+type schemas struct{ now, before202607, before202604 func() (*ast.Schema, error) }
 
 func newSchemas() schemas {
 	load := func(text string) func() (*ast.Schema, error) {
@@ -29,13 +29,17 @@ func newSchemas() schemas {
 			return gqlparser.LoadSchema(&ast.Source{Name: "schema.graphql", Input: text})
 		})
 	}
-	return schemas{now: load(schemaText), before202607: load(strings.Replace(schemaText, "  sizeInBytes: Int!\n", "", 1))}
+	before202607 := strings.Replace(schemaText, "  sizeInBytes: Int!\n", "", 1)
+	return schemas{now: load(schemaText), before202607: load(before202607), before202604: load(strings.ReplaceAll(before202607, "  name: String\n", ""))}
 }
 
 // of are the types of one version.
 func (s schemas) of(version string) *ast.Schema {
 	load := s.now
-	if version < "2026-07" {
+	switch {
+	case version < "2026-04":
+		load = s.before202604
+	case version < "2026-07":
 		load = s.before202607
 	}
 	types, err := load()
@@ -169,7 +173,7 @@ func (s *Sim) bill(op *ast.OperationDefinition) (cost map[string]any, throttled 
 	k, now := s.knobs, time.Now()
 	s.points = min(float64(k.Bucket), s.points+now.Sub(s.filled).Seconds()*float64(k.Restore))
 	s.filled = now
-	price := k.WriteCost
+	price := k.WriteCost * len(op.SelectionSet)
 	if op.Operation == ast.Query {
 		price = k.ReadCost * (1 + count(op.SelectionSet))
 	}

@@ -47,6 +47,13 @@ type Set struct {
 	Compare        Compare
 }
 
+// HookDeed is what a write did, or would have done, to one webhook subscription.
+type HookDeed struct {
+	ID, Topic, URI string // ID: empty where it was refused
+	Deleted        bool
+	Refused        string // the user error's message; empty: done
+}
+
 // Call is one request in the journal. Times carry a monotonic reading inside
 // the process.
 type Call struct {
@@ -64,6 +71,7 @@ type Call struct {
 	Accepted bool   // a write that was stored
 	Refused  string // code of the first user error
 	Sets     []Set
+	Hooks    []HookDeed
 }
 
 // Write says whether the call is one that may change something.
@@ -72,6 +80,7 @@ func (c Call) Write() bool { return c.Op == OpWrite }
 func (c *Call) copy() Call {
 	out := *c
 	out.Sets = slices.Clone(c.Sets)
+	out.Hooks = slices.Clone(c.Hooks)
 	return out
 }
 

@@ -50,6 +50,8 @@ type (
 	RefreshAgain string
 	// Maintenance is a page in front of the API.
 	Maintenance string
+	// HookAgain is what comes of a second webhook subscription to a topic and address.
+	HookAgain string
 )
 
 // Values of the knobs.
@@ -131,6 +133,9 @@ const (
 	MaintenanceOff  Maintenance = "off"
 	MaintenanceHTML Maintenance = "html"
 	MaintenanceJSON Maintenance = "json"
+
+	HookAgainRefused  HookAgain = "refused"
+	HookAgainAccepted HookAgain = "accepted"
 )
 
 // Knobs are what is not known of Shopify, and what differs between shops.
@@ -166,7 +171,12 @@ type Knobs struct {
 	FormerRefresh  FormerRefresh
 	RefreshAgain   RefreshAgain
 	Maintenance    Maintenance
-	StrangerFields bool // answers hold fields that nobody asked for
+	HookAgain      HookAgain
+	HookLag        time.Duration // a list of webhook subscriptions shows what stood so long ago
+	HookPage       int           // webhook subscriptions on a page, whatever is asked for
+	HookDrop       int           // failed deliveries in a row after which one is removed
+	Granted        string        // scopes of the app, with spaces between
+	StrangerFields bool          // answers hold fields that nobody asked for
 }
 
 // DefaultKnobs are a shop of the standard plan as its documentation describes it.
@@ -178,6 +188,7 @@ func DefaultKnobs() Knobs {
 		Frozen: FrozenNot, ErrorsForm: ErrorsText, Scope: ScopeGranted, ScopeForm: ScopeError, ExpiresIn: ExpiresNumber,
 		GrantForm: GrantJSON, TokenTrouble: TokensGood, GoodErrors: GoodErrorsNone, Maintenance: MaintenanceOff,
 		FormerRefresh: FormerUntilUsed, RefreshAgain: RefreshAgainNew,
+		HookAgain: HookAgainRefused, HookPage: 250, HookDrop: 8, Granted: "read_products read_orders",
 	}
 }
 
@@ -203,9 +214,13 @@ func (k Knobs) Validate() error {
 		oneOf("good errors", k.GoodErrors, GoodErrorsNone, GoodErrorsNull, GoodErrorsEmpty),
 		oneOf("former refresh", k.FormerRefresh, FormerUntilUsed, FormerForAnHour, FormerVoid),
 		oneOf("refresh again", k.RefreshAgain, RefreshAgainNew, RefreshAgainSame),
+		oneOf("hook again", k.HookAgain, HookAgainRefused, HookAgainAccepted),
 		oneOf("maintenance", k.Maintenance, MaintenanceOff, MaintenanceHTML, MaintenanceJSON),
 	}
-	if min(k.Delay, k.ReadLag, k.TokenLife, k.ShortLife) < 0 || min(k.Bucket, k.Restore, k.ReadCost, k.WriteCost) < 0 {
+	if k.HookPage < 1 || k.HookDrop < 1 {
+		errs = append(errs, errors.New("want pages of one and removal after one failure at least"))
+	}
+	if min(k.Delay, k.ReadLag, k.TokenLife, k.ShortLife, k.HookLag) < 0 || min(k.Bucket, k.Restore, k.ReadCost, k.WriteCost) < 0 {
 		errs = append(errs, errors.New("want no negative span or number"))
 	}
 	return errors.Join(errs...)

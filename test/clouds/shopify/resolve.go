@@ -3,6 +3,7 @@ package shopify
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -62,12 +63,15 @@ func is(v any) func(map[string]any) any { return func(map[string]any) any { retu
 
 func (x *execution) root(op ast.Operation) node {
 	if op == ast.Mutation {
-		return node{"__typename": is("Mutation"), "metafieldsSet": x.metafieldsSet}
+		return node{
+			"__typename": is("Mutation"), "metafieldsSet": x.metafieldsSet,
+			"webhookSubscriptionCreate": x.hookCreate, "webhookSubscriptionDelete": x.hookDelete,
+		}
 	}
 	shop := node{"__typename": is("Shop"), "id": is("gid://shopify/Shop/1"), "myshopifyDomain": is(x.sim.config.Shop)}
 	return node{
 		"__typename": is("QueryRoot"), "shop": is(shop), "currentAppInstallation": is(x.installation()),
-		"publicApiVersions": is(versions(x.knobs.Oldest)),
+		"publicApiVersions": is(versions(x.knobs.Oldest)), "webhookSubscriptions": x.hookList,
 	}
 }
 
@@ -89,9 +93,12 @@ func versions(oldest string) (list []node) {
 
 func (x *execution) installation() node {
 	app := node{"__typename": is("App"), "id": is("gid://shopify/App/1"), "apiKey": is("key"), "title": is("Pointsman")}
-	scope := node{"__typename": is("AccessScope"), "handle": is("read_products")}
+	scopes := []node{}
+	for handle := range strings.FieldsSeq(x.knobs.Granted) {
+		scopes = append(scopes, node{"__typename": is("AccessScope"), "handle": is(handle)})
+	}
 	return node{
-		"__typename": is("AppInstallation"), "id": is(ownerID), "app": is(app), "accessScopes": is([]node{scope}),
+		"__typename": is("AppInstallation"), "id": is(ownerID), "app": is(app), "accessScopes": is(scopes),
 		"metafield": func(args map[string]any) any {
 			p := place{reservedNamespace, fmt.Sprint(args["key"])}
 			if named, ok := args["namespace"].(string); ok {

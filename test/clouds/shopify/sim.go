@@ -59,7 +59,9 @@ type Sim struct {
 	issued   int
 	chains   []*chain // of refresh tokens
 	fields   map[place]*metafield
-	writes   int // of metafields, for digests that are new with each write
+	writes   int     // of metafields, for digests that are new with each write
+	hooks    []*hook // by age
+	lastHook int     // number of the newest
 	points   float64
 	filled   time.Time // when points were counted
 	servers  []*http.Server

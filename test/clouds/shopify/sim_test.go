@@ -194,6 +194,7 @@ func TestTypesDecide(t *testing.T) {
 func TestEveryFieldHasAValue(t *testing.T) {
 	s := newShop(t)
 	s.Edit("pointsman", "aa", `{"a":1}`)
+	s.AddHook(Hook{Topic: "ORDERS_CREATE", URI: "https://hooks.example.com/x", Name: "orders", Filter: "id:1", Fields: []string{"id"}})
 	types := s.schemas.of("2026-10")
 	var all func(name string, depth int) string
 	all = func(name string, depth int) string {
@@ -221,6 +222,12 @@ func TestEveryFieldHasAValue(t *testing.T) {
 	}
 	if out, _ := s.ask("2026-04", query, nil); out["errors"] == nil {
 		t.Error("2026-04 has a field of 2026-07")
+	}
+	const named = "{ webhookSubscriptions(first: 1) { nodes { name } } }"
+	for version, wrong := range map[string]bool{"2026-01": true, "2026-04": false} {
+		if out, _ := s.ask(version, named, nil); (out["errors"] != nil) != wrong {
+			t.Errorf("%s: names of webhook subscriptions: %v", version, out)
+		}
 	}
 }
 

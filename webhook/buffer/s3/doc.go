@@ -15,6 +15,7 @@
 //	412; 404 of a conditional write       buffer.ErrCondition
 //	409 of conditional writes             tried again, 4 times; then unclear
 //	404 NoSuchKey                         buffer.ErrNotFound
+//	403 of a Get, and no list has the key buffer.ErrNotFound
 //	401, 403, NoSuchBucket, 501, 400 ...  buffer.ErrRefused, with the store's words
 //	408, 429, 5xx, no or half an answer   unclear
 //

@@ -128,6 +128,27 @@ func TestReadsThroughFaults(t *testing.T) {
 	}
 }
 
+// A Get that is refused is not a missing object unless a list says so.
+func TestRefusedGet(t *testing.T) {
+	m := &buffertest.Memory{}
+	front, endpoint := fake(t, bucket.Fake{Store: m, Secretive: true})
+	s := open(t, config(endpoint, ""))
+	if _, err := s.Put(t.Context(), "a-longer", nil, buffer.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "a"); !errors.Is(err, buffer.ErrNotFound) {
+		t.Errorf("none: %v", err)
+	}
+	front.Break(http.MethodGet, bucket.Denied)
+	if _, err := s.Get(t.Context(), "a-longer"); !errors.Is(err, buffer.ErrRefused) {
+		t.Errorf("one that may not be read: %v", err)
+	}
+	front.Break(http.MethodGet, bucket.Denied, bucket.Busy)
+	if _, err := s.Get(t.Context(), "a"); !errors.Is(err, buffer.ErrRefused) {
+		t.Errorf("with a list that fails: %v", err)
+	}
+}
+
 // What answers mean, by status and the store's word.
 func TestAnswers(t *testing.T) {
 	type ops struct{ put, create, swap, get, remove, removeThis error }

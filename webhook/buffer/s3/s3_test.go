@@ -70,7 +70,7 @@ func TestFake(t *testing.T) {
 	for _, prefix := range []string{"", "shop/webhooks/"} {
 		t.Run("prefix="+strings.ReplaceAll(prefix, "/", "."), func(t *testing.T) {
 			buffertest.Run(t, func(t *testing.T) buffer.Store {
-				_, endpoint := fake(t, bucket.Fake{Store: &buffertest.Memory{}, Prefix: prefix, Encode: prefix != ""})
+				_, endpoint := fake(t, bucket.Fake{Store: &buffertest.Memory{}, Prefix: prefix, Encode: prefix != "", Secretive: prefix != ""})
 				return open(t, config(endpoint, prefix))
 			})
 		})

@@ -76,7 +76,7 @@ func (s *Store) Get(ctx context.Context, key string) (buffer.Object, error) {
 	r := request{method: http.MethodGet, key: key, limit: buffer.MaxObject}
 	a, err := s.ask(ctx, r)
 	if err != nil {
-		return buffer.Object{}, err
+		return buffer.Object{}, s.whetherMissing(ctx, key, err)
 	}
 	tag, err := tagOf(r, a)
 	if err != nil {
@@ -87,6 +87,22 @@ func (s *Store) Get(ctx context.Context, key string) (buffer.Object, error) {
 		return buffer.Object{}, fmt.Errorf("%s: Last-Modified: %w", r.what(), err)
 	}
 	return buffer.Object{Body: a.body, Tag: tag, Modified: modified}, nil
+}
+
+// whetherMissing tells what a 403 to a Get means. A store does not say of a key
+// that it is missing to somebody who may list no more than a prefix, since the
+// Get names none: so the list is asked.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (s *Store) whetherMissing(ctx context.Context, key string, refused error) error {
+	var e *Error
+	if !errors.As(refused, &e) || e.Code != "AccessDenied" {
+		return refused
+	}
+	page, _, err := s.List(ctx, key, "", 1)
+	if err != nil || len(page) > 0 && page[0].Key == key {
+		return refused
+	}
+	return fmt.Errorf("object %s: %w", key, buffer.ErrNotFound)
 }
 
 // Delete implements buffer.Store.

@@ -50,6 +50,8 @@ func (s Status) advice(a *pointsmanv1.Alert) string {
 			return "pointsman actions show " + by + ", then mend the object by hand, or set drift: repair on its master"
 		}
 		return "mend the object by hand, or set drift: repair on its master"
+	case "OBJECT_MISSING":
+		return "make by hand what is missing, or pointsman switchover (docs/errors.md explains " + code + ")"
 	case "OBJECT_NOT_OURS":
 		return "find out who writes " + a.GetSubject() + ", and take the marker off it to adopt it (docs/errors.md explains " + code + ")"
 	case "OBJECT_UNREADABLE":
