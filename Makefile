@@ -164,7 +164,9 @@ need-samples:
 $(ETCDPEER): $(addprefix test/bench/etcdpeer/,go.mod go.sum main.go) | need-go
 	cd test/bench/etcdpeer && $(GO) build -trimpath -ldflags '-s -w' -o $@ .
 
-# Tools: rebuilt when their modfile changes.
+# Tools: rebuilt when their modfile changes. `make bin/tools/NAME` names the same file.
+bin/tools/%: $(TOOLS)/% ;
+
 $(BUF): test/tools/buf/go.mod test/tools/buf/go.sum | need-go
 	cd test/tools/buf && $(GO) build -trimpath -o $@ github.com/bufbuild/buf/cmd/buf
 

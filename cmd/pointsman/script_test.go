@@ -58,6 +58,7 @@ func scriptCommands() map[string]command {
 		"bufcurl":    bufCurl,                        // bufcurl PAGE: runs its lines with the buf of bin/tools
 		"request":    request,                        // request NODE METHOD PATH [BODY]: over HTTP
 		"sameanswer": sameAnswer,                     // sameanswer FILE FILE: the JSON of two answers
+		"shelf":      startShelf,                     // shelf FILE: a folder with webhooks and letters, and the webhook file for it
 		"reaches":    reaches,                        // reaches ADDRESS: poll until somebody listens
 	}
 }

@@ -69,7 +69,9 @@ func surface() map[string][]string {
 		"recover":          {local, "rewrites a stopped node's data directory"},
 		"server":           {local, "is the server"},
 		"spec validate":    {local, "checks files of this machine; ApplySpec with validate_only is the cluster's word"},
+		"webhook dlq":      {local, "works in the store of webhooks; asks no coordinator"},
 		"webhook receive":  {local, "keeps webhooks in a store; asks no coordinator"},
+		"webhook replay":   {local, "works in the store of webhooks; asks no coordinator"},
 		"version":          {local, "tells of this program; GetCluster tells each node's"},
 	}
 }

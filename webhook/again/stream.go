@@ -20,6 +20,7 @@ const (
 	MaxEvents = 1024
 	MaxBytes  = 16 << 20 // but one event may be larger by itself
 	beatEvery = 10 * time.Second
+	waitMost  = 5 * time.Second // of an event that was taken, as long as Tick is called
 )
 
 // Stream takes events and writes them in their order. One goroutine at a time
@@ -34,7 +35,8 @@ type Stream struct {
 
 	batch  []webhook.Event
 	bytes  int
-	failed error // once set it stays
+	since  time.Time // when the first of the batch was taken
+	failed error     // once set it stays
 }
 
 // New answers a stream that writes nothing before the first event; label, lower-case
@@ -54,8 +56,20 @@ func (s *Stream) Add(ctx context.Context, e webhook.Event) error {
 			return err
 		}
 	}
+	if len(s.batch) == 0 {
+		s.since = e.Arrived
+	}
 	s.batch, s.bytes = append(s.batch, e), s.bytes+size
 	return nil
+}
+
+// Tick writes what was taken when it has waited for some seconds. A body that has
+// to go on request must not come back from memory long after.
+func (s *Stream) Tick(ctx context.Context) error {
+	if len(s.batch) == 0 || time.Since(s.since) < waitMost {
+		return nil
+	}
+	return s.Flush(ctx)
 }
 
 // Flush writes what was taken; nil says that all of it can be read back. After

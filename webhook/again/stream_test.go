@@ -132,16 +132,19 @@ func TestStreamGivesUp(t *testing.T) {
 	})
 }
 
-// A long one says that it lives.
+// A long one says that it lives, and holds no event for long.
 func TestStreamBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &buffertest.Memory{}
 		s := again.New(m, "replay")
-		for range 4 {
-			if err := errors.Join(s.Add(t.Context(), event(1, nil)), s.Flush(t.Context())); err != nil {
-				t.Fatal(err)
+		for n := range 4 {
+			if err := errors.Join(s.Add(t.Context(), event(1, nil)), s.Tick(t.Context())); err != nil || len(m.Keys(webhook.PrefixSegments)) != n {
+				t.Fatal(n, err)
 			}
 			time.Sleep(11 * time.Second)
+			if err := s.Tick(t.Context()); err != nil || len(m.Keys(webhook.PrefixSegments)) != n+1 {
+				t.Fatal(n, err)
+			}
 		}
 		o, _ := m.Get(t.Context(), webhook.ReceiverKey(s.Name()))
 		var r webhookv1.Receiver

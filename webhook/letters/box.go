@@ -68,6 +68,12 @@ func (b Box) Index(ctx context.Context, f Filter) (refs []Ref, more bool, err er
 	return refs, more, err
 }
 
+// Any reports whether there is a letter.
+func (b Box) Any(ctx context.Context) (bool, error) {
+	page, _, err := b.Store.List(ctx, b.Kind.prefix(), "", 1)
+	return len(page) > 0, err
+}
+
 // scan reads keys in their order and keeps those of letters that are wanted.
 func (b Box) scan(ctx context.Context, prefix string, want func(Ref) bool) (refs []Ref, more bool, err error) {
 	for after, next := "", true; next; {

@@ -75,6 +75,9 @@ func (c *cursor) list(ctx context.Context) error {
 
 // read reads the next few segments of the page.
 func (c *cursor) read(ctx context.Context) error {
+	if err := c.run.stream.Tick(ctx); err != nil {
+		return err
+	}
 	n, size := 0, int64(0)
 	for n < len(c.page) && n < ahead && (n == 0 || size+c.page[n].Size <= aheadSize) {
 		size += c.page[n].Size

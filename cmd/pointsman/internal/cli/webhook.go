@@ -18,7 +18,7 @@ var errNoStore = errors.New("this kind of store is not there")
 
 func (a *App) webhookCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "webhook", Short: "Receive webhooks of shops", RunE: group, Args: subcommandOnly}
-	cmd.AddCommand(a.webhookReceive())
+	cmd.AddCommand(a.webhookReceive(), a.webhookDlq(), a.webhookReplay())
 	return cmd
 }
 
