@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -27,8 +28,9 @@ const killedSecret = "hush"
 
 // receiver is a real process.
 type receiver struct {
-	cmd *exec.Cmd
-	url string
+	cmd    *exec.Cmd
+	url    string
+	client *http.Client // nil: the default one
 }
 
 func startReceiver(t *testing.T, config string) *receiver {
@@ -92,7 +94,7 @@ func (r *receiver) deliver(ctx context.Context, id string) bool {
 	} {
 		req.Header.Set("X-Shopify-"+name, value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := cmp.Or(r.client, http.DefaultClient).Do(req)
 	if err != nil {
 		return false
 	}
@@ -106,11 +108,8 @@ func bodyOf(id string) string { return strings.Repeat(id+" ", 100) }
 // takes everything or nothing, and reads back whatever was acknowledged.
 func TestReceiverKilled(t *testing.T) {
 	dir := t.TempDir()
-	config, store := filepath.Join(dir, "webhook.yaml"), filepath.Join(dir, "store")
 	write(t, filepath.Join(dir, "secret"), killedSecret+"\n")
-	write(t, config, "name: rx\nstore: {dir: {path: "+store+"}}\n"+
-		"apps: {orders: {secrets: [{from: \"file:"+dir+"/secret\"}]}}\n"+
-		"receive: {listen: \"127.0.0.1:0\", metrics: \"127.0.0.1:0\", spill: {policy: when_store_fails, dir: "+dir+"/spill, disk_floor: 0}}\n")
+	config, store := receiverFile(t, dir, "  spill: {policy: when_store_fails, dir: "+dir+"/spill, disk_floor: 0}\n"), filepath.Join(dir, "store")
 	acknowledged := map[string]bool{}
 	for round := range 20 {
 		r := startReceiver(t, config)
@@ -150,6 +149,16 @@ func TestReceiverKilled(t *testing.T) {
 		t.Errorf("the spill is left with %d batches", len(left))
 	}
 	t.Logf("%d acknowledged in 20 runs, %d stored, %d batches were spilled at the last kill", len(acknowledged), len(have), len(spilled))
+}
+
+// receiverFile is the webhook file of a receiver, with more lines of its section.
+func receiverFile(t *testing.T, dir string, more ...string) string {
+	t.Helper()
+	path := filepath.Join(dir, "webhook.yaml")
+	write(t, path, "name: rx\nstore: {dir: {path: "+dir+"/store}}\n"+
+		"apps: {orders: {secrets: [{from: \"file:"+dir+"/secret\"}]}}\n"+
+		"receive:\n  listen: 127.0.0.1:0\n  metrics: 127.0.0.1:0\n"+strings.Join(more, ""))
+	return path
 }
 
 func write(t *testing.T, path, text string) {

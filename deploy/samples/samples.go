@@ -22,6 +22,15 @@ var sentinelConf string
 //go:embed haproxy.cfg
 var haproxyCfg string
 
+//go:embed webhooks/webhook.yaml
+var webhook string
+
+//go:embed webhooks/haproxy.cfg
+var webhookHAProxy string
+
+//go:embed webhooks/nginx.conf
+var webhookNginx string
+
 // ObserverPassword is the password that redis.conf and sentinel.conf give the
 // user "observer", as a placeholder to be changed.
 const ObserverPassword = "change-me"
@@ -43,3 +52,12 @@ func Sentinel() string { return sentinelConf }
 
 // HAProxy is the configuration of a HAProxy in front of the master.
 func HAProxy() string { return haproxyCfg }
+
+// Webhook is the webhook file of receivers and workers.
+func Webhook() string { return webhook }
+
+// WebhookHAProxy is the configuration of a HAProxy in front of two receivers.
+func WebhookHAProxy() string { return webhookHAProxy }
+
+// WebhookNginx is the configuration of an nginx in front of two receivers.
+func WebhookNginx() string { return webhookNginx }

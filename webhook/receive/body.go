@@ -16,7 +16,7 @@ var (
 )
 
 // firstRoom is the room for a body before its first byte has come.
-const firstRoom = 8 << 10
+const firstRoom = 2 << 10
 
 // readBody reads a request's whole body. Memory is taken as the body grows, not as
 // the request promises. What is read must be given back by the caller: as many
@@ -60,10 +60,10 @@ func (r *Receiver) readBody(req *http.Request) ([]byte, error) {
 	}
 }
 
-// grow doubles a body's room, up to what is promised or one byte more than may
+// grow makes a body's room four times as large, up to what is promised or one byte more than may
 // come.
 func (r *Receiver) grow(body []byte, promised int64) ([]byte, error) {
-	room := min(2*int64(cap(body)), r.c.MaxBody+1)
+	room := min(4*int64(cap(body)), r.c.MaxBody+1)
 	if promised >= 0 {
 		room = min(room, promised)
 	}

@@ -3,6 +3,7 @@ package receive
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/pointsman/pointsman/webhook"
@@ -47,7 +48,7 @@ func (r *Receiver) ship(ctx context.Context) error {
 	var events []webhook.Event
 	for _, f := range files {
 		some, _, err := r.spill.read(f.number)
-		if errors.Is(err, webhook.ErrDamaged) {
+		if errors.Is(err, webhook.ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
 			r.damaged(f.number)
 			r.spill.forget([]spilledBatch{f})
 			return err
@@ -71,5 +72,5 @@ func (r *Receiver) ship(ctx context.Context) error {
 func (r *Receiver) damaged(number uint64) {
 	r.spill.aside(number)
 	r.meters.damaged.Inc()
-	r.log.Error("file of the spill is damaged, kept aside", "number", number)
+	r.log.Error("file of the spill is damaged, kept aside, or gone", "number", number)
 }

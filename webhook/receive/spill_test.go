@@ -263,26 +263,26 @@ func TestSpillDamaged(t *testing.T) {
 	})
 }
 
-// A file that is damaged while it lies there holds nothing up.
+// A file that is damaged or deleted while it lies there holds nothing up.
 func TestSpillDamagedLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := &buffertest.Memory{}
 		store := buffertest.NewFaulty(memory, 1)
 		r := open(t, spillConfig(t, store))
 		store.Break(buffertest.Fail)
-		for i := range 3 {
+		for i := range 5 {
 			if code, _ := status(r, request(fmt.Sprint(i), "{}")); code != 200 {
 				t.Fatal(code)
 			}
 		}
-		if err := os.WriteFile(r.spill.path(1, spillEnd), []byte("nothing"), 0o600); err != nil {
+		if err := errors.Join(os.WriteFile(r.spill.path(1, spillEnd), []byte("nothing"), 0o600), os.Remove(r.spill.path(3, spillEnd))); err != nil {
 			t.Fatal(err)
 		}
 		// The shipper holds the oldest files in memory while it tries.
 		store.Mend()
 		until(t, "spill is empty", func() bool { return r.spill.standing().events == 0 })
 		_, count := kept(t, memory)
-		if count["0"] == 0 || count["2"] == 0 {
+		if count["0"] == 0 || count["2"] == 0 || count["4"] == 0 {
 			t.Errorf("stored %v", count)
 		}
 	})

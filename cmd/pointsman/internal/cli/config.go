@@ -18,26 +18,27 @@ import (
 )
 
 func (a *App) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check and write node files and specs", RunE: group, Args: subcommandOnly}
+	cmd := &cobra.Command{Use: "config", Short: "Check and write node files, specs and webhook files", RunE: group, Args: subcommandOnly}
 	cmd.AddCommand(a.configValidate(), a.configPrint(), a.configSchema(), a.configInit())
 	return cmd
 }
 
-// The two kinds of file.
+// The kinds of file.
 const (
-	kindNode = "node"
-	kindSpec = "spec"
+	kindNode    = "node"
+	kindSpec    = "spec"
+	kindWebhook = "webhook"
 )
 
-func kinds() []string { return []string{kindNode, kindSpec} }
+func kinds() []string { return []string{kindNode, kindSpec, kindWebhook} }
 
 func (a *App) configValidate() *cobra.Command {
 	var kind string
 	var secrets bool
 	cmd := &cobra.Command{
-		Use: "validate FILE...", Short: "Check node files and specs, all problems at once",
-		Long: "Checks the form and the meaning of node files and specs without asking a cluster. Each\n" +
-			"problem is a line file:line:col: field: what is wrong. Which of the two a file is shows in\n" +
+		Use: "validate FILE...", Short: "Check node files, specs and webhook files, all problems at once",
+		Long: "Checks the form and the meaning of node files, specs and webhook files without asking anybody.\n" +
+			"Each problem is a line file:line:col: field: what is wrong. Which of them a file is shows in\n" +
 			"its top-level fields. Exit code 2 when there are problems.",
 		Args: atLeastOne("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -47,7 +48,7 @@ func (a *App) configValidate() *cobra.Command {
 			return a.validateAll(args, kind, secrets)
 		},
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "take the files for this: node or spec")
+	cmd.Flags().StringVar(&kind, "kind", "", "take the files for this: node, spec or webhook")
 	cmd.Flags().BoolVar(&secrets, "secrets", false, "also resolve the references to secrets, on this machine")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kinds(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -78,13 +79,20 @@ func (a *App) validate(name, kind string, secrets bool) error {
 	}
 	var message proto.Message
 	var file *config.File
-	if kind == kindSpec {
+	switch kind {
+	case kindSpec:
 		spec, f, err := a.readSpec(name)
 		if err != nil {
 			return err
 		}
 		message, file = spec, f
-	} else {
+	case kindWebhook:
+		c, f, err := config.LoadWebhook(name)
+		if err != nil {
+			return a.badConfig(err)
+		}
+		message, file = c, f
+	default:
 		// A variable of this shell says nothing about the file.
 		node, err := config.LoadNode(config.Sources{Path: name, LookupEnv: func(string) (string, bool) { return "", false }})
 		if err != nil {
@@ -98,32 +106,33 @@ func (a *App) validate(name, kind string, secrets bool) error {
 	return a.badConfig(file.Invalid(config.CheckSecrets(message)))
 }
 
-// kindOf tells a spec from a node file by its top-level fields. What cannot be
-// told is taken for a spec: then its problems are told as those of one.
+// kindOf tells the kinds apart by their top-level fields. What cannot be told is
+// taken for a spec: then its problems are told as those of one.
 func kindOf(name string) (string, error) {
 	source, err := os.ReadFile(name)
 	if err != nil {
-		return "", &fault.Error{Code: fault.Usage, What: err.Error(), Next: "pointsman config init node|spec writes one to begin with", Err: err}
+		return "", &fault.Error{Code: fault.Usage, What: err.Error(), Next: "pointsman config init node|spec|webhook writes one to begin with", Err: err}
 	}
 	var top yaml.MapSlice
 	if yaml.Unmarshal(source, &top) != nil {
 		return kindSpec, nil //nolint:nilerr // its problems are told with their places later
 	}
-	node, spec := (&pointsmanv1.NodeConfig{}).ProtoReflect().Descriptor().Fields(), (&pointsmanv1.Spec{}).ProtoReflect().Descriptor().Fields()
-	score := 0
-	for _, item := range top {
-		key := fmt.Sprint(item.Key)
-		if node.ByTextName(key) != nil {
-			score++
+	best, most := kindSpec, 0
+	for _, k := range []struct {
+		name    string
+		message proto.Message
+	}{{kindSpec, &pointsmanv1.Spec{}}, {kindNode, &pointsmanv1.NodeConfig{}}, {kindWebhook, &pointsmanv1.WebhookConfig{}}} {
+		known := 0
+		for _, item := range top {
+			if k.message.ProtoReflect().Descriptor().Fields().ByTextName(fmt.Sprint(item.Key)) != nil {
+				known++
+			}
 		}
-		if spec.ByTextName(key) != nil {
-			score--
+		if known > most {
+			best, most = k.name, known
 		}
 	}
-	if score > 0 {
-		return kindNode, nil
-	}
-	return kindSpec, nil
+	return best, nil
 }
 
 func (a *App) configPrint() *cobra.Command {
@@ -158,7 +167,7 @@ func (a *App) configInit() *cobra.Command {
 	var out string
 	var force bool
 	cmd := &cobra.Command{
-		Use: "init node|spec", Short: "Write a commented file to begin with", Args: exactly("node|spec"),
+		Use: "init node|spec|webhook", Short: "Write a commented file to begin with", Args: exactly("node|spec|webhook"),
 		ValidArgs: kinds(),
 		Example:   "  pointsman config init node > node.yaml\n  pointsman config init spec --out spec.yaml",
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -167,6 +176,8 @@ func (a *App) configInit() *cobra.Command {
 			case kindNode:
 			case kindSpec:
 				text = samples.Spec()
+			case kindWebhook:
+				text = samples.Webhook()
 			default:
 				return fault.Unknown("kind of file", args[0], kinds())
 			}

@@ -11,7 +11,7 @@ import (
 
 func (a *App) configSchema() *cobra.Command {
 	return &cobra.Command{
-		Use: "schema node|spec", Short: "Write the JSON Schema of a kind of file, for editors", Args: exactly("node|spec"),
+		Use: "schema node|spec|webhook", Short: "Write the JSON Schema of a kind of file, for editors", Args: exactly("node|spec|webhook"),
 		Long: "Writes JSON Schema (draft 2020-12): with it an editor completes names, shows what each field\n" +
 			"means and underlines slips. It knows less than pointsman config validate, which has the last word.",
 		Example: "  pointsman config schema spec > spec.schema.json\n" +
@@ -24,6 +24,8 @@ func (a *App) configSchema() *cobra.Command {
 			case kindSpec:
 			case kindNode:
 				write = schema.Node
+			case kindWebhook:
+				write = schema.Webhook
 			default:
 				return fault.Unknown("kind of file", args[0], kinds())
 			}

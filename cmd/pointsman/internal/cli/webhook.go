@@ -17,7 +17,7 @@ import (
 var errNoStore = errors.New("this kind of store is not there")
 
 func (a *App) webhookCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "webhook", Short: "Receive webhooks of shops, and work them", RunE: group, Args: subcommandOnly}
+	cmd := &cobra.Command{Use: "webhook", Short: "Receive webhooks, work them, and see to what was set aside", RunE: group, Args: subcommandOnly}
 	cmd.AddCommand(a.webhookReceive(), a.webhookWork(), a.webhookDlq(), a.webhookReplay())
 	return cmd
 }

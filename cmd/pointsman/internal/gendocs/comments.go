@@ -9,11 +9,11 @@ import (
 )
 
 // writeComments writes the words above each message, field and enum value that
-// the node file and the spec hold, by full name: `pointsman config schema`
-// shows them.
+// the three kinds of file hold, by full name: `pointsman config schema` shows
+// them.
 func writeComments(w io.Writer, all *protoregistry.Files) error {
 	words := map[string]string{}
-	for _, root := range []protoreflect.Name{"NodeConfig", "Spec"} {
+	for _, root := range []protoreflect.Name{"NodeConfig", "Spec", "WebhookConfig"} {
 		d, err := all.FindDescriptorByName(contract.Append(root))
 		if err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 const configHead = "# Configuration\n\nThis page is written by `make docs` from the comments of `node.proto`, `spec.proto`, `targets.proto` and `webhook.proto`.\n\n" +
 	"Three files, all YAML: the **node file** holds what is local to one node, the **spec** what the whole cluster shares, the\n" +
 	"**webhook file** what [receivers](webhooks.md) and workers of webhooks run with.\n" +
-	"`pointsman config init node` and `pointsman config init spec` write commented ones to begin with;\n" +
+	"`pointsman config init node`, `init spec` and `init webhook` write commented ones to begin with;\n" +
 	"`pointsman config validate FILE` tells all problems at once with their places. Spans are written `500ms`, `10s`, `1h`.\n" +
 	"Values of enums are written in lower case without their prefix. Secrets stand as `env:NAME`, `file:PATH` or\n" +
 	"`credential:NAME`, never as themselves.\n"

@@ -31,6 +31,11 @@ func Spec() ([]byte, error) {
 	return write((&pointsmanv1.Spec{}).ProtoReflect().Descriptor(), "Pointsman spec")
 }
 
+// Webhook is the schema of the webhook file.
+func Webhook() ([]byte, error) {
+	return write((&pointsmanv1.WebhookConfig{}).ProtoReflect().Descriptor(), "Pointsman webhook file")
+}
+
 func write(root protoreflect.MessageDescriptor, title string) ([]byte, error) {
 	w := &writer{defs: object{}, words: map[string]string{}}
 	if err := json.Unmarshal(comments, &w.words); err != nil {

@@ -174,6 +174,17 @@ func TestSamplesHold(t *testing.T) {
 	if err := check(spec, spec, read(t, samples.Spec()), "spec"); err != nil {
 		t.Error(err)
 	}
+	text, err := Webhook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var webhook map[string]any
+	if err := json.Unmarshal(text, &webhook); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(webhook, webhook, read(t, samples.Webhook()), "webhook"); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSlipsAreFound: each slip in a sample that is well otherwise is refused.
