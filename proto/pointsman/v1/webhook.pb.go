@@ -988,8 +988,8 @@ type WorkConfig struct {
 	Timeout *durationpb.Duration `protobuf:"bytes,7,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	// When failed calls are made again.
 	Retry *WorkRetry `protobuf:"bytes,8,opt,name=retry,proto3" json:"retry,omitempty"`
-	// Events of one shop that are handed out per second. Default 0: no bound.
-	RatePerShop float64 `protobuf:"fixed64,9,opt,name=rate_per_shop,json=ratePerShop,proto3" json:"rate_per_shop,omitempty"`
+	// Events of one shop that are handed out per minute. Default 0: no bound.
+	RatePerShop uint32 `protobuf:"varint,9,opt,name=rate_per_shop,json=ratePerShop,proto3" json:"rate_per_shop,omitempty"`
 	// Events of one shop that may be handed out at once under rate_per_shop.
 	// Default 1.
 	BurstPerShop uint32 `protobuf:"varint,10,opt,name=burst_per_shop,json=burstPerShop,proto3" json:"burst_per_shop,omitempty"`
@@ -1095,7 +1095,7 @@ func (x *WorkConfig) GetRetry() *WorkRetry {
 	return nil
 }
 
-func (x *WorkConfig) GetRatePerShop() float64 {
+func (x *WorkConfig) GetRatePerShop() uint32 {
 	if x != nil {
 		return x.RatePerShop
 	}
@@ -1612,7 +1612,7 @@ const file_pointsman_v1_webhook_proto_rawDesc = "" +
 	"\rabsolute_path\x12\x18must be an absolute path\x1a\x14this.startsWith('/')\xd8\x01\x01R\x03dir\x12)\n" +
 	"\tmax_bytes\x18\x03 \x01(\x04B\f\xbaH\t\xd8\x01\x012\x04(\x80\x80@R\bmaxBytes\x12\x1d\n" +
 	"\n" +
-	"disk_floor\x18\x04 \x01(\x04R\tdiskFloor\"\xef\x06\n" +
+	"disk_floor\x18\x04 \x01(\x04R\tdiskFloor\"\xe8\x06\n" +
 	"\n" +
 	"WorkConfig\x12\x97\x01\n" +
 	"\x04pool\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
@@ -1623,8 +1623,8 @@ const file_pointsman_v1_webhook_proto_rawDesc = "" +
 	"\ahandler\x18\x05 \x01(\v2\x19.pointsman.v1.WorkHandlerB\x06\xbaH\x03\xc8\x01\x01R\ahandler\x12*\n" +
 	"\vconcurrency\x18\x06 \x01(\rB\b\xbaH\x05*\x03\x18\x80\bR\vconcurrency\x12G\n" +
 	"\atimeout\x18\a \x01(\v2\x19.google.protobuf.DurationB\x12\xbaH\x0f\xaa\x01\f\"\x03\b\x90\x1c2\x05\x10\x80\xad\xe2\x04R\atimeout\x12-\n" +
-	"\x05retry\x18\b \x01(\v2\x17.pointsman.v1.WorkRetryR\x05retry\x124\n" +
-	"\rrate_per_shop\x18\t \x01(\x01B\x10\xbaH\r\x12\v@\x01)\x00\x00\x00\x00\x00\x00\x00\x00R\vratePerShop\x12.\n" +
+	"\x05retry\x18\b \x01(\v2\x17.pointsman.v1.WorkRetryR\x05retry\x12-\n" +
+	"\rrate_per_shop\x18\t \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\vratePerShop\x12.\n" +
 	"\x0eburst_per_shop\x18\n" +
 	" \x01(\rB\b\xbaH\x05*\x03\x18\x90NR\fburstPerShop\x123\n" +
 	"\abreaker\x18\v \x01(\v2\x19.pointsman.v1.WorkBreakerR\abreaker\x12@\n" +

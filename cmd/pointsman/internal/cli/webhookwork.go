@@ -114,7 +114,7 @@ func workerOf(c *pointsmanv1.WebhookConfig, logger *slog.Logger, registry promet
 			Store: store, Handler: handler, Worker: c.GetName(), Concurrency: int(w.GetConcurrency()), Timeout: w.GetTimeout().AsDuration(),
 			Attempts: int(retry.GetAttempts()), RetryFor: retry.GetRetryFor().AsDuration(), Backoff: retry.GetBackoff().AsDuration(),
 			MaxBackoff: retry.GetMaxBackoff().AsDuration(), Pause: retry.GetPause().AsDuration(),
-			Rate: w.GetRatePerShop(), Burst: int(w.GetBurstPerShop()),
+			Rate: float64(w.GetRatePerShop()) / 60, Burst: int(w.GetBurstPerShop()),
 			BreakAfter: int(w.GetBreaker().GetFailures()), BreakFor: w.GetBreaker().GetOpenFor().AsDuration(),
 			Poll: w.GetPoll().AsDuration(), CacheBytes: int64(w.GetCacheBytes()), MaxWaiting: int(w.GetMaxWaiting()),
 			Registerer: registry, Log: logger,
