@@ -71,36 +71,46 @@ func TestStoreFaults(t *testing.T) {
 	})
 }
 
-// A paused shop holds up nobody until so many of its events wait.
+// A paused shop holds up nobody, however many of its events wait; they come in
+// order when it opens, also under another holder.
 func TestWaitingIsBounded(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.cfg.MaxWaiting = 50
-		w.sink.answer = func(d Delivery, try int) error {
-			if d.Event.Shop == "closed" && d.Event.WebhookID == "0" && try == 1 {
-				return PauseShop(errSink, time.Hour)
+	for _, move := range []bool{false, true} {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.cfg.MaxWaiting = 50
+			start := time.Now()
+			w.sink.answer = func(d Delivery, _ int) error {
+				if d.Event.Shop == "closed" && time.Since(start) < time.Hour {
+					return PauseShop(errSink, time.Hour)
+				}
+				return nil
 			}
-			return nil
-		}
-		r := w.receiver("a")
-		for i := range 40 {
-			r.add(ev("closed", fmt.Sprint(i), "x"), ev("open", fmt.Sprint(i), "y"))
-		}
-		k := w.start(1)
-		time.Sleep(time.Minute)
-		k.wants("handled_total", 40, "done")
-		k.wants("full", 0)
-		for i := range 40 {
-			r.add(ev("closed", fmt.Sprint("more", i), "x"))
-		}
-		time.Sleep(time.Minute)
-		k.wants("full", 1)
-		if n := k.count("waiting"); n < 50 || n > 50+goSegments {
-			t.Errorf("%g wait", n)
-		}
-		time.Sleep(2 * time.Hour)
-		k.wants("handled_total", 120, "done")
-		k.drain()
-	})
+			r := w.receiver("a")
+			k := w.start(1)
+			var want []string
+			for i := range 200 {
+				one, two := fmt.Sprint(2*i), fmt.Sprint(2*i+1)
+				want = append(want, one, two)
+				r.add(ev("closed", one, one), ev("open", one, "y"), ev("closed", two, two))
+				time.Sleep(20 * time.Millisecond)
+			}
+			time.Sleep(time.Minute)
+			k.wants("handled_total", 200, "done")
+			k.wants("full", 0)
+			if n := k.count("waiting"); n > 50/shopPart {
+				t.Errorf("%g wait", n)
+			}
+			if move {
+				k.drain()
+				k = w.start(2)
+			}
+			time.Sleep(2 * time.Hour)
+			if got := slices.Compact(w.sink.bodies("closed")); !slices.Equal(got, want) {
+				t.Errorf("%d calls: %v", len(got), got)
+			}
+			k.wants("waiting", 0)
+			k.drain()
+		})
+	}
 }
 
 func TestRatePerShop(t *testing.T) {

@@ -70,7 +70,7 @@ type Config struct {
 	// Poll is how often a live stream is asked for new segments.
 	Poll time.Duration
 	// CacheBytes bounds the segments that are kept in memory; MaxWaiting the events
-	// that wait in one partition, without their bodies.
+	// that wait in one partition, without their bodies, an eighth of them for one shop.
 	CacheBytes int64
 	MaxWaiting int
 	// Keep is how long a finished event can be replayed: from then on the holder of

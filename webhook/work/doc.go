@@ -30,7 +30,8 @@
 //     than MaxUncommitted completions wait for a commit.
 //   - A segment that was not seen is looked for again for a day; one that cannot be
 //     decoded for as long as it is there. Neither holds up others.
-//   - A shop that fails waits alone, until MaxWaiting events of its partition wait.
+//   - A shop that fails waits alone, with an eighth of MaxWaiting events; of what
+//     comes beyond only the segments are noted, 16 times MaxWaiting in a partition.
 //
 // It never calls a handler for an event that is on record as finished, never
 // has two calls for one shop under way under one token, and never acknowledges

@@ -45,7 +45,8 @@ func RetryAfter(err error, d time.Duration) error {
 
 // PauseShop marks an error that concerns all events of the shop: none is handed
 // out for d (at most a day; 0 means Config.Pause), then this one first. It does
-// not count as an attempt.
+// not count as an attempt. A shop that stays closed loses each event to the dead
+// letters Config.RetryFor after it came.
 func PauseShop(err error, d time.Duration) error {
 	return &answer{err: err, kind: kindPause, after: min(max(d, 0), maxPause)}
 }

@@ -45,6 +45,7 @@ type take struct {
 	late   bool // it was missing before
 	events []event
 	err    error
+	put    map[*shop]bool // shops that come back for their events
 }
 
 // event is one of a segment, without what only a handler needs.

@@ -38,6 +38,7 @@ type shop struct {
 	under    bool          // way
 	place    int           // in the heap of those that wait, -1: in none
 	ready    bool          // it is in the list of those that are next
+	rests    []*rest       // what comes after the queue, in order
 }
 
 // shops are those of a partition. Its loop owns them.
@@ -47,16 +48,19 @@ type shops struct {
 	all     map[string]*shop
 	ready   []*shop
 	waits   waiting
-	waiting int // events, those under way included
+	waiting int            // events, those under way included
+	most    int            // of one shop
+	rests   int            // of all
+	hungry  map[*shop]bool // those that have room for their rests
 }
 
-func newShops(perSecond float64, burst int) *shops {
-	return &shops{rate: rate.Limit(perSecond), burst: burst, all: map[string]*shop{}}
+func newShops(perSecond float64, burst, most int) *shops {
+	return &shops{rate: rate.Limit(perSecond), burst: burst, most: most, all: map[string]*shop{}, hungry: map[*shop]bool{}}
 }
 
 // add puts a task at the end of its shop's queue.
 func (s *shops) add(t *task, now time.Time) {
-	name := t.event.App + "\x00" + t.event.Shop
+	name := shopOf(t.event)
 	sh := s.all[name]
 	if sh == nil {
 		sh = &shop{name: name, place: -1}
@@ -134,6 +138,7 @@ func (s *shops) drop(sh *shop, now time.Time) {
 	sh.queue = sh.queue[1:]
 	sh.rated = false
 	s.waiting--
+	s.hunger(sh)
 	if len(sh.queue) > 0 {
 		s.settle(sh, now)
 		return
@@ -147,7 +152,7 @@ func (s *shops) drop(sh *shop, now time.Time) {
 // idle reports whether a shop without events can be forgotten: its limit and its
 // failures hold nothing back.
 func (sh *shop) idle(now time.Time) bool {
-	return len(sh.queue) == 0 && !sh.under && sh.failures == 0 && !sh.until.After(now) &&
+	return len(sh.queue) == 0 && len(sh.rests) == 0 && !sh.under && sh.failures == 0 && !sh.until.After(now) &&
 		(sh.limit == nil || sh.limit.TokensAt(now) >= float64(sh.limit.Burst()))
 }
 
