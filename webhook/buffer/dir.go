@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Bounds of a Dir.
@@ -21,6 +22,12 @@ const (
 	// MaxObject is the largest object that a Dir reads or writes, in bytes.
 	MaxObject = 128 << 20
 	dirLocks  = 64 // files that conditional writes of keys are serialised by
+)
+
+// Pauses between two looks at a lock that another has: the first, and the longest.
+const (
+	lockFirst = time.Millisecond
+	lockMost  = 16 * time.Millisecond
 )
 
 // Dir keeps objects as files of one folder: each is written to a file of its own,
@@ -31,11 +38,12 @@ const (
 type Dir struct {
 	root  string
 	known sync.Map // folders that exist and whose entry is on disk
+	sync  func(folder string) error
 }
 
 // OpenDir opens a folder, which is created with mode 0700 when it does not exist.
 func OpenDir(root string) (*Dir, error) {
-	d := &Dir{root: root}
+	d := &Dir{root: root, sync: syncDir}
 	for _, sub := range []string{"objects", "locks", "tmp"} {
 		if err := d.makeDir(filepath.Join(root, sub)); err != nil {
 			return nil, err
@@ -85,22 +93,27 @@ func (d *Dir) Put(ctx context.Context, key string, body []byte, c Condition) (Ta
 		return "", err
 	}
 	defer os.Remove(tmp)
-	if err := d.place(key, tmp, path, c); err != nil {
+	if err := d.place(ctx, key, tmp, path, c); err != nil {
 		return "", err
 	}
-	return tagOf(body), syncDir(filepath.Dir(path))
+	return tagOf(body), d.sync(filepath.Dir(path))
 }
 
 // place makes the temporary file the object, if the condition holds.
-func (d *Dir) place(key, tmp, path string, c Condition) error {
+func (d *Dir) place(ctx context.Context, key, tmp, path string, c Condition) error {
 	if c.Absent {
 		err := os.Link(tmp, path)
-		if errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("object %s exists: %w", key, ErrCondition)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
 		}
-		return err
+		// Who put it may not have got its name onto the disk, and takes this answer as
+		// a sign that the object is there.
+		if err := d.sync(filepath.Dir(path)); err != nil {
+			return err
+		}
+		return fmt.Errorf("object %s exists: %w", key, ErrCondition)
 	}
-	unlock, err := d.lock(key)
+	unlock, err := d.lock(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -168,7 +181,7 @@ func (d *Dir) Delete(ctx context.Context, key string, c Condition) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := d.lock(key)
+	unlock, err := d.lock(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -183,7 +196,7 @@ func (d *Dir) Delete(ctx context.Context, key string, c Condition) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return d.sync(filepath.Dir(path))
 }
 
 // path is the file of a key.
@@ -194,16 +207,22 @@ func (d *Dir) path(key string) (string, error) {
 	return filepath.Join(append([]string{d.root, "objects"}, shelved(strings.Split(key, "/"))...)...), nil
 }
 
-// shelved puts numbered objects, such as segments, 4096 to a folder that is
-// named by all but the last three digits: a folder with all of them would be read
-// whole for every page of a list.
+// shelved puts segments 4096 to a folder that is named by all but the last three
+// digits of their number: a folder with all of them would be read whole for every
+// page of a list. Names of other sorts stay where they are, since a shelf beside
+// them would put a list out of order.
 func shelved(parts []string) []string {
 	last := parts[len(parts)-1]
-	if len(parts) == 1 || len(last) < shelfDigits+4 || last[shelfDigits+3] != '-' {
+	if len(parts) != 3 || parts[0] != "in" || !numbered(last) {
 		return parts
 	}
-	shelf := append(parts[:len(parts)-1:len(parts)-1], last[:shelfDigits]+shelfMark)
-	return append(shelf, last)
+	return []string{parts[0], parts[1], last[:shelfDigits] + shelfMark, last}
+}
+
+// numbered reports whether a name begins with 16 hex digits and a dash.
+func numbered(name string) bool {
+	const digits = shelfDigits + 3
+	return len(name) > digits && name[digits] == '-' && strings.Trim(name[:digits], "0123456789abcdef") == ""
 }
 
 const (
@@ -226,23 +245,30 @@ func (d *Dir) temporary(body []byte) (string, error) {
 	return path, err
 }
 
-// lock serialises conditional writes of a key over all processes.
-func (d *Dir) lock(key string) (unlock func(), err error) {
+// lock serialises conditional writes of a key over all processes. It waits for
+// another one's as long as ctx lasts.
+func (d *Dir) lock(ctx context.Context, key string) (unlock func(), err error) {
 	sum := sha256.Sum256([]byte(key))
 	f, err := os.OpenFile(filepath.Join(d.root, "locks", fmt.Sprint(int(sum[0])%dirLocks)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX); !errors.Is(err, syscall.EINTR) {
-			break
+	for pause := lockFirst; ; pause = min(2*pause, lockMost) {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("object %s is locked by another: %w", key, ctx.Err())
+		case <-time.After(pause):
 		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return func() { f.Close() }, nil
 }
 
 // makeDir makes a folder and those above it, each on disk when it returns.

@@ -15,7 +15,9 @@ func TestDirListsInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := []string{"a0", "a-b/c", "a/b", "a.b", "in/s/0000000000000fff-aa", "in/s/0000000000001000-aa", "in/t/0000000000000000-bb", "part/0001/head", "part/0001/head-01", "rx/s"}
+	keys := []string{"a0", "a-b/c", "a/b", "a.b", "in/s/0000000000000fff-aa", "in/s/0000000000001000-aa", "in/t/0000000000000000-bb", "part/0001/head", "part/0001/head-01",
+		"rx/pointsman-recv-1-018bcfe56800-0000000000000001", "rx/pointsman-recv-2-018bcfe56800-0000000000000002",
+		"rx/pointsman-recv-10-018bcfe56800-0000000000000003", "rx/pointsman-recv-018bcfe56800-0000000000000004", "rx/pointsman-recva", "rx/s"}
 	slices.Sort(keys)
 	for _, k := range keys {
 		if _, err := d.Put(t.Context(), k, []byte(k), buffer.Condition{Absent: true}); err != nil {

@@ -299,6 +299,8 @@ func (f *feed) behind(name string, cursor uint64) uint64 {
 
 // list calls take for each key until it answers false.
 func (f *feed) list(ctx context.Context, prefix, after string, limit int, take func(key string) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTime) // a store that hangs must not hold up a loop
+	defer cancel()
 	for more := true; more; {
 		page, next, err := f.store.List(ctx, prefix, after, limit)
 		if err != nil {

@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/pointsman/pointsman/webhook"
 	"github.com/pointsman/pointsman/webhook/buffer"
 )
 
-// readsAtOnce bounds the segments that a process reads at a time.
-const readsAtOnce = 8
+// readsAtOnce bounds the segments that a process reads at a time, readTime each.
+const (
+	readsAtOnce = 8
+	readTime    = 30 * time.Second
+)
 
 // segments reads segments, each once for all that ask while it is in memory.
 // Its methods may be called by any number at once.
@@ -103,6 +107,8 @@ func (s *segments) fly(ctx context.Context, key string, f *flight) {
 }
 
 func (s *segments) get(ctx context.Context, key string) ([]webhook.Event, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	o, err := s.store.Get(ctx, key)
 	if err != nil {
 		return nil, 0, err

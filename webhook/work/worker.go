@@ -91,7 +91,7 @@ func (w *Worker) Work(ctx context.Context, l Lease) error {
 // already.
 func (w *Worker) open(ctx context.Context, l Lease) (*ledger.Ledger, error) {
 	for wait := w.cfg.Poll; ; wait = min(2*wait, maxFailWait) {
-		led, err := ledger.Open(ctx, ledger.Config{Store: w.cfg.Store, Commits: l.Commits, Partition: l.Partition, Token: l.Token, Worker: w.cfg.Worker})
+		led, err := w.take(ctx, l)
 		switch {
 		case err == nil:
 			return led, nil
@@ -113,6 +113,12 @@ func (w *Worker) open(ctx context.Context, l Lease) (*ledger.Ledger, error) {
 		case <-time.After(jittered(wait)):
 		}
 	}
+}
+
+func (w *Worker) take(ctx context.Context, l Lease) (*ledger.Ledger, error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
+	return ledger.Open(ctx, ledger.Config{Store: w.cfg.Store, Commits: l.Commits, Partition: l.Partition, Token: l.Token, Worker: w.cfg.Worker})
 }
 
 // jittered is a delay of half to all of d.

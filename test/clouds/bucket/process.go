@@ -38,12 +38,11 @@ var (
 	ErrNotReady = errors.New("versitygw did not come up")
 )
 
-// Binary finds versitygw: in bin/tools of this repository, or in PATH. The error
-// is ErrNone and says what to do.
+// Binary finds versitygw: in bin/tools of the repository that the process works
+// in, or in PATH. The error is ErrNone and says what to do.
 func Binary() (string, error) {
-	if _, file, _, ok := runtime.Caller(0); ok {
-		built := filepath.Join(filepath.Dir(file), "../../../bin/tools/versitygw")
-		if path, err := exec.LookPath(built); err == nil {
+	if root := repository(); root != "" {
+		if path, err := exec.LookPath(filepath.Join(root, "bin/tools/versitygw")); err == nil {
 			return path, nil
 		}
 	}
@@ -52,6 +51,25 @@ func Binary() (string, error) {
 		return "", ErrNone
 	}
 	return path, nil
+}
+
+// repository is the nearest folder with a go.mod, from the working one upwards;
+// empty when there is none.
+func repository() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
 }
 
 // Process is one versitygw with a bucket on a folder of its own. Its methods are

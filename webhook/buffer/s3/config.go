@@ -20,6 +20,7 @@ import (
 const (
 	dialWithin   = 5 * time.Second
 	tlsWithin    = 5 * time.Second
+	answerWithin = 30 * time.Second // from the last byte of a request to the first of its answer
 	idleFor      = 30 * time.Second
 	maxConns     = 256
 	maxHeader    = 64 << 10
@@ -137,6 +138,7 @@ func client(trust *tls.Config, dial func(context.Context, string, string) (net.C
 			TLSClientConfig:        trust,
 			TLSHandshakeTimeout:    tlsWithin,
 			TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+			ResponseHeaderTimeout:  answerWithin,
 			IdleConnTimeout:        idleFor,
 			MaxIdleConns:           maxConns,
 			MaxIdleConnsPerHost:    maxConns,

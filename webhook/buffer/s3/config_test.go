@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -137,6 +138,28 @@ func TestKeysAreReadAnew(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, err := s.Get(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "gone") {
 			t.Errorf("after a minute: %v", err)
+		}
+	})
+}
+
+// A store that takes a request and says nothing holds nobody up for ever.
+func TestSilentStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config("http://s3.example.com", "")
+		c.Dial = func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				_, _ = io.Copy(io.Discard, far)
+				far.Close()
+			}()
+			return near, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		began := time.Now()
+		_, err := open(t, c).Get(ctx, "a")
+		if took := time.Since(began); err == nil || took < 30*time.Second || took > time.Minute {
+			t.Errorf("%v after %s", err, took)
 		}
 	})
 }

@@ -125,11 +125,11 @@ func transient(code string) bool {
 
 // hidden finds the error that a store sent with a good status, after it had
 // begun to answer.
-func hidden(r request, body []byte) error {
-	if !bytes.Contains(body, []byte("<Error")) {
+func hidden(r request, a answer) error {
+	if !bytes.Contains(a.body, []byte("<Error")) {
 		return nil
 	}
-	return fmt.Errorf("%s: 200 with an error in it: %.200q", r.what(), body)
+	return fmt.Errorf("%s: 200 with an error in it: %q", r.what(), plain(a.keys, string(a.body), 200))
 }
 
 // plain is a text of the store's without control characters and credentials.

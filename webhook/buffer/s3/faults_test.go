@@ -220,6 +220,21 @@ func TestErrorsHoldNoCredentials(t *testing.T) {
 	}
 }
 
+// Nor what it says with a good status.
+func TestHiddenErrorsHoldNoCredentials(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>%s</AWSAccessKeyId><StringToSign>%s</StringToSign></Error>", bucket.AccessKey, bucket.SecretKey)
+	}))
+	defer server.Close()
+	store := open(t, config(server.URL, ""))
+	_, err := store.Put(t.Context(), "a", nil, buffer.Condition{})
+	for what, err := range map[string]error{"Put": err, "Delete": store.Delete(t.Context(), "a", buffer.Condition{})} {
+		if err == nil || !strings.Contains(err.Error(), "SignatureDoesNotMatch") || strings.Contains(err.Error(), bucket.SecretKey) || strings.Contains(err.Error(), bucket.AccessKey) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // A list that a caller would go round in is refused.
 func TestListsThatAreNone(t *testing.T) {
 	entry := func(key string) string {

@@ -39,6 +39,7 @@ type request struct {
 type answer struct {
 	header http.Header
 	body   []byte
+	keys   secrets // that the request was signed with
 }
 
 // ask sends a request, and again what met another one under way.
@@ -94,7 +95,7 @@ func (s *Store) send(ctx context.Context, r request) (answer, error) {
 	if int64(len(body)) > r.limit {
 		return answer{}, fmt.Errorf("%s: answer of more than %d bytes: %w", r.what(), r.limit, buffer.ErrRefused)
 	}
-	return answer{resp.Header, body}, nil
+	return answer{resp.Header, body, keys}, nil
 }
 
 func (s *Store) signed(ctx context.Context, r request, keys secrets) (*http.Request, error) {

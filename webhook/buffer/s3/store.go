@@ -62,7 +62,7 @@ func (s *Store) Put(ctx context.Context, key string, body []byte, c buffer.Condi
 	if err != nil {
 		return "", err
 	}
-	if err := hidden(r, a.body); err != nil {
+	if err := hidden(r, a); err != nil {
 		return "", err
 	}
 	return tagOf(r, a)
@@ -118,7 +118,7 @@ func (s *Store) Delete(ctx context.Context, key string, c buffer.Condition) erro
 	if err != nil {
 		return err
 	}
-	return hidden(r, a.body)
+	return hidden(r, a)
 }
 
 // conditions are the headers that say a condition.
