@@ -14,6 +14,7 @@ const (
 	tendFirst  = time.Minute
 	tendEvery  = time.Hour
 	redactSoon = 5 * time.Minute  // after a redact request was finished
+	remember   = 24 * time.Hour   // beyond Keep: who reads a segment again knows that it is finished
 	tendTime   = 30 * time.Minute // of each job
 )
 
