@@ -32,7 +32,6 @@ type blockKey struct {
 type block struct {
 	entries []entry // in order
 	hi      uint64  // numbers below were listed
-	beyond  uint64  // the first number that was seen after the block; 0: unknown
 	used    uint64  // when, by feed.uses
 }
 
@@ -56,6 +55,7 @@ func (b *block) from(number uint64) int {
 // number up to which they are all there is: what is not among them is missing.
 // At the end of what is known it asks nobody; what lies further back is listed.
 func (f *feed) next(ctx context.Context, name string, from uint64, most int) ([]entry, uint64, error) {
+	beyond := uint64(0) // of what was listed just now: kept, it would hide what lands later
 	for {
 		f.mu.Lock()
 		limit, loaded := f.want(name, from)
@@ -65,13 +65,17 @@ func (f *feed) next(ctx context.Context, name string, from uint64, most int) ([]
 			f.uses++
 			b.used = f.uses
 			found, through := b.cut(from, limit, most)
+			if len(found) == 0 {
+				through = max(through, beyond)
+			}
 			return found, through, nil
 		}
 		f.mu.Unlock()
 		if !loaded {
 			return nil, from, nil
 		}
-		if err := f.load(ctx, name, from/blockSpan); err != nil {
+		var err error
+		if beyond, err = f.load(ctx, name, from/blockSpan); err != nil {
 			return nil, from, err
 		}
 	}
@@ -98,7 +102,7 @@ func (f *feed) want(name string, from uint64) (uint64, bool) {
 func (b *block) cut(from, limit uint64, most int) ([]entry, uint64) {
 	i, j := b.from(from), b.from(limit)
 	if i == j {
-		return nil, max(limit, b.beyond)
+		return nil, limit
 	}
 	if j-i > most {
 		return append([]entry(nil), b.entries[i:i+most]...), b.entries[i+most-1].number + 1
@@ -106,8 +110,9 @@ func (b *block) cut(from, limit uint64, most int) ([]entry, uint64) {
 	return append([]entry(nil), b.entries[i:j]...), limit
 }
 
-// load lists a block.
-func (f *feed) load(ctx context.Context, name string, number uint64) error {
+// load lists a block, and answers the first number that was seen after it: 0 when
+// none was.
+func (f *feed) load(ctx context.Context, name string, number uint64) (beyond uint64, err error) {
 	f.mu.Lock()
 	tail := uint64(0)
 	if s := f.streams[name]; s != nil {
@@ -116,12 +121,12 @@ func (f *feed) load(ctx context.Context, name string, number uint64) error {
 	f.mu.Unlock()
 	start, end := number*blockSpan, (number+1)*blockSpan
 	b := &block{hi: min(tail, end)}
-	err := f.list(ctx, webhook.SegmentPrefix(name), webhook.SegmentFrom(name, start), blockSpan+1, func(key string) bool {
+	err = f.list(ctx, webhook.SegmentPrefix(name), webhook.SegmentFrom(name, start), blockSpan+1, func(key string) bool {
 		seg, ok := f.parse(key)
 		switch {
 		case !ok:
 		case seg.Number >= end:
-			b.beyond = min(seg.Number, tail)
+			beyond = min(seg.Number, tail)
 			return false
 		default:
 			b.put(entry{seg.Number, seg.Slots})
@@ -129,12 +134,12 @@ func (f *feed) load(ctx context.Context, name string, number uint64) error {
 		return true
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keep(blockKey{name, number}, b)
-	return nil
+	return beyond, nil
 }
 
 // keep is with mu held.

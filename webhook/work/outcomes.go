@@ -23,7 +23,7 @@ func (p *partition) ended(r result) error {
 	case fateRedacted:
 		p.finish(sh, now, ledger.Done, "redacted")
 	case fateBuried:
-		p.w.cfg.Log.Error("event is a dead letter", "partition", p.lease.Partition, "shop", t.event.Shop, "event", t.event.ID, "attempts", t.attempts, "reason", t.dead)
+		p.w.cfg.Log.Error("event is a dead letter", "partition", p.lease.Partition, "shop", t.event.Shop, "event", t.event.ID, "attempts", t.attempts, "reason", t.told)
 		p.finish(sh, now, ledger.Dead, "dead")
 	case fateShelved:
 		p.w.cfg.Log.Error("delivery has the id of a finished event and another body, it stands in quarantine", "partition", p.lease.Partition, "shop", t.event.Shop, "event", t.event.ID)
@@ -61,17 +61,17 @@ func (p *partition) failed(r result, t *task, now time.Time) error {
 	sh := r.shop
 	switch r.answer.kind {
 	case kindFenced:
-		return p.lost(fmt.Errorf("the handler's sink refuses it: %w", r.err))
+		return p.lost(fmt.Errorf("the handler's sink refuses it: %w", quiet{r.err}))
 	case kindPause:
 		wait := r.answer.after
 		if wait == 0 {
 			wait = p.w.cfg.Pause
 		}
-		p.w.cfg.Log.Warn("shop is paused", "partition", p.lease.Partition, "shop", t.event.Shop, "pause", wait, "error", cutText(r.err.Error(), maxReason))
+		p.w.cfg.Log.Warn("shop is paused", "partition", p.lease.Partition, "shop", t.event.Shop, "pause", wait, "error", quiet{r.err})
 		p.later(sh, now, wait)
 		return nil
 	case kindPermanent:
-		p.bury(sh, t, now, "permanent: "+r.err.Error())
+		p.bury(sh, t, now, "permanent", r.err)
 		return nil
 	case kindAgain, kindUnavailable:
 	}
@@ -81,9 +81,9 @@ func (p *partition) failed(r result, t *task, now time.Time) error {
 	}
 	switch age := now.Sub(t.first); {
 	case t.attempts >= p.w.cfg.Attempts:
-		p.bury(sh, t, now, fmt.Sprintf("%d attempts failed, the last: %v", t.attempts, r.err))
+		p.bury(sh, t, now, fmt.Sprintf("%d attempts failed, the last", t.attempts), r.err)
 	case age >= p.w.cfg.RetryFor:
-		p.bury(sh, t, now, fmt.Sprintf("failed for %s, the last: %v", age.Round(time.Second), r.err))
+		p.bury(sh, t, now, fmt.Sprintf("failed for %s, the last", age.Round(time.Second)), r.err)
 	default:
 		p.w.m.retries.Inc()
 		p.later(sh, now, max(r.answer.after, p.backoff(sh)))
@@ -92,8 +92,9 @@ func (p *partition) failed(r result, t *task, now time.Time) error {
 }
 
 // bury has a shop's first task put among the dead letters next.
-func (p *partition) bury(sh *shop, t *task, now time.Time, reason string) {
-	t.dead = reason
+func (p *partition) bury(sh *shop, t *task, now time.Time, reason string, err error) {
+	t.dead = fmt.Sprintf("%s: %v", reason, err)
+	t.told = fmt.Sprintf("%s: %v", reason, quiet{err})
 	p.later(sh, now, 0)
 }
 

@@ -216,6 +216,7 @@ func (p *partition) haul(h hauling) {
 		if s == nil { // forgotten meanwhile
 			continue
 		}
+		p.more = p.more || one.short
 		if one.through > s.cursor {
 			s.cursor, s.dirty, p.more = one.through, true, true
 		}

@@ -32,6 +32,7 @@ type haul struct {
 	through uint64   // the cursor to go on from
 	absent  []uint64 // numbers below through that were not seen
 	looked  []uint64 // of the goal's that were looked for
+	short   bool     // it was cut
 }
 
 // take is one segment that is there.
@@ -67,9 +68,13 @@ func (r *reader) read(ctx context.Context, goals []goal) ([]*haul, error) {
 	for _, g := range goals { // in random order: they are of a map
 		h := &haul{name: g.name, through: g.cursor}
 		hauls = append(hauls, h)
-		failed = errors.Join(failed, r.find(ctx, g, h, &left))
+		err := r.find(ctx, g, h, &left)
+		failed = errors.Join(failed, err)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if errors.Is(err, context.DeadlineExceeded) { // the others are not to wait as long each
+			break
 		}
 	}
 	var all sync.WaitGroup
@@ -195,6 +200,7 @@ func (r *reader) trim(hauls []*haul) error {
 
 // cut takes back what comes from the i-th take on.
 func (h *haul) cut(i int) {
+	h.short = true
 	for _, t := range h.takes[i:] {
 		if t.late { // it is looked for again
 			h.looked = slices.DeleteFunc(h.looked, func(n uint64) bool { return n == t.number })

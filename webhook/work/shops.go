@@ -21,6 +21,7 @@ type task struct {
 	first    time.Time
 	history  []*webhookv1.Attempt
 	dead     string // why it is to become a dead letter
+	told     string // of that, what logs may show
 	other    bool   // another body than the finished one of its id
 }
 

@@ -63,12 +63,13 @@ func (a *absence) absentAgain(now time.Time) {
 // due are the numbers to look for now.
 func (f *following) due(now time.Time) []uint64 {
 	var out []uint64
+	most := min(looksAtOnce, ledger.MaxMissing/2-f.found()) // the ledger keeps them with the others
 	for n, a := range f.lacks {
+		if len(out) >= most {
+			break
+		}
 		if !a.found && !now.Before(a.next) {
 			out = append(out, n)
-			if len(out) == looksAtOnce {
-				break
-			}
 		}
 	}
 	slices.Sort(out)
@@ -84,7 +85,7 @@ func (f *following) abandon(now time.Time) (gone []uint64) {
 			delete(f.lacks, n)
 		}
 	}
-	if more := len(f.lacks) - ledger.MaxMissing/2; more > 0 {
+	if more := len(f.lacks) - f.found() - ledger.MaxMissing/2; more > 0 {
 		numbers := slices.SortedFunc(maps.Keys(f.lacks), func(a, b uint64) int {
 			if d := rank(f.lacks[a]) - rank(f.lacks[b]); d != 0 || a == b {
 				return d
@@ -94,16 +95,23 @@ func (f *following) abandon(now time.Time) (gone []uint64) {
 			}
 			return 1
 		})
-		for _, n := range numbers[:more] {
-			if f.lacks[n].found {
-				break
-			}
+		for _, n := range numbers[:more] { // those that were found are the last
 			gone = append(gone, n)
 			delete(f.lacks, n)
 		}
 	}
 	f.dirty = f.dirty || len(gone) > 0
 	return gone
+}
+
+// found is how many of the numbers are found, and not finished.
+func (f *following) found() (n int) {
+	for _, a := range f.lacks {
+		if a.found {
+			n++
+		}
+	}
+	return n
 }
 
 func rank(a *absence) int {
