@@ -2,6 +2,7 @@ package work
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"time"
 
@@ -32,7 +33,6 @@ type blockKey struct {
 type block struct {
 	entries []entry // in order
 	hi      uint64  // numbers below were listed
-	beyond  uint64  // the first number that was seen after the block; 0: unknown
 	used    uint64  // when, by feed.uses
 }
 
@@ -56,6 +56,7 @@ func (b *block) from(number uint64) int {
 // number up to which they are all there is: what is not among them is missing.
 // At the end of what is known it asks nobody; what lies further back is listed.
 func (f *feed) next(ctx context.Context, name string, from uint64, most int) ([]entry, uint64, error) {
+	beyond := uint64(0) // of what was listed just now: kept, it would hide what lands later
 	for {
 		f.mu.Lock()
 		limit, loaded := f.want(name, from)
@@ -65,13 +66,17 @@ func (f *feed) next(ctx context.Context, name string, from uint64, most int) ([]
 			f.uses++
 			b.used = f.uses
 			found, through := b.cut(from, limit, most)
+			if len(found) == 0 {
+				through = max(through, beyond)
+			}
 			return found, through, nil
 		}
 		f.mu.Unlock()
 		if !loaded {
 			return nil, from, nil
 		}
-		if err := f.load(ctx, name, from/blockSpan); err != nil {
+		var err error
+		if beyond, err = f.load(ctx, name, from/blockSpan); err != nil {
 			return nil, from, err
 		}
 	}
@@ -98,7 +103,7 @@ func (f *feed) want(name string, from uint64) (uint64, bool) {
 func (b *block) cut(from, limit uint64, most int) ([]entry, uint64) {
 	i, j := b.from(from), b.from(limit)
 	if i == j {
-		return nil, max(limit, b.beyond)
+		return nil, limit
 	}
 	if j-i > most {
 		return append([]entry(nil), b.entries[i:i+most]...), b.entries[i+most-1].number + 1
@@ -106,8 +111,9 @@ func (b *block) cut(from, limit uint64, most int) ([]entry, uint64) {
 	return append([]entry(nil), b.entries[i:j]...), limit
 }
 
-// load lists a block.
-func (f *feed) load(ctx context.Context, name string, number uint64) error {
+// load lists a block, and answers the first number that was seen after it: 0 when
+// none was.
+func (f *feed) load(ctx context.Context, name string, number uint64) (beyond uint64, err error) {
 	f.mu.Lock()
 	tail := uint64(0)
 	if s := f.streams[name]; s != nil {
@@ -116,12 +122,12 @@ func (f *feed) load(ctx context.Context, name string, number uint64) error {
 	f.mu.Unlock()
 	start, end := number*blockSpan, (number+1)*blockSpan
 	b := &block{hi: min(tail, end)}
-	err := f.list(ctx, webhook.SegmentPrefix(name), webhook.SegmentFrom(name, start), blockSpan+1, func(key string) bool {
+	err = f.list(ctx, webhook.SegmentPrefix(name), webhook.SegmentFrom(name, start), blockSpan+1, func(key string) bool {
 		seg, ok := f.parse(key)
 		switch {
 		case !ok:
 		case seg.Number >= end:
-			b.beyond = min(seg.Number, tail)
+			beyond = min(seg.Number, tail)
 			return false
 		default:
 			b.put(entry{seg.Number, seg.Slots})
@@ -129,12 +135,12 @@ func (f *feed) load(ctx context.Context, name string, number uint64) error {
 		return true
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keep(blockKey{name, number}, b)
-	return nil
+	return beyond, nil
 }
 
 // keep is with mu held.
@@ -228,4 +234,48 @@ func (f *feed) look(ctx context.Context, name string, number uint64, age time.Du
 		b.put(*found)
 	}
 	return *found, true, nil
+}
+
+// recall asks for numbers, in order, that were not among the listed: one list for
+// all that lie within a page.
+func (f *feed) recall(ctx context.Context, name string, numbers []uint64) ([]entry, error) {
+	var found []entry
+	for len(numbers) > 0 {
+		page, more, err := f.page(ctx, webhook.SegmentPrefix(name), webhook.SegmentFrom(name, numbers[0]), listPage)
+		if err != nil {
+			return nil, err
+		}
+		last := numbers[len(numbers)-1]
+		for _, o := range page {
+			seg, ok := f.parse(o.Key)
+			if !ok {
+				continue
+			}
+			if more {
+				last = seg.Number // so far it is known
+			}
+			if _, wanted := slices.BinarySearch(numbers, seg.Number); wanted {
+				found = append(found, entry{seg.Number, seg.Slots})
+			}
+		}
+		i, there := slices.BinarySearch(numbers, last)
+		if there {
+			i++
+		}
+		numbers = numbers[max(i, 1):]
+	}
+	f.recalled(name, found)
+	return found, nil
+}
+
+// recalled has others find them too.
+func (f *feed) recalled(name string, found []entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range found {
+		delete(f.absent, blockKey{name, e.number})
+		if b := f.blocks[blockKey{name, e.number / blockSpan}]; b != nil {
+			b.put(e)
+		}
+	}
 }

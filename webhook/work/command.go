@@ -68,15 +68,13 @@ func (c Command) Handle(ctx context.Context, d Delivery) error {
 func (t *told) verdict(err error) error {
 	var exit *exec.ExitError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, exec.ErrWaitDelay): // it exited 0, though what it started holds its output open
 		return nil
 	case !errors.As(err, &exit):
 		return err
 	}
 	err = fmt.Errorf("command: %w", err)
-	if text := strings.TrimSpace(t.text.String()); text != "" {
-		err = fmt.Errorf("%w: %s", err, cutText(text, answerText))
-	}
+	err = saying{err, cutText(strings.TrimSpace(t.text.String()), answerText)}
 	if exit.ExitCode() == exitPermanent {
 		return Permanent(err)
 	}

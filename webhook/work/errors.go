@@ -68,6 +68,37 @@ func judge(err error) *answer {
 	return &answer{err: err}
 }
 
+// saying is a handler's error in two parts: what has happened, and what the other
+// side says of it. The text may quote the event: it goes into letters, not into logs.
+type saying struct {
+	what error
+	text string
+}
+
+func (s saying) Unwrap() error { return s.what }
+
+func (s saying) Error() string {
+	if s.text == "" {
+		return s.what.Error()
+	}
+	return s.what.Error() + ": " + s.text
+}
+
+// quiet is a handler's error as logs may show it: its kind, and what is known to
+// quote nothing.
+type quiet struct{ error }
+
+func (q quiet) Unwrap() error { return q.error }
+
+func (q quiet) Error() string {
+	kind := judge(q.error).kind.String()
+	var s saying
+	if errors.As(q.error, &s) {
+		return kind + ": " + s.what.Error()
+	}
+	return kind
+}
+
 // ErrConfig is returned by New when a field of Config is missing or out of bounds.
 var ErrConfig = errors.New("config of webhook work")
 

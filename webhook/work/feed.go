@@ -22,6 +22,7 @@ const (
 	quietPart      = 8
 	pollsAtOnce    = 8
 	pollTime       = 20 * time.Second // bounds one poll
+	beatTime       = 5 * time.Second  // of that, for one receiver's object
 	overlap        = 16               // numbers below the tail that a poll lists too: writes land out of order
 	maxFailWait    = 10 * time.Second
 )
@@ -207,9 +208,8 @@ func (f *feed) receivers(ctx context.Context) (map[string]bool, error) {
 	there, newest := map[string]bool{}, time.Time{}
 	var all []buffer.Info
 	for after, more := "", true; more; {
-		page, next, err := f.store.List(ctx, webhook.PrefixReceivers, after, listPage)
+		page, next, err := f.page(ctx, webhook.PrefixReceivers, after, listPage)
 		if err != nil {
-			f.m.failed("list")
 			return nil, err
 		}
 		for _, o := range page {
@@ -242,10 +242,13 @@ func (f *feed) beat(ctx context.Context, o buffer.Info, newest time.Time) error 
 	if known {
 		return nil
 	}
-	object, err := f.store.Get(ctx, o.Key)
-	if err != nil {
-		f.m.failed("get")
+	object, err := f.object(ctx, o.Key)
+	if ctx.Err() != nil {
 		return err
+	}
+	if err != nil {
+		f.unread(o, newest, err)
+		return nil
 	}
 	var r webhookv1.Receiver
 	if err := proto.Unmarshal(object.Body, &r); err != nil {
@@ -263,6 +266,31 @@ func (f *feed) beat(ctx context.Context, o buffer.Info, newest time.Time) error 
 	s.object, s.beaten, s.end = o.Modified, time.Now(), r.GetEnd()
 	s.due = time.Time{} // it lives, or has just ended
 	return nil
+}
+
+// object reads one, in a part of a poll's time.
+func (f *feed) object(ctx context.Context, key string) (buffer.Object, error) {
+	ctx, cancel := context.WithTimeout(ctx, beatTime)
+	defer cancel()
+	o, err := f.store.Get(ctx, key)
+	if err != nil {
+		f.m.failed("get")
+	}
+	return o, err
+}
+
+// unread takes a receiver in whose object cannot be read: its stream is there, its
+// end is not known. It is read again with the next listing.
+func (f *feed) unread(o buffer.Info, newest time.Time, err error) {
+	name := o.Key[len(webhook.PrefixReceivers):]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.streams[name] != nil {
+		return
+	}
+	f.log.Warn("object of a receiver cannot be read", "key", o.Key, "error", err)
+	f.streams[name] = &stream{name: name, beaten: time.Now(), asleep: newest.Sub(o.Modified) > 2*aliveFor}
+	f.tell()
 }
 
 // tell is with mu held.
@@ -299,12 +327,9 @@ func (f *feed) behind(name string, cursor uint64) uint64 {
 
 // list calls take for each key until it answers false.
 func (f *feed) list(ctx context.Context, prefix, after string, limit int, take func(key string) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, pollTime) // a store that hangs must not hold up a loop
-	defer cancel()
 	for more := true; more; {
-		page, next, err := f.store.List(ctx, prefix, after, limit)
+		page, next, err := f.page(ctx, prefix, after, limit)
 		if err != nil {
-			f.m.failed("list")
 			return err
 		}
 		for _, o := range page {
@@ -315,6 +340,16 @@ func (f *feed) list(ctx context.Context, prefix, after string, limit int, take f
 		more = next && len(page) > 0
 	}
 	return nil
+}
+
+func (f *feed) page(ctx context.Context, prefix, after string, limit int) ([]buffer.Info, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	page, more, err := f.store.List(ctx, prefix, after, limit)
+	if err != nil {
+		f.m.failed("list")
+	}
+	return page, more, err
 }
 
 func (f *feed) parse(key string) (webhook.Segment, bool) {

@@ -101,6 +101,7 @@ func unreached(err error) error {
 	if errors.As(err, &url) {
 		err = url.Err // without the URL, which may hold a secret
 	}
+	err = saying{what: err}
 	if errors.As(err, &op) && op.Op == "dial" {
 		return Unavailable(err)
 	}
@@ -113,10 +114,7 @@ func verdict(resp *http.Response, said []byte) error {
 	if code >= 200 && code < 300 {
 		return nil
 	}
-	err := fmt.Errorf("answered %d", code)
-	if text := strings.TrimSpace(string(said)); text != "" {
-		err = fmt.Errorf("answered %d: %s", code, cutText(text, answerText))
-	}
+	err := saying{fmt.Errorf("answered %d", code), cutText(strings.TrimSpace(string(said)), answerText)}
 	after := retryAfter(resp.Header.Get("Retry-After"), resp.Header.Get("Date"))
 	switch {
 	case code == http.StatusPaymentRequired, code == http.StatusLocked:

@@ -11,10 +11,9 @@ import (
 	"github.com/pointsman/pointsman/webhook/buffer"
 )
 
-// readsAtOnce bounds the segments that a process reads at a time, readTime each.
 const (
-	readsAtOnce = 8
-	readTime    = 30 * time.Second
+	readsAtOnce = 8                // segments that a process reads at a time
+	storeTime   = 30 * time.Second // bounds one request to the store
 )
 
 // segments reads segments, each once for all that ask while it is in memory.
@@ -107,7 +106,7 @@ func (s *segments) fly(ctx context.Context, key string, f *flight) {
 }
 
 func (s *segments) get(ctx context.Context, key string) ([]webhook.Event, int, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTime)
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	o, err := s.store.Get(ctx, key)
 	if err != nil {

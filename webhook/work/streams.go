@@ -12,7 +12,8 @@ import (
 const (
 	lookMost    = 5 * time.Minute
 	lookFor     = 24 * time.Hour
-	looksAtOnce = 64 // of one stream in one go
+	looksAtOnce = 64               // of one stream in one go
+	youngFor    = 10 * time.Second // a write of such a number may still be answered: 3.5 s, and what clocks and pauses add
 )
 
 // following is how far a partition has come in a stream. Its loop owns it.
@@ -36,8 +37,9 @@ type absence struct {
 
 func newFollowing(p ledger.Position, now time.Time, poll time.Duration) *following {
 	f := &following{name: p.Stream, cursor: p.Next, since: p.Next, open: map[uint64]int{}, lacks: map[uint64]*absence{}}
-	for _, n := range p.Missing {
+	for _, n := range p.Missing { // any of them may have landed since, before what comes next was sent
 		f.miss(n, now, poll, false)
+		f.lacks[n].next = now
 	}
 	return f
 }
@@ -63,12 +65,26 @@ func (a *absence) absentAgain(now time.Time) {
 // due are the numbers to look for now.
 func (f *following) due(now time.Time) []uint64 {
 	var out []uint64
+	most := min(looksAtOnce, ledger.MaxMissing/2-f.found()) // the ledger keeps them with the others
 	for n, a := range f.lacks {
+		if len(out) >= most {
+			break
+		}
 		if !a.found && !now.Before(a.next) {
 			out = append(out, n)
-			if len(out) == looksAtOnce {
-				break
-			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// young are the numbers that are looked for before anything newer is handed out:
+// the shop may have been told that they are kept before it sent that. In order.
+func (f *following) young(now time.Time) []uint64 {
+	var out []uint64
+	for n, a := range f.lacks {
+		if !a.found && !a.damaged && now.Sub(a.since) < youngFor {
+			out = append(out, n)
 		}
 	}
 	slices.Sort(out)
@@ -84,7 +100,7 @@ func (f *following) abandon(now time.Time) (gone []uint64) {
 			delete(f.lacks, n)
 		}
 	}
-	if more := len(f.lacks) - ledger.MaxMissing/2; more > 0 {
+	if more := len(f.lacks) - f.found() - ledger.MaxMissing/2; more > 0 {
 		numbers := slices.SortedFunc(maps.Keys(f.lacks), func(a, b uint64) int {
 			if d := rank(f.lacks[a]) - rank(f.lacks[b]); d != 0 || a == b {
 				return d
@@ -94,16 +110,23 @@ func (f *following) abandon(now time.Time) (gone []uint64) {
 			}
 			return 1
 		})
-		for _, n := range numbers[:more] {
-			if f.lacks[n].found {
-				break
-			}
+		for _, n := range numbers[:more] { // those that were found are the last
 			gone = append(gone, n)
 			delete(f.lacks, n)
 		}
 	}
 	f.dirty = f.dirty || len(gone) > 0
 	return gone
+}
+
+// found is how many of the numbers are found, and not finished.
+func (f *following) found() (n int) {
+	for _, a := range f.lacks {
+		if a.found {
+			n++
+		}
+	}
+	return n
 }
 
 func rank(a *absence) int {

@@ -11,6 +11,9 @@ import (
 	"github.com/pointsman/pointsman/webhook/ledger"
 )
 
+// openTime bounds one try to take a partition over, which may read 100 MB.
+const openTime = 2 * time.Minute
+
 // Worker is what the partitions of one process share: the feed, the segments in
 // memory, the calls that may run at once, the breaker. Run has to run while Work
 // does.
@@ -55,7 +58,7 @@ func New(cfg Config) (*Worker, error) {
 // it goes on trying.
 func (w *Worker) Run(ctx context.Context) error {
 	for wait := w.cfg.Poll; ; wait = min(2*wait, maxFailWait) {
-		err := ledger.Pin(ctx, w.cfg.Store, w.cfg.Partitions)
+		err := w.pin(ctx)
 		if err == nil {
 			w.feed.run(ctx)
 			return nil
@@ -68,6 +71,12 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+func (w *Worker) pin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return ledger.Pin(ctx, w.cfg.Store, w.cfg.Partitions)
 }
 
 // Work works on one partition until its lease is to be handed over (nil) or is
@@ -91,7 +100,7 @@ func (w *Worker) Work(ctx context.Context, l Lease) error {
 // already.
 func (w *Worker) open(ctx context.Context, l Lease) (*ledger.Ledger, error) {
 	for wait := w.cfg.Poll; ; wait = min(2*wait, maxFailWait) {
-		led, err := w.take(ctx, l)
+		led, err := w.takeOver(ctx, l)
 		switch {
 		case err == nil:
 			return led, nil
@@ -115,10 +124,10 @@ func (w *Worker) open(ctx context.Context, l Lease) (*ledger.Ledger, error) {
 	}
 }
 
-func (w *Worker) take(ctx context.Context, l Lease) (*ledger.Ledger, error) {
-	ctx, cancel := context.WithTimeout(ctx, commitTime)
+func (w *Worker) takeOver(ctx context.Context, l Lease) (*ledger.Ledger, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	return ledger.Open(ctx, ledger.Config{Store: w.cfg.Store, Commits: l.Commits, Partition: l.Partition, Token: l.Token, Worker: w.cfg.Worker})
+	return ledger.Open(ctx, ledger.Config{Store: w.cfg.Store, Commits: l.Commits, Partition: l.Partition, Token: l.Token, Worker: w.cfg.Worker, Keep: w.cfg.Keep + remember})
 }
 
 // jittered is a delay of half to all of d.

@@ -252,3 +252,20 @@ func (k *worker) wants(name string, want float64, words ...string) {
 		k.w.t.Errorf("%s %v is %g, want %g", name, words, got, want)
 	}
 }
+
+// unreadable is a store one of whose objects cannot be read.
+type unreadable struct {
+	buffer.Store
+	key   string
+	fault buffertest.Fault
+}
+
+func (u *unreadable) Get(ctx context.Context, key string) (buffer.Object, error) {
+	if key != u.key {
+		return u.Store.Get(ctx, key)
+	}
+	if u.fault == buffertest.Hang {
+		<-ctx.Done()
+	}
+	return buffer.Object{}, buffertest.ErrBroken
+}
