@@ -49,6 +49,11 @@ func (p *partition) carryOut(ctx context.Context, sh *shop, t *task, probe bool)
 	r := result{shop: sh, probe: probe}
 	e, err := p.whole(ctx, t)
 	switch {
+	case lasting(err) && !t.lost.IsZero() && time.Since(t.lost) >= p.w.cfg.RetryFor:
+		e = t.event.Event // all that is left
+		e.Redacted = true
+		t.told = "its segment is gone or damaged, the letter has no body"
+		r.fate, r.err = p.put(ctx, fateBuried, webhook.DeadKey(e, p.lease.Token), t, e, fmt.Sprintf("its body is lost: %v", err))
 	case err != nil:
 		r.fate, r.err = fateStore, err
 	case t.other:

@@ -2,6 +2,7 @@ package work
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"time"
 
@@ -233,4 +234,48 @@ func (f *feed) look(ctx context.Context, name string, number uint64, age time.Du
 		b.put(*found)
 	}
 	return *found, true, nil
+}
+
+// recall asks for numbers, in order, that were not among the listed: one list for
+// all that lie within a page.
+func (f *feed) recall(ctx context.Context, name string, numbers []uint64) ([]entry, error) {
+	var found []entry
+	for len(numbers) > 0 {
+		page, more, err := f.page(ctx, webhook.SegmentPrefix(name), webhook.SegmentFrom(name, numbers[0]), listPage)
+		if err != nil {
+			return nil, err
+		}
+		last := numbers[len(numbers)-1]
+		for _, o := range page {
+			seg, ok := f.parse(o.Key)
+			if !ok {
+				continue
+			}
+			if more {
+				last = seg.Number // so far it is known
+			}
+			if _, wanted := slices.BinarySearch(numbers, seg.Number); wanted {
+				found = append(found, entry{seg.Number, seg.Slots})
+			}
+		}
+		i, there := slices.BinarySearch(numbers, last)
+		if there {
+			i++
+		}
+		numbers = numbers[max(i, 1):]
+	}
+	f.recalled(name, found)
+	return found, nil
+}
+
+// recalled has others find them too.
+func (f *feed) recalled(name string, found []entry) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range found {
+		delete(f.absent, blockKey{name, e.number})
+		if b := f.blocks[blockKey{name, e.number / blockSpan}]; b != nil {
+			b.put(e)
+		}
+	}
 }

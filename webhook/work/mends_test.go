@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pointsman/pointsman/webhook"
+	"github.com/pointsman/pointsman/webhook/buffer"
 	"github.com/pointsman/pointsman/webhook/buffer/buffertest"
 )
 
@@ -167,5 +168,60 @@ func TestGapThatFillsUp(t *testing.T) {
 		}
 		cancel()
 		goes.Wait()
+	})
+}
+
+// A shop that stays closed ends among the dead letters, each event a day after it
+// came.
+func TestClosedForGood(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.sink.answer = func(Delivery, int) error { return PauseShop(errSink, 0) }
+		r := w.receiver("a")
+		k := w.start(1)
+		for i := range 4 {
+			r.add(ev("s", fmt.Sprint(i), "x"))
+		}
+		time.Sleep(12 * time.Hour)
+		r.heard(0)
+		r.add(ev("s", "young", "x"))
+		time.Sleep(13 * time.Hour)
+		k.wants("handled_total", 4, "dead")
+		time.Sleep(12 * time.Hour)
+		k.wants("handled_total", 5, "dead")
+		k.drain()
+	})
+}
+
+// A segment that is lost after it was read holds its shop up for a day, not for
+// ever.
+func TestBodyIsLost(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.cfg.CacheBytes = 1
+		ill := true
+		w.sink.answer = func(Delivery, int) error {
+			if ill {
+				return PauseShop(errSink, time.Minute)
+			}
+			return nil
+		}
+		r := w.receiver("a")
+		r.add(ev("s", "1", "one"))
+		r.add(ev("s", "2", "two"))
+		k := w.start(1)
+		time.Sleep(10 * time.Second)
+		if err := w.mem.Delete(t.Context(), w.mem.Keys(webhook.PrefixSegments)[0], buffer.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		ill = false
+		time.Sleep(25 * time.Hour)
+		k.wants("handled_total", 1, "dead")
+		k.wants("handled_total", 1, "done")
+		if n := k.count("store_errors_total", "read"); n > 24*60 {
+			t.Errorf("%g reads", n)
+		}
+		if keys := w.mem.Keys(webhook.PrefixDead); len(keys) != 1 || w.letter(keys[0]).GetReason() == "" {
+			t.Errorf("dead letters: %v", keys)
+		}
+		k.drain()
 	})
 }

@@ -34,6 +34,12 @@ func (p *partition) ended(r result) error {
 	case fateStore:
 		p.w.m.failed("read")
 		p.w.cfg.Log.Warn("event cannot be read or put aside", "partition", p.lease.Partition, "event", t.event.ID, "error", r.err)
+		if lasting(r.err) {
+			sh.failures++
+			if t.lost.IsZero() {
+				t.lost = now
+			}
+		}
 		p.later(sh, now, p.backoff(sh))
 	case fateLost:
 		return r.err
@@ -45,7 +51,7 @@ func (p *partition) ended(r result) error {
 func (p *partition) finish(sh *shop, now time.Time, o ledger.Outcome, outcome string) {
 	t := sh.queue[0]
 	if o == ledger.Done {
-		sh.failures = 0
+		sh.failures, sh.paused = 0, time.Time{}
 	}
 	p.ledger.Finish(t.event.Event, o)
 	if tend.Asks(t.event.Event) {
@@ -63,12 +69,7 @@ func (p *partition) failed(r result, t *task, now time.Time) error {
 	case kindFenced:
 		return p.lost(fmt.Errorf("the handler's sink refuses it: %w", quiet{r.err}))
 	case kindPause:
-		wait := r.answer.after
-		if wait == 0 {
-			wait = p.w.cfg.Pause
-		}
-		p.w.cfg.Log.Warn("shop is paused", "partition", p.lease.Partition, "shop", t.event.Shop, "pause", wait, "error", quiet{r.err})
-		p.later(sh, now, wait)
+		p.pause(r, t, now)
 		return nil
 	case kindPermanent:
 		p.bury(sh, t, now, "permanent", r.err)
@@ -76,6 +77,7 @@ func (p *partition) failed(r result, t *task, now time.Time) error {
 	case kindAgain, kindUnavailable:
 	}
 	sh.failures++
+	sh.paused = time.Time{}
 	if r.answer.kind == kindAgain && !r.probe { // while the handler fails everybody, it is not this event's fault
 		t.attempts++
 	}
@@ -89,6 +91,29 @@ func (p *partition) failed(r result, t *task, now time.Time) error {
 		p.later(sh, now, max(r.answer.after, p.backoff(sh)))
 	}
 	return nil
+}
+
+// pause leaves a shop alone that is closed. One that stays closed for RetryFor
+// loses the events that are as old to the dead letters.
+func (p *partition) pause(r result, t *task, now time.Time) {
+	sh := r.shop
+	if sh.paused.IsZero() {
+		sh.paused = now
+	}
+	since := sh.paused
+	if t.event.Arrived.After(since) {
+		since = t.event.Arrived
+	}
+	if closed := max(now.Sub(since), now.Sub(t.first)); closed >= p.w.cfg.RetryFor {
+		p.bury(sh, t, now, fmt.Sprintf("its shop is closed for %s, the last", closed.Round(time.Second)), r.err)
+		return
+	}
+	wait := r.answer.after
+	if wait == 0 {
+		wait = p.w.cfg.Pause
+	}
+	p.w.cfg.Log.Warn("shop is paused", "partition", p.lease.Partition, "shop", t.event.Shop, "pause", wait, "error", quiet{r.err})
+	p.later(sh, now, wait)
 }
 
 // bury has a shop's first task put among the dead letters next.

@@ -182,7 +182,7 @@ func (p *partition) goals(now time.Time) []goal {
 	var out []goal
 	p.lookNext = now.Add(lookMost)
 	for name, s := range p.streams {
-		g := goal{name: name, cursor: s.cursor, looks: s.due(now)}
+		g := goal{name: name, cursor: s.cursor, looks: s.due(now), young: s.young(now)}
 		if p.more || len(g.looks) > 0 {
 			out = append(out, g)
 		}
@@ -240,7 +240,7 @@ func (p *partition) take(s *following, h *haul, now time.Time) {
 		s.miss(n, now, p.w.cfg.Poll, false)
 	}
 	for _, n := range h.looked {
-		if a := s.lacks[n]; a != nil {
+		if a := s.lacks[n]; a != nil && !now.Before(a.next) { // not each time that something new has come
 			a.absentAgain(now)
 		}
 	}

@@ -1,6 +1,7 @@
 package work
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,7 +23,8 @@ const (
 type goal struct {
 	name   string
 	cursor uint64
-	looks  []uint64
+	looks  []uint64 // missing numbers whose turn it is
+	young  []uint64 // those that are looked for before what is new
 }
 
 // haul is what a go has read of a stream.
@@ -92,9 +94,20 @@ func (r *reader) read(ctx context.Context, goals []goal) ([]*haul, error) {
 	return hauls, errors.Join(failed, r.trim(hauls))
 }
 
-// find lists what there is of a stream: takes without their events.
+// find lists what there is of a stream: takes without their events. What was
+// missing comes first: it was written before what is new was sent.
 func (r *reader) find(ctx context.Context, g goal, h *haul, left *int) error {
-	for _, n := range g.looks {
+	entries, through, err := r.feed.next(ctx, g.name, g.cursor, goEntries)
+	if err != nil {
+		return err
+	}
+	looks := g.looks
+	if len(entries) > 0 {
+		if entries, looks, err = r.recall(ctx, g, h, entries, through); err != nil {
+			return err
+		}
+	}
+	for _, n := range looks {
 		e, ok, err := r.feed.look(ctx, g.name, n, r.feed.poll/2)
 		if err != nil {
 			return err
@@ -104,10 +117,41 @@ func (r *reader) find(ctx context.Context, g goal, h *haul, left *int) error {
 			h.takes = append(h.takes, r.take(g.name, e, true))
 		}
 	}
-	entries, through, err := r.feed.next(ctx, g.name, g.cursor, goEntries)
-	if err != nil {
-		return err
+	slices.SortFunc(h.takes, func(a, b *take) int { return cmp.Compare(a.number, b.number) })
+	r.advance(g, h, entries, through, left)
+	return nil
+}
+
+// recall looks, now that entries are known, for the young numbers below them and
+// those between them. It answers the entries with what it has found there, and
+// the looks that are left.
+func (r *reader) recall(ctx context.Context, g goal, h *haul, entries []entry, through uint64) ([]entry, []uint64, error) {
+	gaps := &haul{}
+	expected := g.cursor
+	for _, e := range entries {
+		gaps.lack(expected, e.number)
+		expected = e.number + 1
 	}
+	gaps.lack(expected, through)
+	found, err := r.feed.recall(ctx, g.name, append(slices.Clone(g.young), gaps.absent...))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range found {
+		if e.number < g.cursor {
+			h.takes = append(h.takes, r.take(g.name, e, true))
+		} else {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.number, b.number) })
+	h.looked = append(h.looked, g.young...)
+	looks := slices.DeleteFunc(slices.Clone(g.looks), func(n uint64) bool { _, ok := slices.BinarySearch(g.young, n); return ok })
+	return entries, looks, nil
+}
+
+// advance takes entries as far as one go may read.
+func (r *reader) advance(g goal, h *haul, entries []entry, through uint64, left *int) {
 	expected, reads := g.cursor, 0
 	for _, e := range entries {
 		t := r.take(g.name, e, false)
@@ -132,7 +176,6 @@ func (r *reader) find(ctx context.Context, g goal, h *haul, left *int) error {
 	} else {
 		h.lack(expected, h.through)
 	}
-	return nil
 }
 
 // lack notes the numbers from one up to another, at most as many as are ever

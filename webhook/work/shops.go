@@ -20,9 +20,10 @@ type task struct {
 	attempts int    // of these, failed ones that count
 	first    time.Time
 	history  []*webhookv1.Attempt
-	dead     string // why it is to become a dead letter
-	told     string // of that, what logs may show
-	other    bool   // another body than the finished one of its id
+	dead     string    // why it is to become a dead letter
+	told     string    // of that, what logs may show
+	lost     time.Time // since when its segment is gone or damaged
+	other    bool      // another body than the finished one of its id
 }
 
 // shop is the queue of one shop: its events are handed out one after another.
@@ -32,6 +33,7 @@ type shop struct {
 	limit    *rate.Limiter // nil: none
 	rated    bool          // the first of the queue has had its turn at the limit
 	failures int           // in a row
+	paused   time.Time     // since when each answer is that it is closed; zero: it is not
 	until    time.Time     // nothing is handed out before
 	under    bool          // way
 	place    int           // in the heap of those that wait, -1: in none

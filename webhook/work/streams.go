@@ -12,7 +12,8 @@ import (
 const (
 	lookMost    = 5 * time.Minute
 	lookFor     = 24 * time.Hour
-	looksAtOnce = 64 // of one stream in one go
+	looksAtOnce = 64               // of one stream in one go
+	youngFor    = 10 * time.Second // a write of such a number may still be answered: 3.5 s, and what clocks and pauses add
 )
 
 // following is how far a partition has come in a stream. Its loop owns it.
@@ -36,8 +37,9 @@ type absence struct {
 
 func newFollowing(p ledger.Position, now time.Time, poll time.Duration) *following {
 	f := &following{name: p.Stream, cursor: p.Next, since: p.Next, open: map[uint64]int{}, lacks: map[uint64]*absence{}}
-	for _, n := range p.Missing {
+	for _, n := range p.Missing { // any of them may have landed since, before what comes next was sent
 		f.miss(n, now, poll, false)
+		f.lacks[n].next = now
 	}
 	return f
 }
@@ -69,6 +71,19 @@ func (f *following) due(now time.Time) []uint64 {
 			break
 		}
 		if !a.found && !now.Before(a.next) {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// young are the numbers that are looked for before anything newer is handed out:
+// the shop may have been told that they are kept before it sent that. In order.
+func (f *following) young(now time.Time) []uint64 {
+	var out []uint64
+	for n, a := range f.lacks {
+		if !a.found && !a.damaged && now.Sub(a.since) < youngFor {
 			out = append(out, n)
 		}
 	}
