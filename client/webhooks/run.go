@@ -60,6 +60,12 @@ func Run(ctx context.Context, conn leases.Connection, cfg Config) error {
 	if err := r.prepare(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	if r.cfg.Work.Positions == nil {
+		r.cfg.Work.Positions = func(ctx context.Context, partition uint32) (map[string]ledger.Position, error) {
+			through := ledger.Log{Checkpoints: ledger.OfPool(conn, r.cfg.Lease.Pool, partition)} // or the head in the store, where there is no checkpoint
+			return ledger.Peek(ctx, ledger.Config{Store: r.cfg.Work.Store, Commits: through, Partition: partition})
+		}
+	}
 	w, err := work.New(r.cfg.Work)
 	if err != nil {
 		return err

@@ -21,8 +21,7 @@ type cut struct {
 }
 
 // Commit makes durable what was staged before it was called. ErrFenced when the
-// partition is another's; ErrBound when there is more than a head may hold; any
-// other error says that nobody knows yet: call it again, with no harm done when
+// partition is another's; any other error says that nobody knows yet: call it again, with no harm done when
 // the first write had landed after all.
 func (l *Ledger) Commit(ctx context.Context) error {
 	l.committing.Lock()
@@ -32,12 +31,11 @@ func (l *Ledger) Commit(ctx context.Context) error {
 		return err
 	}
 	if len(c.recent) > MaxRecent {
-		f, err := l.writeFile(ctx, pack(c.recent), nextNumber(c.files))
-		if err != nil {
+		if c.files, err = l.filed(ctx, c.files, pack(c.recent)); err != nil {
 			l.putBack(c)
 			return err
 		}
-		c.files, c.recent = append(slices.Clone(c.files), f), map[key]value{}
+		c.recent = map[key]value{}
 	}
 	return l.write(ctx, c)
 }
@@ -65,15 +63,7 @@ func (l *Ledger) cut() (cut, error) {
 	if l.fenced != nil {
 		return cut{}, l.fenced
 	}
-	if len(l.streams) > MaxStreams {
-		return cut{}, fmt.Errorf("partition %d follows %d streams (at most %d): %w", l.cfg.Partition, len(l.streams), MaxStreams, ErrBound)
-	}
-	for _, p := range l.streams {
-		if len(p.Missing) > MaxMissing {
-			return cut{}, fmt.Errorf("stream %s lacks %d segments (at most %d): %w", p.Stream, len(p.Missing), MaxMissing, ErrBound)
-		}
-	}
-	c := cut{taken: maps.Clone(l.staged), recent: maps.Clone(l.recent), files: l.files, stream: sortedStreams(l.streams), moved: l.moved}
+	c := cut{taken: maps.Clone(l.staged), recent: maps.Clone(l.recent), files: l.files, stream: bounded(l.streams), moved: l.moved}
 	maps.Copy(c.recent, c.taken)
 	l.moved = false
 	return c, nil
@@ -155,6 +145,30 @@ func nextNumber(files []file) uint64 {
 		return 1
 	}
 	return files[len(files)-1].number + 1
+}
+
+// bounded renders positions as a head holds them. Of more than MaxStreams those
+// of the newest streams are kept: who takes the partition over reads the others
+// from their beginning, and finds what is finished in the ledger. A stream that
+// lacks more than MaxMissing segments is read again from there on.
+func bounded(streams map[string]Position) []*webhookv1.Position {
+	out := sortedStreams(streams)
+	if more := len(out) - MaxStreams; more > 0 {
+		slices.SortStableFunc(out, func(a, b *webhookv1.Position) int { return strings.Compare(begun(a.GetStream()), begun(b.GetStream())) })
+		out = out[more:]
+	}
+	for _, p := range out {
+		if len(p.GetMissing()) > MaxMissing {
+			p.Next, p.Missing = p.GetMissing()[MaxMissing], p.GetMissing()[:MaxMissing]
+		}
+	}
+	return out
+}
+
+// begun is the part of a stream's name that tells when it began.
+func begun(stream string) string {
+	const tail = len("-0123456789ab-0123456789abcdef")
+	return stream[max(0, len(stream)-tail):]
 }
 
 // sortedStreams renders positions in order of their names.

@@ -27,9 +27,9 @@ const (
 	MaxEvents = 4 << 20
 	// MaxRecent is how many finished events the head itself holds.
 	MaxRecent = 1024
-	// MaxStreams is how many streams a partition follows at once.
+	// MaxStreams is of how many streams a head holds positions.
 	MaxStreams = 4096
-	// MaxMissing is how many missing numbers are kept for one stream.
+	// MaxMissing is how many missing numbers a head holds for one stream.
 	MaxMissing = 1024
 )
 
@@ -46,9 +46,6 @@ var (
 	// ErrLayout is returned by Pin for another number of partitions than the
 	// buffer was begun with.
 	ErrLayout = errors.New("layout of the buffer does not fit")
-	// ErrBound is returned by Commit when the streams or missing numbers are more
-	// than MaxStreams or MaxMissing.
-	ErrBound = errors.New("ledger is full")
 )
 
 // Outcome is how an event ended.
@@ -145,7 +142,7 @@ func open(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err := l.adopt(ctx, head); err != nil {
 		return nil, err
 	}
-	return l, l.swap(ctx, l.head(cut{recent: l.recent, files: l.files, stream: sortedStreams(l.streams)}))
+	return l, l.swap(ctx, l.head(cut{recent: l.recent, files: l.files, stream: bounded(l.streams)}))
 }
 
 // adopt takes what a head holds into memory.

@@ -394,6 +394,57 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestManyStreams: more streams or missing numbers than a head holds keep nobody
+// from committing, and what is not held is read again.
+func TestManyStreams(t *testing.T) {
+	store := &buffertest.Memory{}
+	l := open(t, store, 5)
+	for n := range ledger.MaxStreams + 10 {
+		l.Follow(ledger.Position{Stream: fmt.Sprintf("z%d-%012x-%016x", 9999-n, n, n), Next: 1})
+	}
+	lacks := ledger.Position{Stream: fmt.Sprintf("a-%012x-%016x", 1<<40, 0), Next: 5000}
+	for n := range uint64(ledger.MaxMissing + 10) {
+		lacks.Missing = append(lacks.Missing, 2*n)
+	}
+	l.Follow(lacks)
+	l.Finish(event(1), ledger.Done)
+	if err := l.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	next := open(t, store, 6)
+	at := next.Positions()
+	if len(at) != ledger.MaxStreams || next.Seen(event(1)) != ledger.WasDone {
+		t.Errorf("%d streams are held", len(at))
+	}
+	if _, old := at[fmt.Sprintf("z%d-%012x-%016x", 9999, 0, 0)]; old {
+		t.Error("the oldest stream was held, a newer one was not")
+	}
+	if p := at[lacks.Stream]; len(p.Missing) != ledger.MaxMissing || p.Next != 2*ledger.MaxMissing {
+		t.Errorf("position with too many missing numbers: next %d, %d missing", p.Next, len(p.Missing))
+	}
+}
+
+// TestFilesStayFew: also when nobody tidies.
+func TestFilesStayFew(t *testing.T) {
+	store := &buffertest.Memory{}
+	l := open(t, store, 5)
+	for n := range 100 * (ledger.MaxRecent + 1) {
+		l.Finish(event(n), ledger.Done)
+		if n%(ledger.MaxRecent+1) == ledger.MaxRecent {
+			if err := l.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	before := store.Keys(webhook.PartitionPrefix(7))
+	if _, err := l.Tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := store.Keys(webhook.PartitionPrefix(7)); len(after) > 12 || len(before) < 100 || l.Events() != 100*(ledger.MaxRecent+1) {
+		t.Errorf("%d objects, %d events", len(after), l.Events())
+	}
+}
+
 func TestPin(t *testing.T) {
 	store := &buffertest.Memory{}
 	for _, c := range []struct {

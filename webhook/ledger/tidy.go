@@ -23,8 +23,8 @@ const (
 	tidyPages  = 64 // of 1000 keys: what one Tidy looks at
 )
 
-// Tidy forgets events that are older than Keep, joins small files, and removes
-// objects of this partition that no head names any more. It is to be called
+// Tidy forgets events that are older than Keep, and removes objects of this
+// partition that no head names any more. It is to be called
 // once in a while, an hour or so. Its errors are Commit's. dropped is how many
 // events were forgotten before their time, since they were more than MaxEvents.
 func (l *Ledger) Tidy(ctx context.Context) (dropped int, err error) {
@@ -43,13 +43,8 @@ func (l *Ledger) Tidy(ctx context.Context) (dropped int, err error) {
 	}
 	c = cut{recent: maps.Clone(c.recent), files: aged(c.files, objects), stream: c.stream}
 	before := len(c.files)
-	c.files, dropped = l.kept(c.files, newest(objects))
-	joined, err := l.join(ctx, c.files)
-	if err != nil {
-		return 0, err
-	}
-	if len(c.files) != before || len(joined) != len(c.files) {
-		c.files = joined
+	c.files, dropped = l.kept(c.files, l.clock(objects))
+	if len(c.files) != before {
 		if err := l.write(ctx, c); err != nil {
 			return 0, err
 		}
@@ -76,11 +71,18 @@ func (l *Ledger) objects(ctx context.Context) (map[string]time.Time, error) {
 	return out, nil
 }
 
-func newest(objects map[string]time.Time) time.Time {
-	var now time.Time
+// clock is the store's time: that of the head, which was just written. It is
+// zero, which makes nothing old, while another object is newer than that: then the
+// store's clock went wrong once, and nobody knows when.
+func (l *Ledger) clock(objects map[string]time.Time) time.Time {
+	key := l.revision.key
+	if key == "" {
+		key = headKey(l.cfg)
+	}
+	now := objects[key]
 	for _, t := range objects {
-		if t.After(now) {
-			now = t
+		if t.Sub(now) > time.Hour {
+			return time.Time{}
 		}
 	}
 	return now
@@ -114,21 +116,22 @@ func (l *Ledger) kept(files []file, now time.Time) (kept []file, dropped int) {
 	return kept, dropped
 }
 
-// join makes one file of the small ones when there are many.
-func (l *Ledger) join(ctx context.Context, files []file) ([]file, error) {
-	var small []entries
+// filed puts events into a file, together with the small files when there are
+// many of them.
+func (l *Ledger) filed(ctx context.Context, files []file, events entries) ([]file, error) {
+	parts := []entries{events}
 	var rest []file
 	for _, f := range files {
 		if f.entries.len() < smallFile {
-			small = append(small, f.entries)
+			parts = append(parts, f.entries)
 		} else {
 			rest = append(rest, f)
 		}
 	}
-	if len(small) < mergeFiles {
-		return files, nil
+	if len(parts) <= mergeFiles {
+		parts, rest = parts[:1], slices.Clone(files)
 	}
-	f, err := l.writeFile(ctx, merged(small...), nextNumber(files))
+	f, err := l.writeFile(ctx, merged(parts...), nextNumber(files))
 	return append(rest, f), err
 }
 

@@ -42,6 +42,7 @@ type meters struct {
 	shipped   prometheus.Counter
 	unspilled *prometheus.CounterVec
 	damaged   prometheus.Counter
+	undeleted prometheus.Counter
 }
 
 func newMeters() *meters {
@@ -65,7 +66,8 @@ func newMeters() *meters {
 		spillIn:   prometheus.NewCounter(counter("spill_written_total", "Events that were put into the spill.")),
 		shipped:   prometheus.NewCounter(counter("spill_shipped_total", "Events of the spill that the store has taken.")),
 		unspilled: prometheus.NewCounterVec(counter("spill_refused_total", "Batches that the spill could not take, by reason."), []string{"reason"}),
-		damaged:   prometheus.NewCounter(counter("spill_damaged_total", "Files of the spill that cannot be read; they are kept aside.")),
+		damaged:   prometheus.NewCounter(counter("spill_damaged_total", "Files of the spill that are damaged or gone; they are kept aside.")),
+		undeleted: prometheus.NewCounter(counter("spill_undeleted_total", "Times that shipped files of the spill could not be deleted; the next start ships them again.")),
 	}
 }
 
@@ -78,13 +80,14 @@ func (m *meters) register(to prometheus.Registerer, r *Receiver) error {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pointsman_webhook_" + name, Help: help}, read)
 	}
 	for _, c := range []prometheus.Collector{
-		m.requests, m.seconds, m.events, m.bytes, m.puts, m.errors, m.secrets, m.unread, m.refused, m.spillIn, m.shipped, m.unspilled, m.damaged,
+		m.requests, m.seconds, m.events, m.bytes, m.puts, m.errors, m.secrets, m.unread, m.refused, m.spillIn, m.shipped, m.unspilled, m.damaged, m.undeleted,
 		gauge("requests_in_flight", "Requests that are read or wait for the store.", func() float64 { return float64(r.slots.used()) }),
 		gauge("bytes_in_flight", "Bytes of bodies in memory.", func() float64 { return float64(r.memory.used()) }),
 		gauge("connections", "Open connections.", func() float64 { return float64(r.connections.used()) }),
 		gauge("store_up", "0 after three tries of a write went wrong one after another, until one succeeds; else 1.", func() float64 { return truth(r.breaker.closed()) }),
 		gauge("spill_events", "Events in the spill.", func() float64 { return float64(r.spill.standing().events) }),
 		gauge("spill_bytes", "Bytes of the spill.", func() float64 { return float64(r.spill.standing().bytes) }),
+		gauge("spill_unreadable", "Files of the spill that cannot be read now; others go on, and these are read again every minute.", func() float64 { return float64(r.spill.unreadable()) }),
 		gauge("spill_oldest_seconds", "Age of the oldest event in the spill, by this machine's clock; 0 when it is empty.", func() float64 {
 			if oldest := r.spill.standing().oldest; !oldest.IsZero() {
 				return max(0, time.Since(oldest).Seconds())

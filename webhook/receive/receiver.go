@@ -98,6 +98,9 @@ func Open(c Config) (*Receiver, error) {
 		r.meters.damaged.Inc()
 		r.log.Error("file of the spill is damaged, kept aside", "name", name)
 	}
+	if n := r.spill.unreadable(); n > 0 {
+		r.log.Error("files of the spill cannot be read, others go on", "files", n)
+	}
 	r.run()
 	return r, nil
 }

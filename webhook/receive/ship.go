@@ -22,11 +22,17 @@ func (r *Receiver) ships(ctx context.Context) {
 		return
 	case <-r.announced:
 	}
+	apart := time.NewTicker(apartEvery)
+	defer apart.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.spill.changed:
+		case <-apart.C:
+			for _, number := range r.spill.lookApart() {
+				r.damaged(number)
+			}
 		}
 		for r.spill.standing().events > 0 {
 			if err := r.ship(ctx); err != nil {
@@ -49,11 +55,15 @@ func (r *Receiver) ship(ctx context.Context) error {
 	for _, f := range files {
 		some, _, err := r.spill.read(f.number)
 		if errors.Is(err, webhook.ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+			r.spill.aside(f.number)
 			r.damaged(f.number)
 			r.spill.forget([]spilledBatch{f})
 			return err
 		}
 		if err != nil {
+			if r.spill.unread(f) {
+				r.log.Error("file of the spill cannot be read, others go on", "number", f.number, "events", f.events, "error", err)
+			}
 			return err
 		}
 		events = append(events, some...)
@@ -66,11 +76,14 @@ func (r *Receiver) ship(ctx context.Context) error {
 		return err
 	}
 	r.meters.shipped.Add(float64(len(events)))
-	return r.spill.drop(files)
+	if err := r.spill.drop(files); err != nil {
+		r.meters.undeleted.Inc()
+		r.log.Error("shipped files of the spill not deleted, the next start ships them again", "files", len(files), "error", err)
+	}
+	return nil
 }
 
 func (r *Receiver) damaged(number uint64) {
-	r.spill.aside(number)
 	r.meters.damaged.Inc()
 	r.log.Error("file of the spill is damaged, kept aside, or gone", "number", number)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -39,6 +40,9 @@ type spill struct {
 	events  int            // in them
 	bytes   int64          // in them
 	writing int64          // bytes of others that are being written
+	tries   map[uint64]int // reads of files that went wrong, by number
+	apart   []spilledBatch // that cannot be read now, and hold up no other; of one that never could no events are known
+	beside  int64          // bytes of those, and of what is stored and could not be deleted
 	changed chan struct{}  // has room for one
 }
 
@@ -63,10 +67,10 @@ func openSpill(c Spill) (s *spill, damaged []string, err error) {
 	if c.Dir == "" {
 		return nil, nil, nil
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+	if err := makeFolder(c.Dir); err != nil {
 		return nil, nil, fmt.Errorf("open spill: %w", err)
 	}
-	s = &spill{c: c, changed: make(chan struct{}, 1)}
+	s = &spill{c: c, changed: make(chan struct{}, 1), tries: map[uint64]int{}}
 	if s.lock, err = os.OpenFile(filepath.Join(c.Dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, nil, fmt.Errorf("open spill: %w", err)
 	}
@@ -104,19 +108,29 @@ func (s *spill) load() (damaged []string, err error) {
 			return nil, err
 		}
 		s.next = max(s.next, number+1)
-		events, size, err := s.read(number)
-		switch {
-		case errors.Is(err, webhook.ErrDamaged):
+		if err := s.admit(number); errors.Is(err, webhook.ErrDamaged) {
 			damaged = append(damaged, e.Name())
-			s.aside(number)
-		case err != nil:
-			return nil, err
-		default:
-			s.insert(spilledBatch{number, len(events), size, events[0].Arrived})
 		}
 	}
 	s.nudge()
 	return damaged, nil
+}
+
+// admit reads a file and puts it among the others: aside when it is damaged, apart
+// when it cannot be read. The error says why it is not there to be shipped.
+func (s *spill) admit(number uint64) error {
+	events, size, err := s.read(number)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.insert(spilledBatch{number, len(events), size, events[0].Arrived})
+	case errors.Is(err, webhook.ErrDamaged):
+		s.aside(number)
+	case !errors.Is(err, fs.ErrNotExist):
+		s.setApart(spilledBatch{number: number, bytes: onDisk(0)})
+	}
+	return err
 }
 
 func (s *spill) close() {
@@ -159,7 +173,7 @@ const (
 // room says why so many bytes are not taken now; empty when they are.
 func (s *spill) room(bytes int64) string {
 	s.mu.Lock()
-	have := s.bytes + s.writing
+	have := s.bytes + s.writing + s.beside
 	s.mu.Unlock()
 	if have+bytes > s.c.MaxBytes {
 		return spillFull
@@ -270,13 +284,21 @@ func (s *spill) oldest() []spilledBatch {
 	return slices.Clone(s.files)
 }
 
-// drop forgets the first batches, which the store has.
+// drop forgets the first batches, which the store has. The error names those
+// that could not be deleted: the next start ships them again.
 func (s *spill) drop(files []spilledBatch) error {
 	var wrong error
+	left := int64(0)
 	for _, f := range files {
-		wrong = errors.Join(wrong, os.Remove(s.path(f.number, spillEnd)))
+		if err := os.Remove(s.path(f.number, spillEnd)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			wrong = errors.Join(wrong, err)
+			left += f.bytes
+		}
 	}
 	s.forget(files)
+	s.mu.Lock()
+	s.beside += left
+	s.mu.Unlock()
 	return errors.Join(wrong, syncFolder(s.c.Dir))
 }
 
@@ -286,15 +308,8 @@ func (s *spill) forget(files []spilledBatch) {
 	gone := map[uint64]bool{}
 	for _, f := range files {
 		gone[f.number] = true
+		delete(s.tries, f.number)
 		s.events, s.bytes = s.events-f.events, s.bytes-f.bytes
 	}
 	s.files = slices.DeleteFunc(s.files, func(f spilledBatch) bool { return gone[f.number] })
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

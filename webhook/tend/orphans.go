@@ -3,11 +3,7 @@ package tend
 import (
 	"context"
 	"errors"
-	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
-	webhookv1 "github.com/pointsman/pointsman/proto/webhook/v1"
 	"github.com/pointsman/pointsman/webhook"
 	"github.com/pointsman/pointsman/webhook/buffer"
 	"github.com/pointsman/pointsman/webhook/ledger"
@@ -44,15 +40,8 @@ func orphan(ctx context.Context, r Redaction, key string, token uint64) (bool, e
 	if err != nil {
 		return false, err
 	}
-	var l webhookv1.Letter
-	if err := proto.Unmarshal(o.Body, &l); err != nil {
-		return false, fmt.Errorf("letter %s: %w", key, err)
-	}
-	e, err := webhook.FromEnvelope(l.GetEvent())
-	if err != nil {
-		return false, fmt.Errorf("letter %s: %w", key, err)
-	}
-	if l.GetToken() >= token || r.Seen(e) != ledger.WasDone {
+	l, e, ok := decoded(o.Body)
+	if !ok || l.GetToken() >= token || r.Seen(e) != ledger.WasDone {
 		return false, nil
 	}
 	return true, r.Store.Delete(ctx, key, buffer.Condition{})

@@ -38,20 +38,19 @@ func Asks(e webhook.Event) bool { return e.Topic == topicCustomer || e.Topic == 
 // finished. The shop is taken from the signed body and must be the one of the
 // unsigned header: a body that was captured cannot be turned against another shop.
 func Note(ctx context.Context, store buffer.Store, e webhook.Event) error {
-	var body struct {
-		Shop     string `json:"shop_domain"`
-		Customer struct{ ID json.Number }
-		Orders   []json.Number `json:"orders_to_redact"`
-	}
+	var body request
 	if err := json.Unmarshal(e.Body, &body); err != nil {
 		return fmt.Errorf("%s of %s: %w: %w", e.Topic, e.ID, ErrNotRedacted, err)
 	}
 	r := &webhookv1.Redaction{App: e.App, Shop: e.Shop, All: e.Topic == topicShop}
+	if !body.fits(r.All) {
+		return fmt.Errorf("%s of %s: the body is of another topic: %w", e.Topic, e.ID, ErrNotRedacted)
+	}
 	if !strings.EqualFold(body.Shop, e.Shop) {
 		return fmt.Errorf("%s of %s: body and header name different shops: %w", e.Topic, e.ID, ErrNotRedacted)
 	}
 	if !r.All {
-		for _, n := range body.Orders {
+		for _, n := range *body.Orders {
 			r.Orders = append(r.Orders, n.String())
 		}
 		if body.Customer.ID == "" {
@@ -65,6 +64,25 @@ func Note(ctx context.Context, store buffer.Store, e webhook.Event) error {
 	}
 	_, err = store.Put(ctx, fmt.Sprintf("%s%s", redactPrefix(e.Slot()), e.Key()), b, buffer.Condition{})
 	return err
+}
+
+// request is the body of a compliance webhook. Its topic is not signed: a body
+// that was captured must not do more under another one than it asked for.
+type request struct {
+	Shop      string                    `json:"shop_domain"`
+	Customer  *struct{ ID json.Number } `json:"customer"`
+	Orders    *[]json.Number            `json:"orders_to_redact"`
+	Requested json.RawMessage           `json:"orders_requested"`
+	Data      json.RawMessage           `json:"data_request"`
+}
+
+// fits reports whether a body is one of shop/redact (all), or of
+// customers/redact.
+func (r request) fits(all bool) bool {
+	if r.Requested != nil || r.Data != nil {
+		return false
+	}
+	return all && r.Customer == nil && r.Orders == nil || !all && r.Customer != nil && r.Orders != nil
 }
 
 func redactPrefix(slot int) string { return fmt.Sprintf("%s%03d/", webhook.PrefixRedact, slot) }
@@ -82,6 +100,7 @@ type Redaction struct {
 type Redacted struct {
 	Bodies int // that were taken out, of segments and letters
 	Open   int // redactions that stand on: a later pass looks again
+	Unread int // letters and segments that cannot be decoded: nothing could be found in them
 }
 
 // Redact takes out the bodies that redactions on record ask for: of segments,
@@ -165,32 +184,28 @@ func (p *pass) meant(e webhook.Event) bool {
 // about reports whether a body names a customer or an order. What is no JSON
 // cannot be told and counts as about all of them.
 func about(e webhook.Event, r *webhookv1.Redaction) bool {
-	var b struct {
-		ID         json.Number
-		CustomerID json.Number               `json:"customer_id"`
-		OrderID    json.Number               `json:"order_id"`
-		Customer   *struct{ ID json.Number } `json:"customer"`
-		Order      *struct{ ID json.Number } `json:"order"`
-	}
-	if err := json.Unmarshal(e.Body, &b); err != nil {
+	if !json.Valid(e.Body) {
 		return true
 	}
-	customers, orders := []json.Number{b.CustomerID}, []json.Number{b.OrderID}
+	b := fields(e.Body)
+	customers, orders := []json.RawMessage{b["customer_id"], fields(b["customer"])["id"]}, []json.RawMessage{b["order_id"], fields(b["order"])["id"]}
 	switch kind, _, _ := strings.Cut(e.Topic, "/"); {
 	case strings.HasPrefix(kind, "customer"):
-		customers = append(customers, b.ID)
+		customers = append(customers, b["id"])
 	case kind == "orders" || kind == "draft_orders":
-		orders = append(orders, b.ID)
+		orders = append(orders, b["id"])
 	}
-	if b.Customer != nil {
-		customers = append(customers, b.Customer.ID)
+	named := func(list []string) func(json.RawMessage) bool {
+		return func(n json.RawMessage) bool { return n != nil && slices.Contains(list, strings.Trim(string(n), `"`)) }
 	}
-	if b.Order != nil {
-		orders = append(orders, b.Order.ID)
-	}
-	named := func(n json.Number, list []string) bool { return n != "" && slices.Contains(list, n.String()) }
-	return slices.ContainsFunc(customers, func(n json.Number) bool { return named(n, r.GetCustomers()) }) ||
-		slices.ContainsFunc(orders, func(n json.Number) bool { return named(n, r.GetOrders()) })
+	return slices.ContainsFunc(customers, named(r.GetCustomers())) || slices.ContainsFunc(orders, named(r.GetOrders()))
+}
+
+// fields are those of a JSON object; none when it is something else.
+func fields(b []byte) map[string]json.RawMessage {
+	var out map[string]json.RawMessage
+	_ = json.Unmarshal(b, &out) // then there are none
+	return out
 }
 
 // letters takes bodies out of dead letters and the quarantine.
@@ -216,23 +231,33 @@ func (p *pass) letter(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	var l webhookv1.Letter
-	if err := proto.Unmarshal(o.Body, &l); err != nil {
-		return fmt.Errorf("letter %s: %w", key, err)
+	l, e, ok := decoded(o.Body)
+	if !ok {
+		p.done.Unread++
+		return nil
 	}
-	e, err := webhook.FromEnvelope(l.GetEvent())
-	if e.Body = l.GetBody(); err != nil || !p.meant(e) {
-		return err
+	if e.Body = l.GetBody(); !p.meant(e) {
+		return nil
 	}
 	l.Body, l.Event.Redacted, l.Reason = nil, true, "redacted on request; it was: "+firstWord(l.GetReason())
 	for _, a := range l.GetAttempts() { // a handler's words may quote the body
 		a.Outcome = firstWord(a.GetOutcome())
 	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(&l)
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(l)
 	if err != nil {
 		return err
 	}
 	return p.replace(ctx, key, b, o.Tag, 1)
+}
+
+// decoded reads a letter; false when it cannot be.
+func decoded(b []byte) (*webhookv1.Letter, webhook.Event, bool) {
+	l := &webhookv1.Letter{}
+	if proto.Unmarshal(b, l) != nil {
+		return nil, webhook.Event{}, false
+	}
+	e, err := webhook.FromEnvelope(l.GetEvent())
+	return l, e, err == nil
 }
 
 func firstWord(text string) string {
@@ -277,7 +302,7 @@ func (p *pass) segment(ctx context.Context, key string) error {
 	}
 	events, damaged := webhook.DecodeSegment(o.Body)
 	if damaged != nil { // workers tell
-		events = nil
+		p.done.Unread++
 	}
 	taken := 0
 	for i, e := range events {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pointsman/pointsman/webhook"
@@ -32,10 +33,11 @@ type Retention struct {
 	Positions func(ctx context.Context, partition uint32) (map[string]ledger.Position, error)
 }
 
-// Removed is what a Retain has removed.
+// Removed is what a Retain has done.
 type Removed struct {
 	Segments int
 	Streams  int
+	Found    int  // streams with unfinished segments that were not known any more, and are again
 	More     bool // MaxRemoved was reached
 }
 
@@ -46,7 +48,7 @@ func Retain(ctx context.Context, r Retention) (Removed, error) {
 	if r.Keep < ledger.MinKeep {
 		return Removed{}, fmt.Errorf("segments are to be kept for %s: must be at least %s", r.Keep, ledger.MinKeep)
 	}
-	k := keeper{Retention: r, at: make([]map[string]ledger.Position, r.Partitions)}
+	k := keeper{Retention: r, at: make([]map[string]ledger.Position, r.Partitions), known: map[string]bool{}}
 	for p := range r.Partitions {
 		var err error
 		if k.at[p], err = r.Positions(ctx, uint32(p)); err != nil {
@@ -59,6 +61,9 @@ func Retain(ctx context.Context, r Retention) (Removed, error) {
 	}
 	k.oldest = now.Add(-r.Keep)
 	err = eachKey(ctx, r.Store, webhook.PrefixReceivers, func(i buffer.Info) error { return k.stream(ctx, i) })
+	if err == nil {
+		err = k.unknown(ctx)
+	}
 	if errors.Is(err, errEnough) {
 		k.removed.More, err = true, nil
 	}
@@ -68,36 +73,99 @@ func Retain(ctx context.Context, r Retention) (Removed, error) {
 type keeper struct {
 	Retention
 	at      []map[string]ledger.Position
+	known   map[string]bool // streams with a receiver's object
 	oldest  time.Time
 	removed Removed
 }
 
-// errEnough ends a walk that has done its share.
-var errEnough = errors.New("enough for now")
+// errEnough ends a walk that has done its share, errYoung one that has come to
+// what is kept.
+var (
+	errEnough = errors.New("enough for now")
+	errYoung  = errors.New("the rest is kept")
+)
 
 // stream removes what may go of one stream.
 func (k *keeper) stream(ctx context.Context, rx buffer.Info) error {
 	name := strings.TrimPrefix(rx.Key, webhook.PrefixReceivers)
-	left := false
-	err := eachKey(ctx, k.Store, webhook.SegmentPrefix(name), func(i buffer.Info) error {
-		if s, ok := segmentOf(i.Key); !ok || i.Modified.After(k.oldest) || !k.finished(s) {
-			left = true
-			return nil
-		}
-		if k.removed.Segments == MaxRemoved {
-			return errEnough
-		}
-		k.removed.Segments++
-		return k.Store.Delete(ctx, i.Key, buffer.Condition{})
-	})
-	if err != nil || left {
+	k.known[name] = true
+	left, err := k.segments(ctx, name)
+	if err != nil {
 		return err
 	}
-	if rx.Modified.After(k.oldest) { // even after its end, a write that was given up may land late
+	if left || rx.Modified.After(k.oldest) { // even after its end, a write that was given up may land late
 		return nil
 	}
 	k.removed.Streams++
 	return k.Store.Delete(ctx, rx.Key, buffer.Condition{})
+}
+
+// segments removes the old and finished ones of a stream, and reports whether any
+// is left. Numbers rise with time, but for writes that landed late.
+func (k *keeper) segments(ctx context.Context, name string) (left bool, err error) {
+	var old []string
+	err = eachKey(ctx, k.Store, webhook.SegmentPrefix(name), func(i buffer.Info) error {
+		s, ok := segmentOf(i.Key)
+		switch {
+		case i.Modified.After(k.oldest):
+			left = true
+			return errYoung
+		case !ok || !k.finished(s):
+			left = true
+			return nil
+		}
+		if old = append(old, i.Key); len(old) < page {
+			return nil
+		}
+		defer func() { old = old[:0] }()
+		return k.remove(ctx, old)
+	})
+	if err == nil || errors.Is(err, errYoung) {
+		err = k.remove(ctx, old)
+	}
+	return left, err
+}
+
+// remove deletes segments, several at a time.
+func (k *keeper) remove(ctx context.Context, keys []string) error {
+	if k.removed.Segments+len(keys) > MaxRemoved {
+		return errEnough
+	}
+	var all sync.WaitGroup
+	errs := make([]error, removers)
+	for n := range removers {
+		all.Go(func() {
+			for i := n; i < len(keys) && errs[n] == nil; i += removers {
+				errs[n] = k.Store.Delete(ctx, keys[i], buffer.Condition{})
+			}
+		})
+	}
+	all.Wait()
+	k.removed.Segments += len(keys)
+	return errors.Join(errs...)
+}
+
+const removers = 8
+
+// unknown makes streams known again that have segments and no receiver's object:
+// their receiver's machine had stood still for so long that the stream was given
+// up, and wrote when it woke.
+func (k *keeper) unknown(ctx context.Context) error {
+	for after := webhook.PrefixSegments; ; {
+		first, _, err := k.Store.List(ctx, webhook.PrefixSegments, after, 1)
+		if err != nil || len(first) == 0 {
+			return err
+		}
+		name, _, _ := strings.Cut(strings.TrimPrefix(first[0].Key, webhook.PrefixSegments), "/")
+		after = webhook.SegmentPrefix(name) + "z" // sorts behind every number
+		if k.known[name] || !webhook.ValidStream(name) {
+			continue
+		}
+		if _, err := k.Store.Put(ctx, webhook.ReceiverKey(name), nil, buffer.Condition{Absent: true}); err != nil && !errors.Is(err, buffer.ErrCondition) {
+			return err
+		}
+		k.removed.Found++
+	}
 }
 
 // segmentOf reads a segment's key; false for what is none.

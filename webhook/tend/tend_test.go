@@ -220,7 +220,8 @@ func TestRedact(t *testing.T) {
 
 func TestNoteRefuses(t *testing.T) {
 	const shop = "a.myshopify.com"
-	for i, body := range []string{``, `<x/>`, `{"shop_domain":"b.myshopify.com","customer":{"id":7}}`, `{"shop_domain":"a.myshopify.com"}`} {
+	for i, body := range []string{``, `<x/>`, `{"shop_domain":"b.myshopify.com","customer":{"id":7}}`, `{"shop_domain":"a.myshopify.com"}`,
+		`{"shop_domain":"a.myshopify.com","customer":{"id":7},"orders_requested":[1],"data_request":{"id":9}}`} {
 		store := &buffertest.Memory{}
 		if err := tend.Note(t.Context(), store, event(shop, "customers/redact", fmt.Sprint(i), body)); !errors.Is(err, tend.ErrNotRedacted) {
 			t.Errorf("Note(%s): %v", body, err)
@@ -228,6 +229,56 @@ func TestNoteRefuses(t *testing.T) {
 		if len(store.Keys("")) != 0 {
 			t.Errorf("Note(%s) left a record", body)
 		}
+	}
+}
+
+// TestForgedTopic: the topic is not signed, so a body that asks for less must not
+// do more under another one.
+func TestForgedTopic(t *testing.T) {
+	const shop = "a.myshopify.com"
+	for _, body := range []string{
+		`{"shop_domain":"a.myshopify.com","customer":{"id":7},"orders_to_redact":[]}`,
+		`{"shop_domain":"a.myshopify.com","customer":{"id":7},"orders_requested":[1],"data_request":{"id":9}}`,
+	} {
+		if err := tend.Note(t.Context(), &buffertest.Memory{}, event(shop, "shop/redact", "1", body)); !errors.Is(err, tend.ErrNotRedacted) {
+			t.Errorf("Note(%s) as shop/redact: %v", body, err)
+		}
+	}
+}
+
+// TestRedactLeavesOthers: ids of other forms are compared, not taken for a match,
+// and a letter that is damaged keeps nothing back.
+func TestRedactLeavesOthers(t *testing.T) {
+	const shop = "a.myshopify.com"
+	store := &buffertest.Memory{}
+	cart := event(shop, "carts/update", "1", `{"id":"exam3ple","note":{"id":[1]}}`)
+	mine := event(shop, "orders/create", "2", `{"id":1,"customer":{"id":"7"}}`)
+	put(t, store, 0, cart, mine)
+	if _, err := store.Put(t.Context(), webhook.DeadPrefix(cart.Slot())+"aa-0000000000000001", []byte("no letter"), buffer.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	ask := event(shop, "customers/redact", "3", `{"shop_domain":"a.myshopify.com","customer":{"id":7},"orders_to_redact":[]}`)
+	if err := tend.Note(t.Context(), store, ask); err != nil {
+		t.Fatal(err)
+	}
+	got, err := tend.Redact(t.Context(), tend.Redaction{Store: store, Slots: webhook.SlotsOf(0, 1), Seen: func(webhook.Event) ledger.Verdict { return ledger.WasDone }})
+	if err != nil || got.Bodies != 1 || got.Unread != 1 {
+		t.Errorf("%+v %v", got, err)
+	}
+	if left := bodies(t, store); !left[string(cart.Body)] || left[string(mine.Body)] {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestLostStreamIsFollowedAgain: a receiver that stood still for longer than its
+// stream was kept has written into it since.
+func TestLostStreamIsFollowedAgain(t *testing.T) {
+	store := &buffertest.Memory{}
+	put(t, store, 7, event("a", "orders/create", "1", "{}"))
+	removed, err := tend.Retain(t.Context(), tend.Retention{Store: store, Partitions: 1, Keep: 8 * day,
+		Positions: func(context.Context, uint32) (map[string]ledger.Position, error) { return nil, nil }})
+	if err != nil || removed.Found != 1 || len(store.Keys(webhook.PrefixReceivers)) != 1 || len(store.Keys(webhook.PrefixSegments)) != 1 {
+		t.Errorf("%+v %v, left %q", removed, err, store.Keys(""))
 	}
 }
 

@@ -75,7 +75,8 @@ type Config struct {
 	MaxWaiting int
 	// Keep is how long a finished event can be replayed: from then on the holder of
 	// the first partition removes its segment, once every partition is past it by
-	// Positions. At least ledger.MinKeep. Nil Positions: nothing is removed.
+	// Positions. Finished events are remembered a day longer. At least
+	// ledger.MinKeep, which is the default. Nil Positions: nothing is removed.
 	Keep      time.Duration
 	Positions func(ctx context.Context, partition uint32) (map[string]ledger.Position, error)
 	// Registerer is told the metrics, Log what goes wrong. Either may be nil.
@@ -125,7 +126,7 @@ func (c Config) withDefaults() Config {
 	c.MaxWaiting = cmp.Or(c.MaxWaiting, DefaultMaxWaiting)
 	c.BreakAfter = cmp.Or(c.BreakAfter, DefaultBreakAfter)
 	c.BreakFor = cmp.Or(c.BreakFor, DefaultBreakFor)
-	c.Keep = cmp.Or(c.Keep, ledger.DefaultKeep)
+	c.Keep = cmp.Or(c.Keep, ledger.MinKeep)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

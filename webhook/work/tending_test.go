@@ -26,7 +26,7 @@ func (w *world) stored(text string) bool {
 // runs a handler again.
 func TestBufferIsTended(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.cfg.Partitions = 4
+		w.cfg.Partitions, w.cfg.Poll = 4, 20*time.Second
 		w.cfg.Positions = func(ctx context.Context, p uint32) (map[string]ledger.Position, error) {
 			return ledger.Peek(ctx, ledger.Config{Store: w.mem, Commits: ledger.CAS{}, Partition: p})
 		}
@@ -43,19 +43,19 @@ func TestBufferIsTended(t *testing.T) {
 			t.Error("ten minutes after the request: the body stands, or another's is gone")
 		}
 		k.wants("redacted_bodies_total", 2)
-		for range 7 * 24 * 6 {
+		for range 6 * 24 * 6 {
 			time.Sleep(10 * time.Minute)
 			r.heard(0)
 		}
 		if n := len(w.mem.Keys(webhook.PrefixSegments)); n != 2 {
-			t.Errorf("%d segments after a week", n)
+			t.Errorf("%d segments after six days", n)
 		}
 		for range 2 * 24 * 6 {
 			time.Sleep(10 * time.Minute)
 			r.heard(0)
 		}
 		if n := len(w.mem.Keys(webhook.PrefixSegments)); n != 0 {
-			t.Errorf("%d segments after nine days", n)
+			t.Errorf("%d segments after eight days", n)
 		}
 		k.wants("removed_segments_total", 2)
 		if n := len(w.mem.Keys(webhook.PrefixRedact)); n != 0 {
@@ -74,7 +74,7 @@ func TestBufferIsTended(t *testing.T) {
 func TestTendingFails(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		faulty := buffertest.NewFaulty(w.mem, 1)
-		w.store = faulty
+		w.store, w.cfg.Poll = faulty, 20*time.Second
 		faulty.Odds(buffertest.Delete, buffertest.Odds{buffertest.Fail: 1})
 		k := w.start(1)
 		r := w.receiver("a")

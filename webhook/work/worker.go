@@ -127,7 +127,7 @@ func (w *Worker) open(ctx context.Context, l Lease) (*ledger.Ledger, error) {
 func (w *Worker) takeOver(ctx context.Context, l Lease) (*ledger.Ledger, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	return ledger.Open(ctx, ledger.Config{Store: w.cfg.Store, Commits: l.Commits, Partition: l.Partition, Token: l.Token, Worker: w.cfg.Worker})
+	return ledger.Open(ctx, ledger.Config{Store: w.cfg.Store, Commits: l.Commits, Partition: l.Partition, Token: l.Token, Worker: w.cfg.Worker, Keep: w.cfg.Keep + remember})
 }
 
 // jittered is a delay of half to all of d.

@@ -1004,7 +1004,10 @@ type WorkConfig struct {
 	// 10000.
 	MaxWaiting uint32 `protobuf:"varint,14,opt,name=max_waiting,json=maxWaiting,proto3" json:"max_waiting,omitempty"`
 	// What says which completions count.
-	Commits       WorkCommits `protobuf:"varint,15,opt,name=commits,proto3,enum=pointsman.v1.WorkCommits" json:"commits,omitempty"`
+	Commits WorkCommits `protobuf:"varint,15,opt,name=commits,proto3,enum=pointsman.v1.WorkCommits" json:"commits,omitempty"`
+	// How long finished events can be replayed; then they are removed from the
+	// store. What is finished is remembered a day longer. Default 168h, a week.
+	Keep          *durationpb.Duration `protobuf:"bytes,16,opt,name=keep,proto3" json:"keep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1142,6 +1145,13 @@ func (x *WorkConfig) GetCommits() WorkCommits {
 		return x.Commits
 	}
 	return WorkCommits_WORK_COMMITS_UNSPECIFIED
+}
+
+func (x *WorkConfig) GetKeep() *durationpb.Duration {
+	if x != nil {
+		return x.Keep
+	}
+	return nil
 }
 
 // WorkHandler is what does the work of an event.
@@ -1612,7 +1622,7 @@ const file_pointsman_v1_webhook_proto_rawDesc = "" +
 	"\rabsolute_path\x12\x18must be an absolute path\x1a\x14this.startsWith('/')\xd8\x01\x01R\x03dir\x12)\n" +
 	"\tmax_bytes\x18\x03 \x01(\x04B\f\xbaH\t\xd8\x01\x012\x04(\x80\x80@R\bmaxBytes\x12\x1d\n" +
 	"\n" +
-	"disk_floor\x18\x04 \x01(\x04R\tdiskFloor\"\xe8\x06\n" +
+	"disk_floor\x18\x04 \x01(\x04R\tdiskFloor\"\xac\a\n" +
 	"\n" +
 	"WorkConfig\x12\x97\x01\n" +
 	"\x04pool\x18\x01 \x01(\tB\x82\x01\xbaH\x7f\xba\x01y\n" +
@@ -1633,7 +1643,8 @@ const file_pointsman_v1_webhook_proto_rawDesc = "" +
 	"cacheBytes\x12*\n" +
 	"\vmax_waiting\x18\x0e \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=R\n" +
 	"maxWaiting\x12=\n" +
-	"\acommits\x18\x0f \x01(\x0e2\x19.pointsman.v1.WorkCommitsB\b\xbaH\x05\x82\x01\x02\x10\x01R\acommits\"\x87\x01\n" +
+	"\acommits\x18\x0f \x01(\x0e2\x19.pointsman.v1.WorkCommitsB\b\xbaH\x05\x82\x01\x02\x10\x01R\acommits\x12B\n" +
+	"\x04keep\x18\x10 \x01(\v2\x19.google.protobuf.DurationB\x13\xbaH\x10\xaa\x01\r\"\x05\b\x80\xce\xda\x032\x04\b\x80\xf5$R\x04keep\"\x87\x01\n" +
 	"\vWorkHandler\x12/\n" +
 	"\x04http\x18\x01 \x01(\v2\x19.pointsman.v1.HttpHandlerH\x00R\x04http\x128\n" +
 	"\acommand\x18\x02 \x01(\v2\x1c.pointsman.v1.CommandHandlerH\x00R\acommandB\r\n" +
@@ -1733,20 +1744,21 @@ var file_pointsman_v1_webhook_proto_depIdxs = []int32{
 	19, // 19: pointsman.v1.WorkConfig.breaker:type_name -> pointsman.v1.WorkBreaker
 	22, // 20: pointsman.v1.WorkConfig.poll:type_name -> google.protobuf.Duration
 	1,  // 21: pointsman.v1.WorkConfig.commits:type_name -> pointsman.v1.WorkCommits
-	15, // 22: pointsman.v1.WorkHandler.http:type_name -> pointsman.v1.HttpHandler
-	17, // 23: pointsman.v1.WorkHandler.command:type_name -> pointsman.v1.CommandHandler
-	16, // 24: pointsman.v1.HttpHandler.headers:type_name -> pointsman.v1.HttpHandlerHeader
-	22, // 25: pointsman.v1.WorkRetry.retry_for:type_name -> google.protobuf.Duration
-	22, // 26: pointsman.v1.WorkRetry.backoff:type_name -> google.protobuf.Duration
-	22, // 27: pointsman.v1.WorkRetry.max_backoff:type_name -> google.protobuf.Duration
-	22, // 28: pointsman.v1.WorkRetry.pause:type_name -> google.protobuf.Duration
-	22, // 29: pointsman.v1.WorkBreaker.open_for:type_name -> google.protobuf.Duration
-	6,  // 30: pointsman.v1.WebhookConfig.AppsEntry.value:type_name -> pointsman.v1.WebhookApp
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	22, // 22: pointsman.v1.WorkConfig.keep:type_name -> google.protobuf.Duration
+	15, // 23: pointsman.v1.WorkHandler.http:type_name -> pointsman.v1.HttpHandler
+	17, // 24: pointsman.v1.WorkHandler.command:type_name -> pointsman.v1.CommandHandler
+	16, // 25: pointsman.v1.HttpHandler.headers:type_name -> pointsman.v1.HttpHandlerHeader
+	22, // 26: pointsman.v1.WorkRetry.retry_for:type_name -> google.protobuf.Duration
+	22, // 27: pointsman.v1.WorkRetry.backoff:type_name -> google.protobuf.Duration
+	22, // 28: pointsman.v1.WorkRetry.max_backoff:type_name -> google.protobuf.Duration
+	22, // 29: pointsman.v1.WorkRetry.pause:type_name -> google.protobuf.Duration
+	22, // 30: pointsman.v1.WorkBreaker.open_for:type_name -> google.protobuf.Duration
+	6,  // 31: pointsman.v1.WebhookConfig.AppsEntry.value:type_name -> pointsman.v1.WebhookApp
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_pointsman_v1_webhook_proto_init() }

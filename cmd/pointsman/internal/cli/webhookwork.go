@@ -116,7 +116,7 @@ func workerOf(c *pointsmanv1.WebhookConfig, logger *slog.Logger, registry promet
 			MaxBackoff: retry.GetMaxBackoff().AsDuration(), Pause: retry.GetPause().AsDuration(),
 			Rate: float64(w.GetRatePerShop()) / 60, Burst: int(w.GetBurstPerShop()),
 			BreakAfter: int(w.GetBreaker().GetFailures()), BreakFor: w.GetBreaker().GetOpenFor().AsDuration(),
-			Poll: w.GetPoll().AsDuration(), CacheBytes: int64(w.GetCacheBytes()), MaxWaiting: int(w.GetMaxWaiting()),
+			Poll: w.GetPoll().AsDuration(), CacheBytes: int64(w.GetCacheBytes()), MaxWaiting: int(w.GetMaxWaiting()), Keep: w.GetKeep().AsDuration(),
 			Registerer: registry, Log: logger,
 		},
 		Commits: map[pointsmanv1.WorkCommits]webhooks.Commits{
