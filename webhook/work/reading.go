@@ -10,6 +10,7 @@ import (
 
 	"github.com/pointsman/pointsman/webhook"
 	"github.com/pointsman/pointsman/webhook/buffer"
+	"github.com/pointsman/pointsman/webhook/tend"
 )
 
 // Bounds of one go at reading.
@@ -209,7 +210,11 @@ func (r *reader) open(ctx context.Context, key string) ([]event, error) {
 	var mine []event
 	for i, e := range all {
 		if r.slots.Has(e.Slot()) {
-			mine = append(mine, event{Event: webhook.Event{ID: e.ID, Sum: e.Sum, App: e.App, Shop: e.Shop, Arrived: e.Arrived, Replay: e.Replay}, index: i})
+			one := webhook.Event{ID: e.ID, Sum: e.Sum, App: e.App, Shop: e.Shop, Arrived: e.Arrived, Replay: e.Replay}
+			if tend.Asks(e) {
+				one.Topic = e.Topic
+			}
+			mine = append(mine, event{Event: one, index: i})
 		}
 	}
 	return mine, nil

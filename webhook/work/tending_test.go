@@ -93,3 +93,21 @@ func TestTendingFails(t *testing.T) {
 		k.crash()
 	})
 }
+
+// TestRedactSoon: a request is carried out within minutes also between two hours.
+func TestRedactSoon(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r := w.receiver("a")
+		k := w.start(1)
+		r.add(ev("a.myshopify.com", "1", `{"email":"buyer@example.com"}`))
+		time.Sleep(90 * time.Second) // the first one has been
+		ask := ev("a.myshopify.com", "3", `{"shop_domain":"a.myshopify.com"}`)
+		ask.Topic = "shop/redact"
+		r.add(ask)
+		time.Sleep(redactSoon + time.Minute)
+		if w.stored("buyer@example.com") {
+			t.Error("the body stands")
+		}
+		k.crash()
+	})
+}
