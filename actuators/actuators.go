@@ -10,7 +10,8 @@ import (
 )
 
 // Kind is one kind of object, by the name of its field in the spec's oneof
-// (such as "ovh_iplb"). All methods may be called concurrently.
+// (such as "ovh_iplb"). All methods may be called concurrently. Its value can be
+// compared: a pointer, or a struct without functions, slices and maps.
 type Kind interface {
 	// CheckTarget finds every problem of a target's message before any use.
 	// Paths are relative to the message.

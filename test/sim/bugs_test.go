@@ -31,7 +31,7 @@ func (b *bug) journal(d *desk) executor.Journal {
 
 func (b *bug) kinds(k actuators.Kinds) actuators.Kinds {
 	if b != nil && b.tool != nil {
-		k[actovh.Name] = wrappedKind{k[actovh.Name], b.tool}
+		k[actovh.Name] = &wrappedKind{k[actovh.Name], b.tool}
 	}
 	return k
 }
@@ -110,7 +110,7 @@ type wrappedKind struct {
 	wrap func(actuators.Actuator) actuators.Actuator
 }
 
-func (k wrappedKind) Open(t fsm.TargetSpec, b actuators.Budget) (actuators.Actuator, error) {
+func (k *wrappedKind) Open(t fsm.TargetSpec, b actuators.Budget) (actuators.Actuator, error) {
 	a, err := k.Kind.Open(t, b)
 	if err != nil {
 		return nil, err
