@@ -43,6 +43,9 @@ IMAGE := proto/image.binpb
 # The etcd that leases are measured beside: a module of its own.
 ETCDPEER := $(CURDIR)/bin/etcdpeer
 
+# The receiver of one PUT per request that ours is measured beside: so is this.
+NAIVEPEER := $(CURDIR)/bin/naivepeer
+
 # Runs of `make chaos`, the seed of the first (0: one of this moment), the one
 # fault to play (empty: all in turn), the providers that each playground has
 # besides OVH (drawn: by the seed; none; fence is one before the cutover), the leaders that are killed to measure a
@@ -58,6 +61,14 @@ FOR ?= 0
 MATRIX ?= bin/chaos-matrix.md
 CHAOS_TIMEOUT ?= 6h
 
+# Webhooks of `make soak`, how many a second, the time from one kill to the next,
+# the seed that says who is killed, and where events are kept (bucket: versitygw, dir).
+EVENTS ?= 100000
+RATE ?= 500
+EVERY ?= 10s
+SOAK_SEED ?= 1
+STORE ?= bucket
+
 # The one planted bug that `make mutants` plays (empty: all of them).
 MUTANT ?=
 
@@ -65,7 +76,7 @@ MUTANT ?=
 # tests kill the process at each named point.
 FAILPOINTS = $(shell grep -rl --include='*.go' '^//go:build failpoints' . 2>/dev/null | xargs -r -n1 dirname | sort -u)
 
-.PHONY: help build demo test sim chaos mutants check bench microbench generate notices docs docs-check bad-days image lint proto-check vuln race clean need-go need-redis need-haproxy need-gcc need-samples
+.PHONY: help build demo test sim chaos soak mutants check bench microbench generate notices docs docs-check bad-days image lint proto-check vuln race clean need-go need-redis need-haproxy need-gcc need-samples need-flask
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -89,6 +100,9 @@ chaos: need-go need-redis need-haproxy ## failovers on real processes under real
 	@mkdir -p bin
 	$(GO) test $(VCS) ./test/chaos -run '^Test($(if $(filter-out 0,$(RUNS)),Chaos)$(if $(FAULT),,|PausedLeaderReads$(if $(filter-out 0,$(MOVES)),|LeaseWorkers|LeaseCounter|Recovered))$(if $(filter-out 0,$(KILLS)),|Takeover))$$' -v -timeout $(CHAOS_TIMEOUT) -chaos.runs=$(RUNS) -chaos.for=$(FOR) -chaos.seed=$(SEED) -chaos.fault="$(FAULT)" -chaos.also="$(ALSO)" -chaos.pauses=40 -chaos.kills=$(KILLS) -chaos.moves=$(MOVES) -chaos.matrix=$(abspath $(MATRIX))
 
+soak: build need-redis $(if $(filter bucket,$(STORE)),$(VERSITYGW)) ## webhooks from end to end while what carries them is killed (EVENTS=100000 RATE=500 EVERY=10s SOAK_SEED=1 STORE=dir)
+	PATH="$(TOOLS):$$PATH" $(GO) run $(VCS) ./test/soak -pointsman bin/pointsman -events $(EVENTS) -rate $(RATE) -every $(EVERY) -seed $(SOAK_SEED) -store $(STORE)
+
 mutants: need-go need-redis ## take each guard out in turn: some test must miss it (MUTANT=skip-window)
 	$(GO) run $(VCS) ./test/mutants -only '$(MUTANT)'
 
@@ -101,9 +115,12 @@ check: build ## what must hold before a merge: vet, layout, generated code, lint
 	$(GO) run ./test/layout/notices -check
 	@$(MAKE) race vuln
 
-bench: build need-redis need-haproxy ## measure against the common recipe and etcd, in one run (ARGS="-parts switches -switches 5")
+bench: build need-redis need-haproxy $(VERSITYGW) ## measure against the common recipes and etcd, in one run (ARGS="-parts switches -switches 5")
 	@$(MAKE) $(ETCDPEER) || echo "test/bench/etcdpeer cannot be built: the figures of etcd are left out" >&2
-	$(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $$(test ! -x $(ETCDPEER) || echo -etcd $(ETCDPEER)) $(ARGS)
+	@$(MAKE) $(NAIVEPEER) || echo "test/bench/naivepeer cannot be built: its figures are left out" >&2
+	@$(MAKE) need-flask || echo "the receiver in Flask is left out" >&2
+	PATH="$(TOOLS):$$PATH" $(GO) run $(VCS) ./test/bench -pointsman bin/pointsman $$(test ! -x $(ETCDPEER) || echo -etcd $(ETCDPEER)) \
+		$$(test ! -x $(NAIVEPEER) || echo -naive $(NAIVEPEER)) $(ARGS)
 
 microbench: need-go need-redis ## run the Go benchmarks of the packages
 	$(GO) test $(VCS) -run '^$$' -bench . -benchmem -timeout $(RACE_TIMEOUT) ./...
@@ -155,7 +172,7 @@ vuln: need-go $(GOVULNCHECK)
 clean: ## remove what was built
 	rm -rf bin
 
-need-go need-redis need-haproxy need-gcc: need-%:
+need-go need-redis need-haproxy need-gcc need-flask: need-%:
 	@test/tools/need.sh $*
 
 need-samples:
@@ -163,6 +180,9 @@ need-samples:
 
 $(ETCDPEER): $(addprefix test/bench/etcdpeer/,go.mod go.sum main.go) | need-go
 	cd test/bench/etcdpeer && $(GO) build -trimpath -ldflags '-s -w' -o $@ .
+
+$(NAIVEPEER): $(addprefix test/bench/naivepeer/,go.mod go.sum main.go) | need-go
+	cd test/bench/naivepeer && $(GO) build -trimpath -ldflags '-s -w' -o $@ .
 
 # Tools: rebuilt when their modfile changes. `make bin/tools/NAME` names the same file.
 bin/tools/%: $(TOOLS)/% ;

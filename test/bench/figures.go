@@ -17,6 +17,7 @@ type figures struct {
 	Watchers told       `json:"watchers"`
 	Fences   []losses   `json:"fences,omitempty"`
 	Leases   *leased    `json:"leases,omitempty"`
+	Hooks    *hooked    `json:"webhooks,omitempty"`
 }
 
 // ofDay is what one side made of a day, each time that it was played.
@@ -53,6 +54,7 @@ func (f *figures) claims() error {
 			}
 		}
 	}
+	f.Hooks.claim(claim)
 	return errors.Join(errs...)
 }
 
@@ -68,6 +70,7 @@ func (f *figures) markdown(w io.Writer) {
 	f.readTable(w)
 	f.fenceTable(w)
 	f.leaseTable(w)
+	f.hookTable(w)
 	if t := f.Watchers; t.Watchers > 0 {
 		row(w, "")
 		row(w, "watchers", "changes", "the put itself, ms", "told, ms", "the last of them told, ms")

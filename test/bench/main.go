@@ -30,13 +30,18 @@ type config struct {
 	reads     time.Duration // span of each measurement of reads
 	watchers  int
 	changes   int
-	hands     int    // hand-overs of a lease, each way
-	beats     int    // sessions that renew
-	rate      int    // renewals a second that are offered
-	etcd      string // the program of test/bench/etcdpeer; empty: etcd is left out
-	leases    int    // held at once
-	fences    int    // times that each event of the part fence is played under each guard
-	json      string // file; empty: none
+	hands     int           // hand-overs of a lease, each way
+	beats     int           // sessions that renew
+	rate      int           // renewals a second that are offered
+	etcd      string        // the program of test/bench/etcdpeer; empty: etcd is left out
+	leases    int           // held at once
+	fences    int           // times that each event of the part fence is played under each guard
+	hooks     time.Duration // span of each round of a receiver of webhooks
+	rounds    int           // of each receiver
+	events    int           // webhooks from end to end
+	slow      int           // slow clients of a receiver
+	naive     string        // the program of test/bench/naivepeer; empty: it is left out
+	json      string        // file; empty: none
 }
 
 // The parts of a bench.
@@ -47,10 +52,11 @@ const (
 	partWatchers = "watchers"
 	partFence    = "fence"
 	partLeases   = "leases"
+	partHooks    = "webhooks"
 )
 
 func parts() []string {
-	return []string{partSwitches, partDays, partReads, partWatchers, partFence, partLeases}
+	return []string{partSwitches, partDays, partReads, partWatchers, partFence, partLeases, partHooks}
 }
 
 func parse(args []string, out io.Writer) (c config, err error) {
@@ -71,6 +77,11 @@ func parse(args []string, out io.Writer) (c config, err error) {
 	f.IntVar(&c.rate, "rate", 10000, "renewals a second that are offered")
 	f.StringVar(&c.etcd, "etcd", "", "the program of test/bench/etcdpeer; empty: etcd is left out")
 	f.IntVar(&c.leases, "leases", 100000, "leases held at once")
+	f.DurationVar(&c.hooks, "hooks", 5*time.Second, "span of each round of a receiver of webhooks")
+	f.IntVar(&c.rounds, "rounds", 5, "rounds of each receiver of webhooks")
+	f.IntVar(&c.events, "events", 100000, "webhooks from end to end")
+	f.IntVar(&c.slow, "slow", 10000, "slow clients of a receiver of webhooks")
+	f.StringVar(&c.naive, "naive", "", "the program of test/bench/naivepeer; empty: it is left out")
 	f.StringVar(&c.json, "json", "", "file for all figures as JSON")
 	if err := f.Parse(args); err != nil {
 		return c, err
@@ -81,7 +92,7 @@ func parse(args []string, out io.Writer) (c config, err error) {
 			return c, fmt.Errorf("part %q: want one of %q", p, parts())
 		}
 	}
-	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || c.hands < 1 || c.beats < 1 || c.rate < 1 || c.leases < 1 || f.NArg() > 0 {
+	if c.switches < 1 || c.days < 1 || c.reads <= 0 || c.watchers < 1 || c.changes < 1 || c.fences < 1 || c.hands < 1 || c.beats < 1 || c.rate < 1 || c.leases < 1 || c.hooks <= 0 || c.rounds < 1 || c.events < 1 || c.slow < 1 || f.NArg() > 0 {
 		return c, fmt.Errorf("want positive numbers and no arguments, have %q", args)
 	}
 	return c, nil
@@ -155,7 +166,14 @@ func (b *bench) measure(ctx context.Context, f *figures) (err error) {
 		}
 	}
 	if slices.Contains(b.parts, partLeases) {
-		f.Leases, err = b.onLeases(ctx, o)
+		if f.Leases, err = b.onLeases(ctx, o); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(b.parts, partHooks) {
+		f.Hooks, err = b.onHooks(ctx, hookOptions{
+			program: b.pointsman, naive: b.naive, span: b.config.hooks, rounds: b.rounds, connections: hookConnections, events: b.events, slow: b.config.slow,
+		})
 	}
 	return err
 }

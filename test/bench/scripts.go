@@ -17,7 +17,7 @@ import (
 	"github.com/pointsman/pointsman/test/clouds/redis"
 )
 
-//go:embed recipe/reconfigure.sh recipe/repoint.py
+//go:embed recipe/reconfigure.sh recipe/repoint.py recipe/webhooks.py
 var files embed.FS
 
 // errNoPython is returned when the machine cannot run the recipe.

@@ -21,7 +21,7 @@ func sdks() []sdk {
 		{"github.com/linode/linodego", []string{"actuators/linode", "test/clouds/linode"}},
 		{"github.com/minio", []string{"webhook/buffer/s3"}},
 		{"github.com/vektah/gqlparser", []string{"test/clouds/shopify"}},
-		{"github.com/redis/go-redis", []string{"actuators/redisfence", "sentinel", "client/leases/redissink", "cmd/pointsman/internal/remote", "deploy/samples/leases", "test/bench", "test/chaos"}},
+		{"github.com/redis/go-redis", []string{"actuators/redisfence", "sentinel", "client/leases/redissink", "cmd/pointsman/internal/remote", "deploy/samples/leases", "test/bench", "test/chaos", "test/soak"}},
 		{"github.com/hashicorp/raft", []string{"cluster", "cmd/pointsman-lab", "test/sim"}},
 		{"github.com/hashicorp/raft-boltdb", []string{"cluster", "cmd/pointsman-lab"}},
 		{"go.etcd.io/bbolt", []string{"cluster", "test/chaos"}},

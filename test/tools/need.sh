@@ -1,5 +1,5 @@
 #!/bin/sh
-# need.sh go|redis|haproxy|gcc|php|curl|jq|apps ...: make sure that these are there, or say in one line
+# need.sh go|redis|haproxy|gcc|php|curl|jq|apps|flask ...: make sure that these are there, or say in one line
 # what to do. As root on a machine with apt it installs what is missing and
 # starts no daemon; otherwise it changes nothing.
 set -eu
@@ -80,6 +80,13 @@ need_apps() {
 	fi
 }
 
+# The receiver of webhooks that `make bench` measures ours beside.
+need_flask() {
+	if ! /usr/bin/python3 -c 'import flask, boto3, gunicorn' >/dev/null 2>&1; then
+		install "Flask, boto3 and gunicorn (for make bench)" python3-flask python3-boto3 python3-gunicorn
+	fi
+}
+
 # The samples of docs/samples are run as they stand there.
 need_php() { command -v php >/dev/null 2>&1 || install "PHP (for docs/samples)" php-cli; }
 need_curl() { command -v curl >/dev/null 2>&1 || install "curl (for docs/samples)" curl; }
@@ -87,9 +94,9 @@ need_jq() { command -v jq >/dev/null 2>&1 || install "jq (for docs/samples)" jq;
 
 for thing in "$@"; do
 	case $thing in
-	go | redis | haproxy | gcc | php | curl | jq | apps) "need_$thing" ;;
+	go | redis | haproxy | gcc | php | curl | jq | apps | flask) "need_$thing" ;;
 	*)
-		say "need.sh knows go, redis, haproxy, gcc, php, curl, jq and apps, not $thing"
+		say "need.sh knows go, redis, haproxy, gcc, php, curl, jq, apps and flask, not $thing"
 		exit 2
 		;;
 	esac

@@ -117,6 +117,9 @@ func (p *Process) runSomewhere(ctx context.Context) error {
 // Endpoint is the store's URL, the same after each Run.
 func (p *Process) Endpoint() string { return "http://" + p.address }
 
+// Data is the folder in which each object of the bucket is a file.
+func (p *Process) Data() string { return filepath.Join(p.dir, "data", Name) }
+
 // Run starts the process again after Kill, and returns when it answers.
 func (p *Process) Run(ctx context.Context) error {
 	out, err := os.OpenFile(filepath.Join(p.dir, "out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
