@@ -16,6 +16,9 @@
 //	leases     hand-overs, keepalives, and what a hundred thousand leases take, ours
 //	           and those of an embedded etcd of three members (etcdpeer/), one after
 //	           the other
+//	webhooks   receivers side by side on one versitygw: ours, one PUT per request
+//	           (naivepeer/), Flask and boto3 (recipe/webhooks.py); from end to end;
+//	           slow clients
 //
 // What keeps the comparison honest:
 //

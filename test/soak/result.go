@@ -55,19 +55,10 @@ func (s *soak) judge(ctx context.Context, r *result) error {
 	for _, list := range sinks.order {
 		r.Disordered += disordered(list)
 		for at := range s.ground.at {
-			one := slices.DeleteFunc(slices.Clone(list), func(id string) bool {
+			r.DisorderedOne += disordered(slices.DeleteFunc(slices.Clone(list), func(id string) bool {
 				a, ok := acked[id]
 				return !ok || a.Receiver != at
-			})
-			if n := disordered(one); n > 0 {
-				r.DisorderedOne += n
-				for i := 1; i < len(one); i++ {
-					if one[i] < one[i-1] {
-						s.say("DIS receiver-%d: %s acked %.3f done %.3f; after %s acked %.3f done %.3f", at, one[i], acked[one[i]].At.Sub(s.began).Seconds(), sinks.first[one[i]].Sub(s.began).Seconds(),
-							one[i-1], acked[one[i-1]].At.Sub(s.began).Seconds(), sinks.first[one[i-1]].Sub(s.began).Seconds())
-					}
-				}
-			}
+			}))
 		}
 	}
 	r.Sinks, r.Kills, r.Failover = sinks.count, s.kills, s.moved
